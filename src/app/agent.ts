@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
@@ -54,17 +55,20 @@ import { Parts } from './parts.ts';
 import { recordInterests } from './record-interests.ts';
 import {
   alarmsOf,
+  blindAfterMs,
   delivering,
   diagnosticSettings,
   modelServerSettings,
   modelsOf,
   pipelineConfig,
+  tagsNextTo,
   watchesOf,
 } from './part-settings.ts';
 import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
 import { Watchdog, type WatchedPart } from './watchdog.ts';
+import { WatchStateMonitor } from './watch-state-monitor.ts';
 
 export type AgentDeps = Deps & { readonly clock: SystemClock };
 
@@ -228,12 +232,17 @@ export async function startAgent(
       registry,
       propose: (model, version) => rollouts.propose(model, version),
       board: pipeline,
+      tagsNextTo: (watch) => tagsNextTo(config, watch),
+      paths: { config: resolve(loaded.file), models: config.models.directory },
       history,
       maxAgeMs: (watch) => windowPlan(watch, 1).maxAgeMs,
       train: (watch, fromMs, toMs, signal) =>
         trainInProcess(trainingHostEntry, trainingJob(config, watch, fromMs, toMs), signal),
       deps,
     }),
+  );
+  const watchStates = stack.use(
+    new WatchStateMonitor({ board: pipeline, learning, blindAfterMs: () => blindAfterMs(config), events, deps }),
   );
   const uplinks = stack.use(
     new Parts({
@@ -245,7 +254,7 @@ export async function startAgent(
   const publishers = stack.use(
     new Parts({
       wanted: ({ publish }) => ({ publish }),
-      create: (publish) => new Publisher({ agentId, config: publish, events, alarms, deps }),
+      create: (publish) => new Publisher({ agentId, config: publish, events, alarms, watches: watchStates, deps }),
     }),
   );
   const edgeNodes = stack.use(
@@ -266,7 +275,7 @@ export async function startAgent(
           flood: () => flood.flood(),
           board: pipeline,
           rollouts,
-          learning,
+          summaries: watchStates,
           records: outbox,
           history,
           models: () =>
@@ -330,6 +339,7 @@ export async function startAgent(
   clockMonitor.start();
   for (const parts of replaceable) await parts.start();
   learning.start();
+  watchStates.start();
   watchdog.start();
 
   /** Applies another configuration. Everything between the first and the last `await` happens in one turn of the event loop. */

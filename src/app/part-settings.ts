@@ -2,7 +2,7 @@ import type { TagReading } from '../contracts/live-events.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { agentTags } from '../config/config-tags.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
+import type { ModelReference } from '../domain/model/model-reference.ts';
 import type { Tag } from '../domain/sample/tag.ts';
 import type { AlarmDefinition } from '../pipeline/alarm-definition.ts';
 import type { DiagnosticMonitorOptions } from '../pipeline/diagnostic-monitor.ts';
@@ -12,7 +12,11 @@ import { watchAlarms } from '../pipeline/verdict-alarm.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { ModelServerSettings } from '../serving/model-server-settings.ts';
 import { modelServerConfig } from '../serving/serving-config.ts';
+import { neededComponents } from './needed-components.ts';
 import { recordInterests } from './record-interests.ts';
+
+/** Time without a verdict after which a watch is blind, if diagnostic alarms are off. */
+const BLIND_AFTER_MS = 30_000;
 
 /** Settings of the agent's parts, each from the sections that concern it. */
 
@@ -51,18 +55,21 @@ export function diagnosticSettings(
   config: AgentConfig,
 ): Pick<DiagnosticMonitorOptions, 'config' | 'neededBy'> | undefined {
   const { diagnostic } = config.alarms;
-  return diagnostic === 'off' ? undefined : { config: diagnostic, neededBy: neededByWatches(config) };
+  const neededBy = neededComponents({ watches: watchesOf(config), tags: agentTags(config), derived: config.derived });
+  return diagnostic === 'off' ? undefined : { config: diagnostic, neededBy };
 }
 
-/** Returns the health components that each watch needs to judge: its sources and its model. */
-function neededByWatches(config: AgentConfig): ReadonlyMap<string, readonly string[]> {
-  const sourceOf = new Map(agentTags(config).map(({ name, source }) => [name, source]));
-  return new Map(
-    Object.entries(config.watches).map(([id, { tags, model }]) => [
-      `watch/${id}`,
-      ['inference', `model/${formatModelReference(model)}`, ...tags.map((name) => `source/${sourceOf.get(name)}`)],
-    ]),
-  );
+/** Returns the time without a verdict after which a watch is blind, ms. */
+export function blindAfterMs({ alarms: { diagnostic } }: AgentConfig): number {
+  return diagnostic === 'off' ? BLIND_AFTER_MS : diagnostic.afterMs;
+}
+
+/** Returns the tags of a watch's sources that it does not use. */
+export function tagsNextTo(config: AgentConfig, watch: string): ReadonlySet<string> {
+  const own = new Set(config.watches[watch]?.tags);
+  const tags = agentTags(config);
+  const sources = new Set(tags.flatMap(({ name, source }) => (own.has(name) ? [source] : [])));
+  return new Set(tags.flatMap(({ name, source }) => (sources.has(source) && !own.has(name) ? [name] : [])));
 }
 
 /** Returns the sources with a good value that is not older than `sinceMs`. */

@@ -1,5 +1,6 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import { loadConfig } from '../config/config-file.ts';
+import { watchSummaryJson } from '../contracts/watch-json.ts';
 import { healthJson } from '../http/api-schemas.ts';
 import { readSecret } from '../platform/config-fields.ts';
 import { agentNotReached, agentOf, getFromAgent } from './output/agent-request.ts';
@@ -13,20 +14,26 @@ export type StatusOptions = {
   readonly json?: boolean;
 };
 
+const watchesJson = z.object({ watches: z.array(watchSummaryJson) });
+type WatchState = z.infer<typeof watchSummaryJson>;
+
 /**
- * `andon status`: shows the health of the running agent.
+ * `andon status`: shows the health of the running agent and the state of each watch.
  * @returns 0 if everything is ok, 1 if a component is not.
  * @throws {OperatingError} 'agent-not-reached' (retry).
  */
 export async function statusCommand(options: StatusOptions, output: Output): Promise<number> {
-  const health = await readHealth(options);
-  if (options.json === true) output.out(JSON.stringify(health));
+  const { health, watches } = await readStatus(options);
+  if (options.json === true) output.out(JSON.stringify({ ...health, watches: watches ?? null }));
   else {
     output.out(`${health.agent} (andon ${health.version}): ${health.status}`);
+    if (watches === undefined) output.out('The states of the watches need the token: --token-file FILE');
+    else if (watches.length > 0)
+      output.out(`${table(['watch', 'state', 'since (UTC)', 'reason'], watches.map(watchRow))}\n`);
     const rows = health.components.map(({ name, status, since_ms, reason }) => [
       name,
       status,
-      new Date(since_ms).toISOString().slice(0, 19),
+      timeText(since_ms),
       reason,
     ]);
     output.out(table(['component', 'status', 'since (UTC)', 'reason'], rows));
@@ -34,7 +41,26 @@ export async function statusCommand(options: StatusOptions, output: Output): Pro
   return health.status === 'ok' ? 0 : 1;
 }
 
-async function readHealth(options: StatusOptions): Promise<z.infer<typeof healthJson>> {
+function watchRow({ watch, state, since_ms, reason, learning }: WatchState): readonly string[] {
+  const modes = learning === null ? '' : modesText(learning);
+  return [watch, state, timeText(since_ms), [reason, modes].filter((text) => text !== '').join(' ')];
+}
+
+/** Returns the states of the machine that were seen while a watch learns; '' without any. */
+function modesText({ modes }: NonNullable<WatchState['learning']>): string {
+  const byTag = Map.groupBy(modes, ({ tag }) => tag);
+  const texts = [...byTag].map(([tag, values]) => {
+    const totalMs = values.reduce((sum, { seen_ms }) => sum + seen_ms, 0);
+    return `${tag} ${values.map(({ value, name, seen_ms }) => `${name ?? value} (${Math.round((100 * seen_ms) / totalMs)} %)`).join(', ')}`;
+  });
+  return texts.length === 0 ? '' : `Seen: ${texts.join('; ')}`;
+}
+
+function timeText(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 19);
+}
+
+async function readStatus(options: StatusOptions) {
   const config = options.config === undefined ? undefined : (await loadConfig(options.config)).config;
   const known =
     config === undefined
@@ -42,8 +68,12 @@ async function readHealth(options: StatusOptions): Promise<z.infer<typeof health
       : agentOf(config, options.url);
   const agent = options.tokenFile === undefined ? known : { ...known, token: readSecret({ file: options.tokenFile }) };
   try {
-    const { body } = await getFromAgent(agent, '/healthz');
-    return healthJson.parse(await body.json());
+    const health = await getFromAgent(agent, '/healthz');
+    const watches = await getFromAgent(agent, '/api/v1/watches');
+    return {
+      health: healthJson.parse(await health.body.json()),
+      watches: watches.statusCode === 401 ? undefined : watchesJson.parse(await watches.body.json()).watches,
+    };
   } catch (error) {
     return agentNotReached(agent.url, error);
   }

@@ -1,3 +1,12 @@
+/** A value of a tag with few values, such as a status, and how long it was seen. */
+type ModeSeen = {
+  readonly tag: string;
+  readonly value: number;
+  /** Name of the value; undefined for a plain number. */
+  readonly name: string | undefined;
+  readonly seenMs: number;
+};
+
 /** How far a watch is in learning its model. */
 export type LearningOverview = {
   /**
@@ -14,6 +23,10 @@ export type LearningOverview = {
   readonly version: number | undefined;
   /** One sentence for people: what is missing, or what to do. */
   readonly reason: string;
+  /** Command that activates the proposed version; undefined without one. */
+  readonly command: string | undefined;
+  /** States of the machine that the collected time contains, by tags with few values; empty without such tags. */
+  readonly modes: readonly ModeSeen[];
 };
 
 export interface LearningStatuses {

@@ -72,7 +72,7 @@ export interface WindowModels {
 }
 
 /** Reason of the unknown verdicts of a watch that has no model yet. */
-const LEARNING = 'learning';
+export const LEARNING = 'learning';
 
 /** Returns why a model cannot judge, for an operator. */
 export function notReadyReason(models: Pick<WindowModels, 'statuses'>, model: ModelReference): string {

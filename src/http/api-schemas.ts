@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { watchSummaryJson } from '../contracts/watch-json.ts';
 import { alarmPriorities, alarmStates } from '../domain/alarm/alarm.ts';
 import { qualities, qualityReasons } from '../domain/sample/quality.ts';
 
@@ -69,8 +70,7 @@ export const verdictJson = z.looseObject({
   reason: z.string(),
 });
 
-export const watchJson = z.object({
-  watch: z.string(),
+export const watchJson = watchSummaryJson.extend({
   model: z.string(),
   step_ms: z.union([z.number(), z.literal('scan')]),
   hop_ms: z.union([z.number(), z.literal('scan')]),
@@ -89,16 +89,6 @@ export const watchJson = z.object({
     })
     .nullable()
     .describe('Two versions on the same windows. Details: /api/v1/models/<name>/compare'),
-  learning: z
-    .object({
-      phase: z.enum(['collecting', 'training', 'proposed', 'failed']),
-      covered_ms: z.number().describe('Time in which every tag had a good value'),
-      needed_ms: z.number().describe('learn.for'),
-      version: z.number().nullable().describe('The proposed version'),
-      reason: z.string().describe('What is missing, or what to do'),
-    })
-    .nullable()
-    .describe('How far the watch is in learning a model; null if it has one and trains no other'),
 });
 
 export const tagSeriesJson = z.object({

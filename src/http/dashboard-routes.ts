@@ -9,7 +9,11 @@ const uplot = (name: string) => join(dirname(createRequire(import.meta.url).reso
 /** The page and what it loads; all of it comes from this package, so that it works on a box without internet. */
 const FILES: readonly { readonly path: string; readonly type: string; readonly file: () => URL | string }[] = [
   { path: '/', type: 'text/html; charset=utf-8', file: () => own('index.html') },
-  { path: '/dashboard/dashboard.js', type: 'text/javascript; charset=utf-8', file: () => own('dashboard.js') },
+  ...['agent-api.js', 'dashboard.js', 'live-stream.js', 'page-elements.js', 'watch-view.js'].map((name) => ({
+    path: `/dashboard/${name}`,
+    type: 'text/javascript; charset=utf-8',
+    file: () => own(name),
+  })),
   { path: '/dashboard/dashboard.css', type: 'text/css; charset=utf-8', file: () => own('dashboard.css') },
   { path: '/dashboard/uplot.js', type: 'text/javascript; charset=utf-8', file: () => uplot('uPlot.esm.js') },
   { path: '/dashboard/uplot.css', type: 'text/css; charset=utf-8', file: () => uplot('uPlot.min.css') },

@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyInstance } from 'fastify';
+import { watchSummaryToJson } from '../contracts/watch-json.ts';
 import type { LiveEvent, LiveEvents, TagReading } from '../contracts/live-events.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import { verdictPayload } from '../domain/record/verdict-payload.ts';
@@ -10,11 +11,11 @@ import { apiMetrics } from './api-metrics.ts';
 /** Most bytes that may wait for one client. A client that reads more slowly is disconnected and may reconnect. */
 const WAITING_BYTES_MAX = 262_144;
 const CLIENTS_MAX = 64;
-/** A comment line this often keeps proxies from closing an idle stream. */
-const KEEP_ALIVE_MS = 15_000;
+/** A comment line this often: a client without any for a few seconds has lost the connection, and proxies keep it open. */
+const KEEP_ALIVE_MS = 1_000;
 
 /**
- * `GET /api/v1/events`: server-sent events `tags`, `verdict` and `alarm`, each with the JSON that the MQTT topic of
+ * `GET /api/v1/events`: server-sent events `tags`, `verdict`, `alarm` and `watch`, each with the JSON that the MQTT topic of
  * the same name carries. Verdicts and alarms have their record's id as event id.
  */
 export function registerEventStream(app: FastifyInstance, events: LiveEvents, deps: Deps): void {
@@ -67,6 +68,8 @@ function eventText(event: LiveEvent): string {
       const id = event.id === undefined ? '' : `id: ${event.id}\n`;
       return `event: alarm\n${id}data: ${JSON.stringify(alarmPayload(event.transition, event.id))}\n\n`;
     }
+    case 'watch':
+      return `event: watch\ndata: ${JSON.stringify(watchSummaryToJson(event.summary))}\n\n`;
     case 'tags':
       return `event: tags\ndata: ${JSON.stringify(event.tags.map(tagJson))}\n\n`;
   }

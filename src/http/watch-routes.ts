@@ -11,8 +11,9 @@ import {
   scoreSeries,
   type TagSeries,
 } from '../contracts/sample-history.ts';
-import type { LearningOverview, LearningStatuses } from '../contracts/learning-statuses.ts';
+import { watchSummaryToJson } from '../contracts/watch-json.ts';
 import type { WatchOverview, WatchStatuses } from '../contracts/watch-statuses.ts';
+import type { WatchSummaries, WatchSummary } from '../contracts/watch-summaries.ts';
 import { qualityOf } from '../domain/sample/quality.ts';
 import { recordJson, type StoredRecord } from '../domain/record/record.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
@@ -38,7 +39,7 @@ export type WatchRoutesOptions = {
   readonly board: WatchStatuses;
   readonly records: RecordStore;
   readonly history: SampleHistory | undefined;
-  readonly learning: LearningStatuses;
+  readonly summaries: WatchSummaries;
   /** The models loaded in any process of the agent, also those of rollouts. */
   readonly models: () => Promise<LoadedModelStatuses>;
   readonly deps: Deps;
@@ -46,7 +47,7 @@ export type WatchRoutesOptions = {
 
 /** `GET /api/v1/watches`, their history, the tags' present values and the models in use. */
 export function registerWatchRoutes(instance: FastifyInstance, options: WatchRoutesOptions): void {
-  const { board, models, learning } = options;
+  const { board, models, summaries } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.get(
@@ -57,7 +58,10 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
         response: { 200: z.object({ watches: z.array(watchJson) }) },
       },
     },
-    () => ({ watches: board.watches().map((overview) => watchToJson(overview, learning.learningOf(overview.watch))) }),
+    () => {
+      const states = new Map(summaries.summaries().map((summary) => [summary.watch, summary]));
+      return { watches: board.watches().flatMap((overview) => watchToJson(overview, states.get(overview.watch))) };
+    },
   );
   app.get(
     '/api/v1/tags',
@@ -205,11 +209,15 @@ function numbersOrNull(column: Float64Array): (number | null)[] {
 
 function watchToJson(
   { lastVerdict, tags, ...overview }: WatchOverview,
-  learning: LearningOverview | undefined,
-): z.infer<typeof watchJson> {
-  return {
-    ...snakeJson({ ...overview, learning }),
-    tags: tags.map(tagJson),
-    last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, undefined)),
-  };
+  summary: WatchSummary | undefined,
+): readonly z.infer<typeof watchJson>[] {
+  if (summary === undefined) return [];
+  return [
+    {
+      ...snakeJson(overview),
+      ...watchSummaryToJson(summary),
+      tags: tags.map(tagJson),
+      last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, undefined)),
+    },
+  ];
 }

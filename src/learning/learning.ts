@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { LoadedModels } from '../contracts/inference.ts';
 import type { LearningOverview, LearningStatuses } from '../contracts/learning-statuses.ts';
 import type { ExactModel, ModelRegistry } from '../contracts/model-registry.ts';
@@ -32,6 +33,10 @@ export type LearningOptions = {
   /** Judges the windows of a model with one more version, for comparison; undefined ends that. */
   readonly propose: (model: string, version: number | undefined) => void;
   readonly board: WatchStatuses;
+  /** Returns the tags that are not in a watch but of its sources: they may show states of the machine. */
+  readonly tagsNextTo: (watch: string) => ReadonlySet<string>;
+  /** Absolute paths of the configuration and of the model directory, for texts. */
+  readonly paths: { readonly config: string; readonly models: string };
   readonly history: SampleHistory;
   /** How long a value of a watch counts, ms. */
   readonly maxAgeMs: (watch: WatchConfig) => number;
@@ -139,7 +144,13 @@ export class Learning implements LearningStatuses, AsyncDisposable {
 
   async #begin(id: string, watch: WatchConfig, { kind, waiting }: Need): Promise<void> {
     const { history, maxAgeMs, deps } = this.#options;
-    const learner = new ModelLearner(id, watch, maxAgeMs(watch), deps.clock.nowMs());
+    const learner = new ModelLearner({
+      watch: id,
+      config: watch,
+      maxAgeMs: maxAgeMs(watch),
+      nowMs: deps.clock.nowMs(),
+      advice: (version) => this.#advice({ name: watch.model.name, version }),
+    });
     const health = deps.health.component(`learning/${id}`);
     health.report('ok', 'collecting: the history is read');
     this.#learners.set(watch.model.name, { learner, kind, health });
@@ -163,8 +174,25 @@ export class Learning implements LearningStatuses, AsyncDisposable {
   #observe(): void {
     if (this.#learners.size === 0) return;
     const nowMs = this.#options.deps.clock.nowMs();
-    for (const { watch, tags } of this.#options.board.watches())
-      for (const { learner } of this.#learners.values()) if (learner.watch === watch) learner.observe(tags, nowMs);
+    const { board, tagsNextTo } = this.#options;
+    const readings = new Map(board.watches().map(({ watch, tags }) => [watch, tags]));
+    const all = board.tags();
+    for (const { learner } of this.#learners.values()) {
+      const others = tagsNextTo(learner.watch);
+      learner.observe(
+        readings.get(learner.watch) ?? [],
+        all.filter(({ tag }) => others.has(tag)),
+        nowMs,
+      );
+    }
+  }
+
+  #advice(model: ExactModel) {
+    const { paths } = this.#options;
+    return {
+      report: join(paths.models, model.name, String(model.version), 'report.md'),
+      command: `andon models activate ${formatModelReference(model)} -c ${shellWord(paths.config)}`,
+    };
   }
 
   #report({ learner, health }: Learner): void {
@@ -221,4 +249,9 @@ export class Learning implements LearningStatuses, AsyncDisposable {
     learner.proposed(version, because);
     if (kind === 'next') this.#options.propose(learner.config.model.name, version);
   }
+}
+
+/** Returns a path as one word of a shell. */
+function shellWord(path: string): string {
+  return /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

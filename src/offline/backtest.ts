@@ -7,19 +7,18 @@ import type { DueWindow } from '../domain/window/window-plan.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { type Judgement, notReadyReason, type WindowModels } from '../contracts/window-models.ts';
 import { Watch, windowPlan } from '../pipeline/watch.ts';
-import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { inferenceHostEntry } from '../platform/entries.ts';
 import { type Pacing, RecordedFeed } from './recorded-feed.ts';
 import type { RecordedRow, Recording, RowRange } from './recording.ts';
 import type { WatchBinding } from '../config/watch-binding.ts';
+import { loaded } from './model-probe.ts';
 import { inferenceFailure } from '../models/errors/inference-failure.ts';
 import { trainingFailure } from '../training/core/training-errors.ts';
 
 /** Windows of one run of the model; the same as in the live agent. */
 const WINDOWS_AT_ONCE = 16;
-const LOOK_MS = 10;
 /** Deadline of a run; generous, because no window waits behind a backtest. */
 const DEADLINE_MS = 60_000;
 
@@ -204,7 +203,7 @@ class BacktestRun {
 }
 
 async function readyModel(inference: SupervisedInferenceHost, model: ModelReference, deps: Deps): Promise<ReadyModel> {
-  while (inference.statuses().some(({ state }) => state === 'loading')) await sleep(deps.clock, LOOK_MS);
+  await loaded(inference, deps.clock);
   const ready = inference.ready(model);
   if (ready !== undefined) return ready;
   throw inferenceFailure('model-not-ready', notReadyReason(inference, model));

@@ -27,9 +27,9 @@ export type Recording = {
   readonly hasTimes: boolean;
   /** Parses a label as a number in the file's notation; NaN if it is not one. */
   readonly labelNumber: (label: string) => number;
-  /** What was detected above the rows and could surprise, for the user. */
+  /** Notes for the user about unusual lines above the rows. */
   readonly notes: readonly string[];
-  /** What was assumed about the times, for the user. */
+  /** Notes for the user about assumptions on the times. */
   readonly timeNotes: readonly string[];
   readonly rows: () => AsyncIterable<RecordedRow>;
 };

@@ -53,6 +53,8 @@ export class Outbox implements RecordStore, AsyncDisposable {
   readonly #listeners = new Set<(count: number) => void>();
   /** Buffers of acknowledged batches. The next read writes into them. */
   #spare: Uint8Array[] = [];
+  /** Losses in the metrics so far. */
+  readonly #countedLosses = new Map<string, number>();
   #seenEpochs = 0;
   #disposed: Promise<void> | undefined;
 
@@ -242,7 +244,10 @@ export class Outbox implements RecordStore, AsyncDisposable {
   }
 
   #countLosses({ lost, epochsStarted }: StorageReport): void {
-    for (const { uplink, kind, reason, count } of lost) {
+    for (const { uplink, kind, reason, count: total } of lost) {
+      const key = `${uplink ?? ''}/${kind}/${reason}`;
+      const count = total - (this.#countedLosses.get(key) ?? 0);
+      this.#countedLosses.set(key, total);
       if (uplink === undefined) this.#metrics.andon_outbox_records_lost_total.inc({ kind, reason }, count);
       else if (uplink !== LOCAL) this.#metrics.andon_uplink_records_lost_total.inc({ uplink, kind, reason }, count);
     }

@@ -156,7 +156,7 @@ export class Storage {
   #acknowledge(run: RecordRun, nowMs: EpochMs): undefined {
     this.#nowMs = nowMs;
     this.#outbox.use(nowMs, ({ lanes }) => void lanes.acknowledge(run));
-    if (nowMs - this.#cursorsSavedMs < CURSOR_SAVE_MS) return;
+    if (!isPassed(this.#cursorsSavedMs, CURSOR_SAVE_MS, nowMs)) return;
     try {
       this.#saveCursors(nowMs);
     } catch (error) {
@@ -205,7 +205,7 @@ export class Storage {
       more = this.#outbox.use(nowMs, ({ space }) => space.expire(nowMs)) || more;
       more = this.#outbox.use(nowMs, ({ history, database }) => history.indexNext(database)) || more;
       this.#saveCursors(nowMs);
-      if (idle && nowMs - this.#idleSyncMs >= IDLE_SYNC_MS) this.#syncWhenIdle(nowMs);
+      if (idle && isPassed(this.#idleSyncMs, IDLE_SYNC_MS, nowMs)) this.#syncWhenIdle(nowMs);
     } catch (error) {
       // The file's health has the error. The next slice tries again.
       if (!(error instanceof OperatingError)) throw error;
@@ -242,7 +242,7 @@ export class Storage {
   }
 
   #reportLosses(nowMs: EpochMs): number {
-    if (nowMs - this.#lossReportedMs < LOSS_REPORT_MS) return 0;
+    if (!isPassed(this.#lossReportedMs, LOSS_REPORT_MS, nowMs)) return 0;
     const stored = this.#outbox.use(nowMs, (outbox) => storeLossRecords(outbox, nowMs));
     if (stored === 0) return 0;
     this.#lossReportedMs = nowMs;
@@ -266,8 +266,8 @@ export class Storage {
   #report(stored: number, more: boolean): StorageReport {
     const open = this.#outbox.current;
     const nowMs = this.#nowMs;
-    const lost = this.#outbox.lossCounts.take();
-    this.#drops.add(lost, nowMs);
+    const { lossCounts } = this.#outbox;
+    this.#drops.add(lossCounts.take(), nowMs);
     const space = open?.space.space;
     const notices = [...this.#outbox.takeNotices(), ...this.#alarms.takeNotices()];
     return {
@@ -276,7 +276,7 @@ export class Storage {
       epochsStarted: this.#outbox.epochsStarted,
       bytes: space?.bytesUsed ?? 0,
       bytesMax: space?.bytesMax ?? 0,
-      lost,
+      lost: lossCounts.totals,
       notices,
       stored,
       more,
@@ -295,6 +295,11 @@ export class Storage {
       this.#alarms.close();
     }
   }
+}
+
+/** True after an interval, or if the clock was set back. */
+function isPassed(sinceMs: EpochMs, intervalMs: number, nowMs: EpochMs): boolean {
+  return Math.abs(nowMs - sinceMs) >= intervalMs;
 }
 
 function worse(outbox: StoreHealth, alarms: StoreHealth): StoreHealth {

@@ -45,9 +45,11 @@ export function action(
 /**
  * Creates an alarm without a stored state. If its state was lost, records with its earlier numbers may be in the outbox.
  * An alarm changes less than once a millisecond, so the current time is above all of them.
+ *
+ * @param lastNumber Highest number that is known to be used: above the current time if the clock was set back.
  */
-export function newAlarm(definition: AlarmDefinition, nowMs: EpochMs): Alarm {
-  const number = Math.floor(nowMs);
+export function newAlarm(definition: AlarmDefinition, nowMs: EpochMs, lastNumber = 0): Alarm {
+  const number = Math.max(Math.floor(nowMs), lastNumber);
   const last: AlarmTransition = {
     alarm: definition.id,
     watch: definition.watch,

@@ -71,6 +71,8 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   readonly #alarms: Map<string, Alarm>;
   readonly #backoff: Backoff;
   readonly #definitionOf;
+  /** Last numbers of alarms that were stored and are not defined now. They may be defined again. */
+  readonly #numbers = new Map<string, number>();
   #unapplied: AlarmInput[] = [];
   #restored = false;
   #late = false;
@@ -148,7 +150,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
       defined.add(definition.id);
       if (alarm !== undefined) entries.push(...this.#redefine(alarm, definition));
       else {
-        const added = this.#add(newAlarm(definition, nowMs));
+        const added = this.#add(newAlarm(definition, nowMs, this.#numbers.get(definition.id)));
         if (others === 'end') this.#announceNow(added);
       }
     }
@@ -245,6 +247,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
       if (late !== undefined) this.define([late], 'stay');
       const alarm = this.#alarms.get(transition.alarm);
       if (alarm === undefined) {
+        this.#numbers.set(transition.alarm, transition.number);
         if (transition.state !== 'normal') removed.push(transition);
         continue;
       }
@@ -294,6 +297,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     this.#metrics.andon_alarms.inc({ state: stored.state, priority });
     const entry = this.#ofConfig(alarm, normalFacts, 'returned-to-service');
     this.#metrics.andon_alarms.dec({ state: 'normal', priority });
+    this.#numbers.set(id, alarm.number);
     return entry;
   }
 
@@ -318,6 +322,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     if (!this.#restored) return [];
     const entries = alarm.last.state === 'normal' ? [] : [this.#ofConfig(alarm, normalFacts, 'returned-to-service')];
     this.#metrics.andon_alarms.dec({ state: 'normal', priority: alarm.definition.priority });
+    this.#numbers.set(alarm.definition.id, alarm.number);
     return entries;
   }
 

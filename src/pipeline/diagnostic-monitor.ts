@@ -21,7 +21,9 @@ type Trouble = { readonly kind: string; readonly id: string; readonly sinceMs: E
 
 export type DiagnosticMonitorOptions = {
   readonly config: { readonly afterMs: number; readonly priority: AlarmPriority };
-  /** Sources and models that a watch depends on, as health components: `source/plc-1`, `model/pump-anomaly`. */
+  /**
+   * Health components that a watch (`watch/<id>`) or a tag (`tag/<name>`) depends on: `source/plc-1`, `model/pump-anomaly`.
+   */
   readonly neededBy: ReadonlyMap<string, readonly string[]>;
   readonly limits: Pick<LimitMonitor, 'blind'>;
   readonly alarms: Pick<AlarmService, 'apply' | 'define' | 'isActive' | 'list'>;
@@ -73,14 +75,14 @@ export class DiagnosticMonitor implements Disposable {
     // A component may be degraded for long by something small. That explains no trouble that comes later.
     const explains = (needed: string, sinceMs: EpochMs): boolean =>
       sinceMs - (inTrouble.get(needed) ?? Number.NaN) <= EXPLAINED_WITHIN_MS;
-    const explained = ({ name, sinceMs }: ComponentStatus): boolean =>
+    const isExplained = (name: string, sinceMs: EpochMs): boolean =>
       (storage.has(name) && name !== 'outbox' && inTrouble.has('outbox')) ||
       (neededBy.get(name) ?? []).some((needed) => explains(needed, sinceMs));
     return [
-      ...components.filter((component) => !explained(component)).map(componentTrouble),
+      ...components.filter(({ name, sinceMs }) => !isExplained(name, sinceMs)).map(componentTrouble),
       ...limits
         .blind()
-        .filter(({ tag, sinceMs }) => !explains(`source/${tag.source}`, sinceMs))
+        .filter(({ tag, sinceMs }) => !isExplained(`tag/${tag.name}`, sinceMs))
         .map(({ tag, sinceMs }) => ({
           kind: 'tag',
           id: tag.name,

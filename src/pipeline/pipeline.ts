@@ -1,8 +1,8 @@
-import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { LiveEvents, TagReading } from '../contracts/live-events.ts';
 import type { SampleHistory } from '../contracts/sample-history.ts';
 import type { SampleSink } from '../contracts/sample-sink.ts';
-import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
+import type { WatchOverview, WatchStatuses } from '../contracts/watch-statuses.ts';
+import type { WatchConditions } from '../contracts/watch-summaries.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { watchAlarmId } from '../domain/alarm/alarm.ts';
 import type { Judgement, WindowModels } from '../contracts/window-models.ts';
@@ -12,6 +12,7 @@ import { QualityGate } from '../domain/sample/quality-gate.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 import { isFallbackOfRemote, type Verdict } from '../domain/alarm/verdict.ts';
+import type { WatchCondition } from '../domain/alarm/watch-state.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -29,7 +30,16 @@ import { VerdictRecords } from './verdict-record.ts';
 import type { VersionComparison } from './version-comparison.ts';
 import type { SuppressWhen, WatchConfig } from './watch-config.ts';
 import { verdictAlarm } from './verdict-alarm.ts';
-import { endWatch, fillFromHistory, removeReports, type RunningWatch, runningWatch, type Watch } from './watch.ts';
+import {
+  endWatch,
+  fillFromHistory,
+  removeReports,
+  type RunningWatch,
+  runningWatch,
+  type Watch,
+  watchCondition,
+  watchOverview,
+} from './watch.ts';
 
 /** Interval and maximum number of tag values sent to live subscribers. Only changed values are sent. */
 const TAG_EVENTS_INTERVAL_MS = 500;
@@ -84,7 +94,7 @@ export type PipelineOptions = PipelineConfig & {
  * stored each time a watch begins to fill its window (at start, after a clock jump, with a model of another window
  * length), so that the last verdict does not look current.
  */
-export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
+export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, AsyncDisposable {
   readonly #options: PipelineOptions;
   readonly #gate: QualityGate;
   readonly #table: TagTable;
@@ -171,19 +181,13 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   }
 
   watches(): readonly WatchOverview[] {
-    const { inference, rollouts, alarms, deps } = this.#options;
-    const nowMs = deps.clock.nowMs();
-    return this.#watches.map(({ watch, drift }) => ({
-      watch: watch.id,
-      model: formatModelReference(watch.config.model),
-      tags: watch.tagNumbers.map((number) => this.#table.reading(number)),
-      stepMs: watch.config.window.stepMs,
-      hopMs: watch.config.window.hopMs ?? watch.config.window.stepMs,
-      alarmState: alarms.stateOf(watch.id),
-      drift: drift.indexes,
-      lastVerdict: watch.lastVerdict(inference, nowMs),
-      rollout: rollouts?.rolloutOf(watch.id),
-    }));
+    return this.#watches.map((running) => watchOverview(running, this.#table, this.#options));
+  }
+
+  conditions(blindAfterMs: number): readonly (WatchCondition & { readonly watch: string })[] {
+    const { inference, deps } = this.#options;
+    const condition = { table: this.#table, inference, nowMs: deps.clock.nowMs(), blindAfterMs };
+    return this.#watches.map((running) => watchCondition(running, condition));
   }
 
   tags(): readonly TagReading[] {

@@ -2,15 +2,21 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
 import { contributionsOf, judgeScore, type VerdictRule } from '../domain/alarm/verdict-rule.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
+import type { WatchCondition } from '../domain/alarm/watch-state.ts';
+import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { DueListener, Windower, WindowPlan } from '../domain/window/window-plan.ts';
 import { createWindower } from '../domain/window/windower.ts';
+import type { WatchOverview } from '../contracts/watch-statuses.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { type Judgement, notReadyReason, type WindowModels } from '../contracts/window-models.ts';
 import { type LiveSample, refill, refillSpanMs } from '../domain/window/refill.ts';
 import type { SampleHistory } from '../contracts/sample-history.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { Deps } from '../platform/deps.ts';
+import type { AlarmService } from './alarm-service.ts';
 import { DriftMonitor } from './drift-monitor.ts';
+import type { TagTable } from './tag-table.ts';
+import type { VersionComparison } from './version-comparison.ts';
 import type { WatchConfig } from './watch-config.ts';
 import { WatchTelemetry } from './watch-telemetry.ts';
 
@@ -36,7 +42,10 @@ export function runningWatch(
   tagNumbers: readonly TagNumber[],
   deps: Deps,
 ): RunningWatch {
-  const reports = { telemetry: new WatchTelemetry(id, deps), drift: new DriftMonitor(id, config.drift, deps) };
+  const reports = {
+    telemetry: new WatchTelemetry(id, windowPlan(config, 1), deps),
+    drift: new DriftMonitor(id, config.drift, deps),
+  };
   return { watch: new Watch(id, config, tagNumbers), ...reports, refilling: undefined, pending: 0, ended: undefined };
 }
 
@@ -180,6 +189,67 @@ export class Watch {
       contributions: judgement.parts === undefined ? [] : contributionsOf(judgement.parts, this.config.tags),
     };
   }
+}
+
+/** Returns a watch with its present values and its last verdict. */
+export function watchOverview(
+  { watch, drift }: RunningWatch,
+  table: Pick<TagTable, 'reading'>,
+  parts: {
+    readonly inference: WindowModels;
+    readonly rollouts: VersionComparison | undefined;
+    readonly alarms: Pick<AlarmService, 'stateOf'>;
+    readonly deps: Pick<Deps, 'clock'>;
+  },
+): WatchOverview {
+  const { id, config, tagNumbers } = watch;
+  return {
+    watch: id,
+    model: formatModelReference(config.model),
+    tags: tagNumbers.map((number) => table.reading(number)),
+    stepMs: config.window.stepMs,
+    hopMs: config.window.hopMs ?? config.window.stepMs,
+    alarmState: parts.alarms.stateOf(id),
+    drift: drift.indexes,
+    lastVerdict: watch.lastVerdict(parts.inference, parts.deps.clock.nowMs()),
+    rollout: parts.rollouts?.rolloutOf(id),
+  };
+}
+
+/** Returns the state of a watch for people. @param blindAfterMs Time without a verdict after which it is blind, ms. */
+export function watchCondition(
+  { watch, telemetry }: RunningWatch,
+  now: {
+    readonly table: Pick<TagTable, 'reading'>;
+    readonly inference: WindowModels;
+    readonly nowMs: EpochMs;
+    readonly blindAfterMs: number;
+  },
+): WatchCondition & { readonly watch: string } {
+  const { table, inference, nowMs, blindAfterMs } = now;
+  const last = watch.lastVerdict(inference, nowMs);
+  const rows = watch.windower?.rows ?? 0;
+  const missing = missingTag(watch, table, nowMs);
+  return { watch: watch.id, ...telemetry.condition({ last, rows, missing, blindAfterMs }) };
+}
+
+/**
+ * Returns a tag of a watch that has no good value now, with its reason. Undefined if all have one, and for windows that are
+ * closer together than a value counts: their verdicts show it in time.
+ */
+function missingTag(
+  { config, tagNumbers }: Watch,
+  table: Pick<TagTable, 'reading'>,
+  nowMs: EpochMs,
+): string | undefined {
+  const { hopMs, maxAgeMs, minGood } = windowPlan(config, 1);
+  if (hopMs === 'scan' || hopMs <= maxAgeMs || minGood < 1) return undefined;
+  for (const number of tagNumbers) {
+    const { tag, quality, reason, timestampMs } = table.reading(number);
+    if (quality !== 'good') return `${tag}: ${reason}`;
+    if (nowMs - timestampMs > maxAgeMs) return `${tag}: nothing was received`;
+  }
+  return undefined;
 }
 
 /** Returns the decision rule: the watch's settings, and the model's for the others. */

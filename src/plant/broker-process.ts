@@ -4,18 +4,18 @@ import { entryFile } from '../platform/entry-file.ts';
 import { plantFailure } from './plant-errors.ts';
 
 /**
- * Starts the embedded broker in a process of its own, as a broker is on a real site. Resolves once it listens on 127.0.0.1.
+ * Starts the embedded broker in a separate process, as on a real site. Resolves when it listens on 127.0.0.1.
  *
- * @param port 0 takes a free one.
- * @throws {OperatingError} 'plant-exited' (retry), as when the port is taken.
+ * @param port 0 selects a free one.
+ * @throws {OperatingError} 'plant-exited' (retry), for example if the port is in use.
  */
 export async function startBrokerProcess(port: number): Promise<AsyncDisposable & { readonly port: number }> {
   const child = fork(entryFile(import.meta.url, '../hosts/broker.ts'), [String(port)]);
   const exit = once(child, 'exit');
-  const told = await Promise.race([once(child, 'message'), exit.then(() => undefined)]);
-  if (told === undefined) throw plantFailure('plant-exited', `The embedded broker did not start on port ${port}`);
-  // The only message of our own entry file: it listens, and where.
-  const { port: listening } = told[0] as { readonly port: number };
+  const listens = await Promise.race([once(child, 'message'), exit.then(() => undefined)]);
+  if (listens === undefined) throw plantFailure('plant-exited', `The embedded broker did not start on port ${port}`);
+  // The entry file sends one message, with its port.
+  const { port: listening } = listens[0] as { readonly port: number };
   const stop = async () => {
     if (child.connected) child.disconnect();
     if (child.exitCode === null && child.signalCode === null) await exit;

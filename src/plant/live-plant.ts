@@ -8,14 +8,14 @@ import type { PumpPhase } from './pump-scenario.ts';
 import { seededRandom } from './seeded-random.ts';
 import { ValuePublisher } from './value-publisher.ts';
 
-/** The simulation leaves out what a longer stall cost, instead of integrating it in one coarse step. */
+/** After a longer stall the simulation skips the time, instead of integrating it in one coarse step. */
 const STEP_MS_MAX = 1000;
 
 /** The simulated pump in real time: a Modbus device for the PLC, MQTT messages of the vibration sensor. */
 export class LivePlant implements AsyncDisposable {
   readonly #options: PlantOptions;
   readonly #deps: Deps;
-  readonly #tell: (message: PlantMessage) => void;
+  readonly #send: (message: PlantMessage) => void;
   readonly #plant: PumpPlant;
   readonly #device = new ModbusDevice();
   readonly #publisher: ValuePublisher | undefined;
@@ -24,10 +24,10 @@ export class LivePlant implements AsyncDisposable {
   #steps = 0;
   #phase: PumpPhase | undefined;
 
-  constructor(options: PlantOptions, deps: Deps, tell: (message: PlantMessage) => void) {
+  constructor(options: PlantOptions, deps: Deps, send: (message: PlantMessage) => void) {
     this.#options = options;
     this.#deps = deps;
-    this.#tell = tell;
+    this.#send = send;
     this.#plant = new PumpPlant({ random: seededRandom(options.seed), timings: options.timings });
     this.#publisher =
       options.mqttUrl === undefined
@@ -40,7 +40,7 @@ export class LivePlant implements AsyncDisposable {
     this.#startMs = this.#deps.clock.monotonicMs();
     this.#step();
     const modbusPort = await this.#device.listen(this.#options.host, this.#options.modbusPort);
-    this.#tell({ type: 'listening', modbusPort });
+    this.#send({ type: 'listening', modbusPort });
     this.#publisher?.start();
   }
 
@@ -51,7 +51,7 @@ export class LivePlant implements AsyncDisposable {
     await this.#device[Symbol.asyncDispose]();
   }
 
-  /** Steps against ideal times, so that the plant keeps its pace; steps that a stall made late are left out. */
+  /** Steps at ideal times, so that the plant keeps its pace. Steps that a stall delayed are skipped. */
   #step(): void {
     const { clock } = this.#deps;
     const { stepMs } = this.#options;
@@ -66,10 +66,10 @@ export class LivePlant implements AsyncDisposable {
     const reading = this.#plant.step(Math.min(elapsedMs, STEP_MS_MAX));
     this.#device.show(pumpRegisters(reading));
     const payload = { rms: reading.vibrationG, timestamp_ms: Math.round(this.#deps.clock.nowMs()) };
-    // Nothing to wait for: what does not leave is dropped and counted, and a new value comes with the next step.
+    // Not awaited: a message that cannot be sent is dropped and counted, and the next step has a new value.
     void this.#publisher?.publish([{ topic: this.#options.vibrationTopic, payload }]);
     if (reading.phase === this.#phase) return;
     this.#phase = reading.phase;
-    this.#tell({ type: 'phase', phase: reading.phase });
+    this.#send({ type: 'phase', phase: reading.phase });
   }
 }

@@ -11,7 +11,7 @@ const ILLEGAL_DATA_ADDRESS = 2;
 /**
  * A Modbus TCP device that shows register images, for simulations and demonstrations; read only, any unit id.
  *
- * Every request is answered from one image in one go, so that registers of a request always belong together.
+ * Every request is answered from one image, so that the registers of a request always belong together.
  * modbus-serial's server starts each answer with a timer of its own: about 660 requests a second on a connection
  * with one in flight, 3,300 over eight connections (8.0.25). A demonstration needs ten; a bench needs another device.
  */
@@ -19,18 +19,18 @@ export class ModbusDevice implements AsyncDisposable {
   #server: ServerTCP | undefined;
   #image: RegisterImage = emptyImage;
 
-  /** From now on every request is answered from this image; the caller changes it no more. */
+  /** Sets the image for the next requests. The caller must not change it afterwards. */
   show(image: RegisterImage): void {
     this.#image = image;
   }
 
   /**
-   * @param port 0 takes a free one.
+   * @param port 0 selects a free one.
    * @returns The port it listens on.
    * @throws {OperatingError} 'modbus-listen-failed' (retry).
    */
   async listen(host: string, port: number): Promise<number> {
-    // As a number, port 0 would become 502: the library takes every falsy port for none (8.0.25).
+    // As a number, port 0 would become 502: the library treats every falsy port as missing (8.0.25).
     const libraryPort = String(port) as unknown as number;
     const server = new ServerTCP(this.#vector(), { host, port: libraryPort });
     this.#server = server;
@@ -59,7 +59,7 @@ export class ModbusDevice implements AsyncDisposable {
       getInputRegister: (address: number) => at(this.#image.input, address),
       getMultipleHoldingRegisters: (address: number, length: number) => range(this.#image.holding, address, length),
       getMultipleInputRegisters: (address: number, length: number) => range(this.#image.input, address, length),
-      // Without these the library leaves a write unanswered, and the writer waits for its timeout.
+      // Without these the library does not answer a write, and the client waits for its timeout.
       setCoil: () => refuse(ILLEGAL_FUNCTION),
       setRegister: () => refuse(ILLEGAL_FUNCTION),
     };
@@ -80,7 +80,7 @@ function refuse(modbusErrorCode: number): never {
   throw Object.assign(new Error(`Modbus exception ${modbusErrorCode}`), { modbusErrorCode });
 }
 
-/** The library keeps its net.Server to itself (8.0.25), and has no other way to tell a free port that was taken. */
+/** The library hides its net.Server (8.0.25) and has no other way to report the selected port. */
 function listeningPort(server: ServerTCP): number {
   const { _server } = server as unknown as { readonly _server: { address(): AddressInfo } };
   return _server.address().port;

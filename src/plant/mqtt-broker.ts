@@ -5,9 +5,9 @@ import { Aedes } from 'aedes';
 const CLIENT_QUEUE_MAX = 10_000;
 
 /**
- * An MQTT 3.1.1 broker within this process, for the demo, the simulator and the tests.
+ * An MQTT 3.1.1 broker in this process, for the demo, the simulator and the tests.
  *
- * It keeps everything in memory and lets everybody in; a plant's broker is a program of its own.
+ * It keeps everything in memory and accepts every client. A plant needs a real broker.
  */
 export class MqttBroker implements AsyncDisposable {
   readonly aedes: Aedes;
@@ -25,7 +25,7 @@ export class MqttBroker implements AsyncDisposable {
     });
   }
 
-  /** Resolves once it listens on loopback, because it requires no password; port 0 takes a free one. Rejects with Node's own error (`EADDRINUSE`) where it can't. */
+  /** Resolves when it listens, on loopback only because it requires no password. Port 0 selects a free one. Rejects with Node's error (`EADDRINUSE`). */
   static async listen({ port }: { readonly port: number }): Promise<MqttBroker> {
     const broker = new MqttBroker(await Aedes.createBroker({ queueLimit: CLIENT_QUEUE_MAX }));
     await new Promise<void>((resolve, reject) => {
@@ -37,7 +37,7 @@ export class MqttBroker implements AsyncDisposable {
     return broker;
   }
 
-  /** The port it listens on, or listened on until its end. */
+  /** Port that it listens on; it stays after the end. */
   get port(): number {
     return this.#port;
   }

@@ -2,15 +2,15 @@ import { type ErrorCatalogue, failures, reject, retry } from '../platform/errors
 
 export const plantErrors = {
   'modbus-listen-failed': retry(
-    'The simulated Modbus device can not listen on its port.',
+    'The simulated Modbus device cannot listen on its port.',
     'Another program has the port, or it is below 1024 and needs privileges: choose another port.',
   ),
   'plant-exited': retry(
-    'The process of the simulated plant ended by itself.',
-    'Its last words are on standard error; start it again.',
+    'The process of the simulated plant ended unexpectedly.',
+    'Its last output is on standard error. Start it again.',
   ),
   'csv-unreadable': reject(
-    'The CSV file does not exist or can not be read.',
+    'The CSV file does not exist or cannot be read.',
     'Check path and permissions; the message holds the operating system’s reason.',
   ),
   'csv-empty': reject('The CSV file has no header, or no row after it.', 'Export it again, with a header line.'),

@@ -7,7 +7,7 @@ import type { PlantMessage, PlantOptions } from './plant-protocol.ts';
 import type { PumpPhase } from './pump-scenario.ts';
 import { plantFailure } from './plant-errors.ts';
 
-/** Time to say goodbye; then the process is killed. */
+/** Longest time for a clean stop; then the process is killed. */
 const STOP_MS_MAX = 2000;
 
 export type PlantEvents = {
@@ -17,7 +17,7 @@ export type PlantEvents = {
 };
 
 /**
- * Starts the simulated plant in a process of its own, so that demo and agent share no event loop. Resolves once the Modbus
+ * Starts the simulated plant in a separate process, so that demo and agent share no event loop. Resolves when the Modbus
  * device listens.
  *
  * @throws {OperatingError} 'modbus-listen-failed' | 'plant-exited' (retry).
@@ -28,10 +28,10 @@ export async function startPlantProcess(
   clock: Clock,
 ): Promise<AsyncDisposable & { readonly modbusPort: number }> {
   const child = fork(entryFile(import.meta.url, '../hosts/plant.ts'), [JSON.stringify(options)]);
-  // Our own entry file sends the messages of the channel.
+  // Only hosts/plant.ts sends messages on this channel.
   child.on('message', (message) => {
-    const told = message as PlantMessage;
-    if (told.type === 'phase') events.onPhase(told.phase);
+    const event = message as PlantMessage;
+    if (event.type === 'phase') events.onPhase(event.phase);
   });
   const modbusPort = await listening(child);
   let isStopping = false;
@@ -54,13 +54,13 @@ export async function startPlantProcess(
 function listening(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.on('message', (message) => {
-      const told = message as PlantMessage;
-      if (told.type === 'listening') resolve(told.modbusPort);
-      if (told.type === 'failed') reject(new OperatingError(told.code, 'retry', told.message));
+      const event = message as PlantMessage;
+      if (event.type === 'listening') resolve(event.modbusPort);
+      if (event.type === 'failed') reject(new OperatingError(event.code, 'retry', event.message));
     });
     child.once('exit', (code, signal) => reject(exited(code, signal)));
     child.once('error', (error) =>
-      reject(plantFailure('plant-exited', `The plant can not be started: ${error.message}`)),
+      reject(plantFailure('plant-exited', `The plant cannot be started: ${error.message}`)),
     );
   });
 }

@@ -1,9 +1,9 @@
 import type { PumpPhase, PumpTimings } from './pump-scenario.ts';
 
-/** What the plant's process is started with, as JSON in its first argument. */
+/** Settings of the plant's process, as JSON in its first argument. */
 export type PlantOptions = {
   readonly host: string;
-  /** 0 takes a free port. */
+  /** 0 selects a free port. */
   readonly modbusPort: number;
   /** Broker that the vibration sensor publishes to; undefined leaves the sensor off. */
   readonly mqttUrl: string | undefined;
@@ -13,7 +13,7 @@ export type PlantOptions = {
   readonly timings: PumpTimings;
 };
 
-/** What the plant's process tells its parent. */
+/** Messages from the plant's process to its parent. */
 export type PlantMessage =
   | { readonly type: 'listening'; readonly modbusPort: number }
   | { readonly type: 'phase'; readonly phase: PumpPhase }

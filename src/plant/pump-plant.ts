@@ -1,7 +1,7 @@
 import { pumpCondition, type PumpPhase, type PumpTimings } from './pump-scenario.ts';
 import { normalDraw } from './seeded-random.ts';
 
-/** What the instruments of pump and filler show, at the resolution they have. */
+/** Values of the instruments of pump and filler, at their resolution. */
 export type PumpReading = {
   readonly phase: PumpPhase;
   /** Root mean square of the acceleration at the drive-end bearing. */
@@ -11,7 +11,7 @@ export type PumpReading = {
   readonly flowM3h: number;
   readonly temperatureC: number;
   readonly running: boolean;
-  /** What the laboratory's scale says about a bottle filled now. */
+  /** Weight of a bottle filled now, on the laboratory's scale. */
   readonly fillWeightG: number;
 };
 
@@ -25,10 +25,10 @@ const VIBRATION_MS = 300;
 const TEMPERATURE_MS = 5000;
 const FILL_MS = 1000;
 
-/** Deviation of the line's demand around 1, and where the line control holds it. */
+/** Deviation of the line's demand around 1, and the largest swing that the line control allows. */
 const DEMAND_DEVIATION = 0.03;
 const DEMAND_SWING_MAX = 0.06;
-/** Filling valves open this often in a second, and the pressure dips with them. */
+/** Openings of the filling valves per second; the pressure dips at each. */
 const VALVE_HZ = 0.45;
 
 type State = {
@@ -43,10 +43,10 @@ type State = {
 };
 
 /**
- * A centrifugal pump that feeds a bottle filler: demand drives speed, speed drives pressure and flow, both cost
- * current, current and wear make heat. Tags move together as they do in a plant, each late by its own inertia.
+ * A centrifugal pump that feeds a bottle filler: demand drives speed, speed drives pressure and flow, both need
+ * current, and current and wear cause heat. Tags move together as in a plant, each delayed by its own inertia.
  *
- * Pure: time passes only through `step`, chance comes only from `random`.
+ * Pure: time passes only through `step`, random numbers come only from `random`.
  */
 export class PumpPlant {
   readonly #random: () => number;
@@ -68,7 +68,7 @@ export class PumpPlant {
     this.#timings = options.timings;
   }
 
-  /** Lets `stepMs` pass and reads the instruments. Steps of 50–200 ms resolve the fastest time constant. */
+  /** Advances by `stepMs` and returns the readings. Steps of 50–200 ms resolve the fastest time constant. */
   step(stepMs: number): PumpReading {
     this.#elapsedMs += stepMs;
     const condition = pumpCondition(this.#elapsedMs, this.#timings);
@@ -84,7 +84,7 @@ export class PumpPlant {
     const follow = (from: number, to: number, timeMs: number) => from + (to - from) * (1 - Math.exp(-stepMs / timeMs));
     state.speed = follow(state.speed, state.demand, SPEED_MS);
     const valve = Math.sin(2 * Math.PI * VALVE_HZ * (this.#elapsedMs / 1000));
-    // Affinity laws: head with the square of the speed, flow in proportion; the system takes some head back.
+    // Affinity laws: head with the square of the speed, flow in proportion; the system reduces the head.
     const head = 4.8 * state.speed ** 2 - 0.002 * state.flowM3h ** 2;
     const surge = cavitation * 0.12 * this.#noise();
     state.pressureBar = follow(state.pressureBar, head * (1 - 0.26 * cavitation) - 0.05 * valve + surge, PRESSURE_MS);
@@ -94,7 +94,7 @@ export class PumpPlant {
     const shaking = 0.35 + 0.45 * state.speed ** 2 + 0.4 * wear ** 1.5 + 0.2 * cavitation;
     state.vibrationG = follow(state.vibrationG, shaking, VIBRATION_MS);
     state.temperatureC = follow(state.temperatureC, 32 + 1.05 * state.currentA + 1.2 * wear, TEMPERATURE_MS);
-    // Bottles fill for a fixed time: pressure and flow give the weight, warm product is thinner and lighter.
+    // Bottles fill for a fixed time: pressure and flow give the weight, a warm product is thinner and lighter.
     const weight = 500 + 8 * (state.pressureBar - 4) + 2.2 * (state.flowM3h - 20) - 0.7 * (state.temperatureC - 42);
     state.fillWeightG = follow(state.fillWeightG, weight, FILL_MS);
   }

@@ -2,13 +2,13 @@ import type { PumpReading } from './pump-plant.ts';
 import { putFloat32, putScaled16, type RegisterImage } from './register-image.ts';
 
 /**
- * The pump as its PLC lays it out, one of everything a real device mixes:
+ * Registers of the pump's PLC, with each kind that a real device mixes:
  *
  * - holding 0–1 pressure, float32 ABCD, bar; holding 4–5 fill weight of the check weigher, float32 ABCD, g
  * - input 10 current, int16, 0.01 A; input 11 flow, uint16, 0.01 m3/h; input 12 temperature, int16, 0.01 °C
  * - discrete 3 running; coil 0 the start command
  *
- * Vibration is not here: the bearing's sensor speaks MQTT.
+ * Vibration is not among them: the bearing's sensor publishes it over MQTT.
  */
 export function pumpRegisters(reading: PumpReading): RegisterImage {
   const holding = new Uint16Array(6);

@@ -1,18 +1,18 @@
-/** How the pump stands: what an operator would say about it. */
+/** State of the pump as an operator names it. */
 export type PumpPhase = 'normal' | 'bearing-wear' | 'cavitation' | 'recovering';
 
-/** How long each phase lasts; the four repeat for ever. */
+/** Length of each phase; the four phases repeat forever. */
 export type PumpTimings = {
   readonly normalMs: number;
   /** The bearing wears from new to worn. */
   readonly bearingWearMs: number;
-  /** The worn pump cavitates as well: pressure and flow break down, the bottles get too little. */
+  /** The worn pump also cavitates: pressure and flow drop, and the bottles are underfilled. */
   readonly cavitationMs: number;
-  /** Bearing changed, strainer flushed: everything goes back to normal. */
+  /** Bearing replaced, strainer flushed: everything returns to normal. */
   readonly recoveringMs: number;
 };
 
-/** One round in 55 s: long enough that alarms come, are acknowledged and go; short enough to watch. */
+/** One round in 55 s: long enough for alarms to be raised, acknowledged and cleared; short enough to watch. */
 export const demoTimings: PumpTimings = {
   normalMs: 25_000,
   bearingWearMs: 15_000,
@@ -20,7 +20,7 @@ export const demoTimings: PumpTimings = {
   recoveringMs: 3_000,
 };
 
-/** Longer than anybody watches, and still a number that JSON can carry to another process. */
+/** Normal for longer than any run, and still a number that JSON can carry to another process. */
 export const foreverNormal: PumpTimings = {
   normalMs: Number.MAX_SAFE_INTEGER,
   bearingWearMs: 0,
@@ -39,7 +39,7 @@ export type PumpCondition = {
 /** Share of the cavitation phase in which cavitation builds up. */
 const ONSET = 0.4;
 
-/** The condition after some time of running. */
+/** Returns the condition after a running time. */
 export function pumpCondition(elapsedMs: number, timings: PumpTimings): PumpCondition {
   const { normalMs, bearingWearMs, cavitationMs, recoveringMs } = timings;
   let left = elapsedMs % (normalMs + bearingWearMs + cavitationMs + recoveringMs);

@@ -1,6 +1,6 @@
 /**
- * Everything that a Modbus device shows at one moment. A new moment is a new image: a reader that is answered from
- * one image never sees half of a row.
+ * All registers of a Modbus device at one moment. Each change is a new image, so that a response never contains parts
+ * of two rows.
  */
 export type RegisterImage = {
   /** 16-bit registers from address 0. */
@@ -11,7 +11,7 @@ export type RegisterImage = {
   readonly discretes: Uint8Array;
 };
 
-/** An image with nothing in it: every address is refused. */
+/** Empty image: every address is refused. */
 export const emptyImage: RegisterImage = {
   holding: new Uint16Array(),
   input: new Uint16Array(),
@@ -27,16 +27,16 @@ export function putFloat32(registers: Uint16Array, address: number, value: numbe
   registers[address + 1] = view.getUint16(2);
 }
 
-/** Writes an unsigned 32-bit count into two registers, high word first ('ABCD'); it wraps round past 2³² − 1. */
+/** Writes an unsigned 32-bit count into two registers, high word first ('ABCD'); it wraps at 2³². */
 export function putUint32(registers: Uint16Array, address: number, value: number): void {
   registers[address] = Math.floor(value / 65_536) % 65_536;
   registers[address + 1] = value % 65_536;
 }
 
 /**
- * Writes a scaled value into one register, as two's complement where it is below zero.
+ * Writes a scaled value into one register, as two's complement if it is negative.
  *
- * @param scale Engineering units of one count; the value is held at the ends of int16 and uint16.
+ * @param scale Engineering units of one count; the value is limited to the range of int16 or uint16.
  */
 export function putScaled16(
   registers: Uint16Array,

@@ -2,22 +2,22 @@ import { Document, isMap, visit } from 'yaml';
 import { formatDuration } from '../domain/duration.ts';
 import type { CsvLayout } from '../csv/csv-file.ts';
 
-/** Interval of rows in a file that has no times. */
+/** Interval of the rows of a file without times. */
 export const ROW_INTERVAL_MS = 1000;
 /** Fastest scan that is proposed. */
 const SCAN_INTERVAL_MS_MIN = 10;
 
 export type ReplayPeers = {
-  /** `tcp://127.0.0.1:1502`; undefined where the replay is no Modbus device. */
+  /** `tcp://127.0.0.1:1502`; undefined if the replay is not a Modbus device. */
   readonly modbusUrl: string | undefined;
-  /** Undefined where the replay publishes nothing. */
+  /** Undefined if the replay publishes nothing. */
   readonly mqtt: { readonly url: string; readonly topicPrefix: string } | undefined;
   readonly speed: number;
 };
 
 /**
- * The `sources:` section of a configuration that reads a replayed file. Tags are named as the columns; where both
- * ways are open, those over MQTT begin with `mqtt.`, since a tag has one source.
+ * The `sources:` section of a configuration that reads a replayed file. Tags have the names of the columns. If both
+ * protocols are open, the tags over MQTT begin with `mqtt.`, because a tag has one source.
  */
 export function sourcesSection(layout: CsvLayout, peers: ReplayPeers): string {
   const intervalMs = (layout.intervalMs ?? ROW_INTERVAL_MS) / peers.speed;
@@ -46,9 +46,9 @@ export function sourcesSection(layout: CsvLayout, peers: ReplayPeers): string {
   return document.toString({ lineWidth: 0 });
 }
 
-/** One topic a column: `<prefix>/<column>`, with what a topic may not hold replaced; never two alike. */
+/** Returns a topic for each column: `<prefix>/<column>`, without characters that a topic may not have. Each is unique. */
 export function replayTopics(columns: readonly string[], prefix: string): readonly string[] {
-  // oxlint-disable-next-line no-control-regex -- These are what it keeps out.
+  // oxlint-disable-next-line no-control-regex -- These are the characters to replace.
   const names = columns.map((column) => column.replace(/[\u0000-\u001f\u007f-\u009f\s/+#]+/g, '-'));
   return names.map((name, index) => {
     const suffix = names.indexOf(name) === index ? '' : `-${index + 1}`;
@@ -56,7 +56,7 @@ export function replayTopics(columns: readonly string[], prefix: string): readon
   });
 }
 
-/** Address of the row counter, an unsigned 32-bit count of rows shown: behind the columns' two registers each. */
+/** Returns the address of the row counter (uint32), which follows the two registers of each column. */
 export function rowCounterAddress(columns: readonly string[]): number {
   return columns.length * 2;
 }

@@ -1,5 +1,5 @@
 /**
- * Even numbers 0 ≤ n < 1 that are the same for the same seed on every machine, for simulations that must repeat.
+ * Returns a generator of uniform numbers 0 ≤ n < 1, the same for the same seed on every machine.
  *
  * @param seed Any integer; its low 32 bits count.
  * @see Marsaglia, Xorshift RNGs, Journal of Statistical Software 8(14), 2003. Not for secrets.
@@ -15,7 +15,7 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** A draw from the standard normal distribution. */
+/** Returns a number from the standard normal distribution. */
 export function normalDraw(random: () => number): number {
   // 1 − n is never zero, whose logarithm would be infinite.
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());

@@ -3,16 +3,16 @@ import type { Deps } from '../platform/deps.ts';
 import { mqttConnectionOptions, mqttFields, randomClientId } from '../protocols/mqtt/mqtt-config.ts';
 import { MqttConnection } from '../protocols/mqtt/mqtt-connection.ts';
 
-/** Deadline for a message to leave; a live value that is later than this is worth nothing. */
+/** Deadline of a message; a later live value is useless. */
 const PUBLISH_TIMEOUT_MS = 1000;
-/** Messages handed over at once, well below what the connection allows in flight. */
+/** Messages in flight, well below the limit of the connection. */
 const MESSAGES_AT_ONCE = 100;
 
 export type PublishedValue = { readonly topic: string; readonly payload: Readonly<Record<string, number>> };
 
 /**
- * Publishes live values as a sensor does: QoS 0, now or never. What the broker is away for is dropped and counted;
- * the connection comes back by itself.
+ * Publishes live values as a sensor does, with QoS 0. Values that cannot be sent now are dropped and counted; the
+ * connection returns automatically.
  */
 export class ValuePublisher implements AsyncDisposable {
   readonly #connection: MqttConnection;
@@ -25,7 +25,7 @@ export class ValuePublisher implements AsyncDisposable {
     this.#connection = new MqttConnection(mqttConnectionOptions(config, { name: options.name, clientId }), deps);
   }
 
-  /** Values that found no connection or did not leave in time. */
+  /** Number of values that were not sent in time or had no connection. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -38,7 +38,7 @@ export class ValuePublisher implements AsyncDisposable {
     this.#connection.start();
   }
 
-  /** Resolves when every value has left or was dropped; awaiting it holds the caller to the broker's pace. */
+  /** Resolves when every value was sent or dropped, so that a caller that waits keeps the pace of the broker. */
   async publish(values: readonly PublishedValue[]): Promise<void> {
     for (let from = 0; from < values.length; from += MESSAGES_AT_ONCE) {
       const sent = await Promise.allSettled(

@@ -1,12 +1,12 @@
-/** What the caller of a failed operation should do: retry later, or not retry with the same input. */
+/** Advice for the caller of a failed operation: retry later, or do not retry with the same input. */
 export type Disposition = 'retry' | 'reject';
 
 /** Text for docs/errors.md. It is defined next to the code that throws. */
 type ErrorDocumentation = {
   readonly disposition: Disposition;
-  /** What happened, for an operator. */
+  /** Description of the event, for an operator. */
   readonly meaning: string;
-  /** What to do about it. */
+  /** Action that helps. */
   readonly remedy: string;
 };
 

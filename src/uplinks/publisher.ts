@@ -1,5 +1,7 @@
 import type { AlarmCommands } from '../contracts/alarm-commands.ts';
 import type { LiveEvent, LiveEvents, TagReading } from '../contracts/live-events.ts';
+import { watchSummaryToJson } from '../contracts/watch-json.ts';
+import type { WatchSummaries } from '../contracts/watch-summaries.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import { verdictPayload } from '../domain/record/verdict-payload.ts';
@@ -19,10 +21,11 @@ export type PublisherOptions = {
   readonly config: PublishConfig;
   readonly events: LiveEvents;
   readonly alarms: AlarmCommands;
+  readonly watches: WatchSummaries;
   readonly deps: Deps;
 };
 
-type TopicKind = 'state' | 'alarm' | 'verdict' | 'tag';
+type TopicKind = 'state' | 'alarm' | 'watch' | 'verdict' | 'tag';
 
 type Message = { readonly kind: TopicKind; readonly topic: string; readonly payload: string; readonly retain: boolean };
 
@@ -38,12 +41,13 @@ const TIMER_EARLY_MS = 20;
 const GOODBYE_TIMEOUT_MS = 2000;
 
 /**
- * Publishes verdicts, alarms, tags and the state of the agent for local subscribers on `andon/v1/<agent.id>/…`, QoS 1.
+ * Publishes verdicts, alarms, tags, and the states of watches and of the agent for local subscribers on `andon/v1/<agent.id>/…`, QoS 1.
  *
  * Messages are current values and not stored; the records are in the outbox for the uplinks.
- * - While disconnected no message is queued. The last state of each alarm is retained, and published again after each
- *   connect.
- * - With a slow broker the newest message of each topic waits: alarms before verdicts, verdicts before tags. Replaced
+ * - While disconnected no message is queued. The last state of each alarm and watch is retained, and published
+ *   again after each connect.
+ * - With a slow broker the newest message of each topic waits: alarms before watches, watches before
+ *   verdicts, verdicts before tags. Replaced
  *   messages are counted, so memory is bounded by the number of topics.
  */
 export class Publisher implements AsyncDisposable {
@@ -58,6 +62,7 @@ export class Publisher implements AsyncDisposable {
   readonly #waiting = {
     state: new Map<string, Message>(),
     alarm: new Map<string, Message>(),
+    watch: new Map<string, Message>(),
     verdict: new Map<string, Message>(),
     tag: new Map<string, Message>(),
   } as const satisfies Record<TopicKind, Map<string, Message>>;
@@ -136,8 +141,7 @@ export class Publisher implements AsyncDisposable {
     } else if (!wasConnected) {
       this.#hasConnected = true;
       this.#reportOk();
-      this.#send(this.#stateMessage('online', this.#onlineMs));
-      this.#sendAlarms();
+      this.#sendStates();
     }
   }
 
@@ -170,6 +174,8 @@ export class Publisher implements AsyncDisposable {
         if (id !== undefined) this.#alarmIds.set(transition.alarm, { number: transition.number, id });
         return this.#offerAlarm(transition);
       }
+      case 'watch':
+        return this.#offer('watch', event.summary.watch, watchSummaryToJson(event.summary), this.#retain);
       case 'tags':
         for (const reading of event.tags)
           if (this.#tags === 'all' || this.#tags.has(reading.tag)) this.#readings.set(reading.tag, reading);
@@ -189,8 +195,13 @@ export class Publisher implements AsyncDisposable {
     this.#tagTimer = deps.clock.setTimer(() => this.#sendReadings(), waitMs, { background: true });
   }
 
-  #sendAlarms(): void {
-    for (const transition of this.#options.alarms.list()) this.#offerAlarm(transition);
+  /** Sends everything that is retained. */
+  #sendStates(): void {
+    const { alarms, watches } = this.#options;
+    this.#send(this.#stateMessage('online', this.#onlineMs));
+    for (const transition of alarms.list()) this.#offerAlarm(transition);
+    for (const summary of watches.summaries())
+      this.#offer('watch', summary.watch, watchSummaryToJson(summary), this.#retain);
   }
 
   #offerAlarm(transition: AlarmTransition): void {
@@ -274,15 +285,13 @@ export class Publisher implements AsyncDisposable {
     this.#health.report('degraded', errorMessage(error));
     // The same message would be refused again.
     if (error instanceof OperatingError && error.disposition === 'reject') return;
-    if (kind !== 'alarm' && kind !== 'state') return;
+    if (kind !== 'alarm' && kind !== 'state' && kind !== 'watch') return;
     this.#alarmRetry?.cancel();
     this.#alarmRetry = this.#options.deps.clock.setTimer(() => this.#sendAgain(), ALARM_RETRY_MS, { background: true });
   }
 
   #sendAgain(): void {
-    if (!this.#connected) return;
-    this.#send(this.#stateMessage('online', this.#onlineMs));
-    this.#sendAlarms();
+    if (this.#connected) this.#sendStates();
   }
 
   #dropWaiting(): void {

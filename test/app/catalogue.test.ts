@@ -27,7 +27,7 @@ function thrownCodes(text: string): readonly string[] {
   );
 }
 
-/** `new OperatingError('code', 'retry'`: both, where they stand side by side. */
+/** `new OperatingError('code', 'retry'`: both, if they are next to each other. */
 function thrownDispositions(text: string): readonly (readonly [string, string])[] {
   return [...text.matchAll(/new OperatingError\(\s*'([a-z0-9-]+)',\s*'(retry|reject)'/g)].map((match) => [
     match[1] ?? '',
@@ -78,7 +78,7 @@ describe('metrics', () => {
     const uses = files.flatMap(({ path, text }) => named(text).map((name) => ({ path, name })));
     const known = new Set(documentedMetrics);
     expect(uses.filter(({ name }) => !known.has(name)).map(({ path, name }) => `${path}: ${name}`)).toEqual([]);
-    // Once where it is defined, and once more where it is counted.
+    // Once in its definition, and once more in the code that counts it.
     const times = (name: string) => uses.filter((use) => use.name === name).length;
     expect(documentedMetrics.filter((name) => times(name) < 2)).toEqual([]);
   });

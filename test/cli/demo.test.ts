@@ -11,7 +11,7 @@ function descendants(pid: number): readonly number[] {
 }
 
 test(
-  'the demo with --json ends by itself and prints one document about what happened',
+  'the demo with --json ends automatically and prints one document about what happened',
   { timeout: 120_000 },
   async () => {
     const { code, stdout, stderr } = await andon('demo', '--seconds', '6', '--json');

@@ -20,7 +20,7 @@ async function* rowsOf(count: number) {
     };
 }
 
-test('history as Parquet has its times, its doubles, and a null where a tag has no sample, over several row groups', async () => {
+test('history as Parquet has its times, its doubles, and a null if a tag has no sample, over several row groups', async () => {
   const path = join(folder, 'history.parquet');
   await writeParquet(path, ['pump-1.pressure', 'pump-1.flow'], rowsOf(120_001));
   const bytes = readFileSync(path);

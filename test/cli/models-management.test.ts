@@ -230,7 +230,7 @@ test.each([
   expect(await models(...args)).toMatchObject({ code, stderr: expect.stringMatching(reason) as string });
 });
 
-test('a version that a rollout found bad is listed with the reason, until somebody activates it', async () => {
+test('a version that a rollout found bad is listed with the reason, until a user activates it', async () => {
   await models('install', packageFolder(level(1)), '--activate');
   await models('install', packageFolder(level(2)));
   const rejection = { version: 2, reason: 'it crashed once within 1h', time: '2026-01-01T00:00:00.000Z' };

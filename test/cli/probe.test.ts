@@ -51,7 +51,7 @@ describe('andon probe', () => {
       '12345678',
     ]);
     expect(shown.get('BADC')?.slice(2, 6)).toEqual(['18', '18', '13330', '13330']);
-    // One half of the 64 bits has changed places with the other; no shorter type is told anything by that.
+    // One half of the 64 bits has changed places with the other; for a shorter type this means nothing.
     expect(shown.get('EFGHABCD')?.[2]).toBe(shortOf(-0x65_43_c3_ff_ed_cb_a9_88n));
     expect(stdout).toMatch(/^ *203 +ABCD +0 +0 +15360 +15360 +1 +/m);
   });
@@ -155,13 +155,13 @@ describe('andon probe', () => {
     expect(stderr).toMatch(/exception 2 \(illegal data address\); a manual's 40001 is address 0.*\(modbus-refused\)/);
   });
 
-  test('says that a unit is silent, and that nobody is there', async () => {
+  test('reports a silent unit, and an address without a device', async () => {
     const plc = await device();
     plc.faults.silent = true;
     const silent = await andon('probe', plc.url, '--holding', '0');
     expect([silent.code, silent.stderr]).toEqual([1, expect.stringContaining('modbus-timeout')]);
-    const nobody = await andon('probe', 'tcp://127.0.0.1:1', '--holding', '0');
-    expect([nobody.code, nobody.stderr]).toEqual([1, expect.stringContaining('modbus-connect-failed')]);
+    const absent = await andon('probe', 'tcp://127.0.0.1:1', '--holding', '0');
+    expect([absent.code, absent.stderr]).toEqual([1, expect.stringContaining('modbus-connect-failed')]);
   });
 
   test.each([

@@ -7,7 +7,7 @@ import { AgentFolder } from '../support/start-agent.ts';
 import { andon } from './run-andon.ts';
 
 test(
-  'the commands say where a remote model runs, whether it does, and who judges where it does not',
+  'the commands show the server of a remote model, its state, and the fallback that judges instead',
   { timeout: 120_000 },
   async () => {
     await using server = await OipFaultServer.start();

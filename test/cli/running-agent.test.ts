@@ -13,7 +13,7 @@ const watch = { model: 'echo', tags: ['level'], window: { step: '50ms', maxAge: 
 type Component = { readonly name: string; readonly status: string };
 type UplinkStats = { readonly uplink: string; readonly waiting: number };
 
-describe('beside a running agent', () => {
+describe('next to a running agent', () => {
   test(
     'status and outbox stats tell how it stands, and after its end export has every record',
     { timeout: 120_000 },
@@ -40,7 +40,7 @@ describe('beside a running agent', () => {
     },
   );
 
-  test('status is 0 where everything is well', async () => {
+  test('status is 0 if everything is well', async () => {
     await using plant = await CrashPlant.start();
     using folder = new AgentFolder();
     folder.configure({ ...plant.sections('100ms') });

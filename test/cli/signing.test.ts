@@ -9,7 +9,7 @@ import { andon } from './run-andon.ts';
 
 /*
  * Signing as its user does it. Invariant: with models.trust set, a version that no trusted key signed raises no
- * alarm, gives no verdict and is not activated; one that was signed goes on whatever is put beside it.
+ * alarm, gives no verdict and is not activated; a signed version continues, also if another one is put next to it.
  */
 const folder = mkdtempSync(join(tmpdir(), 'andon-signing-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -79,7 +79,7 @@ describe('the commands', () => {
     ],
     ['verify a folder that is not there', ['verify', './nowhere'], 1, /\.\/nowhere: there is no such folder/],
     ['keygen without a file', ['keygen'], 64, /missing required argument 'file'/],
-    ['keygen where nothing can be written', ['keygen', '/nowhere/key'], 1, /\/nowhere\/key\.pub: ENOENT/],
+    ['keygen in a folder that cannot be written', ['keygen', '/nowhere/key'], 1, /\/nowhere\/key\.pub: ENOENT/],
     ['verify with a key that is not there', ['verify', '.', '--key', '/nowhere/key'], 1, /\/nowhere\/key/],
   ])('%s', async (_, args, code, says) => {
     const outcome = await andon('models', ...args);
@@ -89,7 +89,7 @@ describe('the commands', () => {
 });
 
 describe('a box that trusts a key', () => {
-  test('refuses what is unsigned at the start, and a version put beside the signed one', async () => {
+  test('refuses an unsigned version at the start, and one that is put next to the signed one', async () => {
     await using plant = await CrashPlant.start();
     using site = new AgentFolder();
     const sections = plant.sections('50ms');
@@ -130,7 +130,7 @@ describe('a box that trusts a key', () => {
     await agent.logged(({ msg }) => msg === 'The new configuration is in use.');
     await expect.poll(() => verdictOf(agent)).toBe('normal');
 
-    // Somebody copies a version onto the box and points `active` at it, past every command.
+    // An attacker copies a version onto the box and points `active` at it, past every command.
     plant.addModel(echo(2));
     await expect
       .poll(() => componentOf(agent, 'model/echo'))
@@ -145,7 +145,7 @@ describe('a box that trusts a key', () => {
     expect(await agent.end('SIGTERM')).toBe(0);
   });
 
-  test('uses nothing of a key that a new reading of the configuration no longer trusts', async () => {
+  test('uses no version of a key that the reloaded configuration no longer trusts', async () => {
     await using plant = await CrashPlant.start();
     using site = new AgentFolder();
     const sections = plant.sections('50ms');
@@ -168,7 +168,7 @@ describe('a box that trusts a key', () => {
           /signed by key [0-9a-f]{16}, which is not trusted \(trusted: [0-9a-f]{16} \(new\.pub\)/,
         ),
       });
-    // A configuration whose key cannot be read changes nothing, least of all to trust in nobody's favour.
+    // A configuration whose key cannot be read changes nothing, and no key becomes trusted.
     const before = readFileSync(site.configFile, 'utf8');
     writeFileSync(site.configFile, before.replace('new.pub', 'lost.pub'));
     agent.child.kill('SIGHUP');

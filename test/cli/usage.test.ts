@@ -7,7 +7,7 @@ import { andon, demoConfig, shell } from './run-andon.ts';
 
 /*
  * What a command owes to a script: an exit code that tells kinds of failure apart (0 done, 1 the check found something,
- * 64 usage, 78 the configuration is wrong), one JSON document where it was asked for, complaints on standard error in
+ * 64 usage, 78 the configuration is wrong), one JSON document with --json, complaints on standard error in
  * sentences, never a stack trace.
  */
 const folder = mkdtempSync(join(tmpdir(), 'andon-cli-'));
@@ -94,7 +94,7 @@ const documents: readonly { readonly args: readonly string[]; readonly code: num
   { args: ['outbox', 'stats', '-c', slow], code: 1, holds: { ok: false, code: 'outbox-unavailable' } },
 ];
 
-describe('with --json there is one document on standard output and nothing else, whatever happened', () => {
+describe('with --json there is one document on standard output and nothing else, for any result', () => {
   test.each(documents)('andon $args --json', async ({ args, code, holds }) => {
     const outcome = await andon(...args, '--json');
     expect(outcome).toMatchObject({ code, stderr: '' });
@@ -116,12 +116,12 @@ describe('a reader', () => {
     expect(JSON.parse(stdout)).toMatchObject({ type: 'object', properties: { sources: {}, watches: {} } });
   });
 
-  test('that has seen enough is no failure', async () => {
+  test('that closes the pipe early is not a failure', async () => {
     const { code, stdout, stderr } = await shell('andon schema | head -c 10');
     expect({ code, length: stdout.length, stderr }).toEqual({ code: 0, length: 10, stderr: '' });
   });
 
-  test('of a plan that cannot be met is told which scan, with code 1', async () => {
+  test('of a plan that cannot be met learns the scan, with code 1', async () => {
     const { code, stdout } = await andon('plan', slow);
     expect({ code, stdout }).toMatchObject({ code: 1, stdout: expect.stringContaining('line') });
   });

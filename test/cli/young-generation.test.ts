@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 
 /*
- * V8 gives memory of its young generation back to nobody, so that what an agent takes in its worst second it keeps. The
- * limit is on the command line, which nobody should have to know: `andon run` starts over with it by itself.
+ * V8 never returns memory of its young generation, so an agent keeps the memory of its busiest second. The limit is a
+ * flag of the command line that users need not know: `andon run` restarts itself with it.
  */
 const MIB = 1_048_576;
 /** Two halves of 4 MiB, and of 8 MiB in the model server; a process that may use more soon does. */
@@ -56,7 +56,7 @@ test('the young generation is bounded in the agent, its storage threads, its mod
     expect(bytes).toBeLessThanOrEqual(isModelServer ? SERVER_LIMITED_BYTES : LIMITED_BYTES);
 });
 
-test('whoever gives another bound in NODE_OPTIONS has it', async () => {
+test('another limit in NODE_OPTIONS is kept', async () => {
   const { agent, others } = await probed('--max-semi-space-size=32');
   for (const { bytes } of [...agent, ...others]) expect(bytes).toBeGreaterThan(SERVER_LIMITED_BYTES);
 });

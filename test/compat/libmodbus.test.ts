@@ -51,7 +51,7 @@ async function valuesRead(server: LibmodbusServer, url: string): Promise<readonl
     type: 'modbus',
     url,
     scanInterval: '50ms',
-    // Every value is meant, also those that devices use for "not available".
+    // Every value is valid, also the values that devices use for "not available".
     invalid: 'none',
     tags: Object.fromEntries(
       server.tags.map(({ register, address, type, byteOrder }, index) => [

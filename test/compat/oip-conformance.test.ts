@@ -4,9 +4,9 @@ import { runConformance } from '../support/oip-conformance.ts';
 import { describeWith } from '../support/programs.ts';
 
 /*
- * A thousand models with inputs and outputs, made by the ONNX project to try out runtimes. Whatever onnxruntime-node by itself
- * gets right must come out right through the model directory, the inference host and the HTTP endpoint, in JSON and in
- * the binary form: then nothing between socket and session bends a value, a type or a shape.
+ * A thousand models with inputs and outputs, made by the ONNX project to test runtimes. Every result that onnxruntime-node alone
+ * gets right must be right through the model directory, the inference host and the HTTP endpoint, in JSON and in
+ * the binary form: then nothing between socket and session changes a value, a type or a shape.
  */
 describeWith([onnxCasesDirectory], "the ONNX project's backend tests", () => {
   test('pass through the endpoint if the runtime passes them', { timeout: 300_000 }, async () => {

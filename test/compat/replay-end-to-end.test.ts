@@ -15,8 +15,8 @@ import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 import { UpstreamHttp } from '../support/upstream-http.ts';
 
 /*
- * A recorded pump test, replayed fifty times as fast as a Modbus device and on mosquitto at once, goes through the
- * daemon, a process of its own, to an HTTP receiver and to a subscriber of mosquitto.
+ * A recorded pump test, replayed fifty times as fast, as a Modbus device and on mosquitto together, goes through the
+ * daemon, a separate process, to an HTTP receiver and to a subscriber of mosquitto.
  *
  * Invariant: the grid of a watch is wall time, so from the first window to the last, each hop has exactly one
  * verdict; at both ends they arrive with unique ids, in order, none missing, none twice.
@@ -78,7 +78,7 @@ describeWith(['mosquitto'], 'a recorded file replayed at speed', () => {
     const sent = upstream.stored.filter(({ kind }) => kind === 'verdict') as unknown as VerdictMessage[];
     expectOneVerdictAHop(judged(sent));
     expectOneVerdictAHop(judged(received));
-    // The broker hears nothing before the agent is connected to it; what was stored while it stopped is told at once and sent at the next start.
+    // The broker receives nothing before the agent is connected to it. Records that were stored during the stop are sent at the next start.
     const lastSent = sequence(sent.at(-1));
     const sentWhileReceived = sent.map(({ id }) => id).slice(sequence(received[0]) - sequence(sent[0]));
     expect(received.filter((verdict) => sequence(verdict) <= lastSent).map(({ id }) => id)).toEqual(sentWhileReceived);

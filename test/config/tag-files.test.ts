@@ -147,7 +147,7 @@ describe('problems name file, line and column', () => {
       english.replace('discrete,3,bool', 'discrete,3,int16'),
       'press.csv:3:26: expected bool for a discrete',
     ],
-    ['a name that is no topic', english.replace('press.running', 'press/running'), 'press.csv:3:1: expected a name'],
+    ['a name that is not a topic', english.replace('press.running', 'press/running'), 'press.csv:3:1: expected a name'],
     ['an empty file', '', 'press.csv:1:1: the file has no header'],
   ])('%s', async (_, csv, expected) => {
     expect(await problemsOf(csv)).toEqual(expect.arrayContaining([expect.stringContaining(expected)]));

@@ -52,7 +52,7 @@ test('of two patterns that match a name, the one with more literal characters cr
 });
 
 test.each(['speed', 'a/b', 'a+b', '$SYS', '', ' a', 'a\u001b', 'x'.repeat(129)])(
-  '%j is no name that can be made',
+  '%j is not a name that can be created',
   (name) => {
     const register = registerOf({ any });
     expect(register.bind('cell', 'any', name)).toBe(name === 'speed' ? 'name-taken' : 'name-unfit');

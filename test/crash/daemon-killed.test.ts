@@ -17,16 +17,17 @@ import { UpstreamBroker } from '../support/upstream-broker.ts';
 import { UpstreamHttp } from '../support/upstream-http.ts';
 
 /*
- * The daemon, a process of its own, is killed with SIGKILL a hundred times: 50–600 ms after it said 'Started.'; every
- * fourth time within its start instead, and every fourth time only once it has told a judged verdict. It scans a PLC every 20 ms, judges a window every 20 ms, raises and
- * clears an alarm as the level comes and goes, tells verdicts on MQTT and sends all records by MQTT and HTTP.
+ * The daemon, a separate process, is killed with SIGKILL a hundred times: 50–600 ms after it logged 'Started.'; every
+ * fourth time during its start instead, and every fourth time only after it published a judged verdict. It scans a PLC
+ * every 20 ms, judges a window every 20 ms, raises and clears an alarm with the level, publishes verdicts on MQTT and
+ * sends all records by MQTT and HTTP.
  *
- * Invariant. Call a record given out once anybody outside heard its id: a subscriber of the verdicts, the broker of
- * the one uplink or the receiver of the other. A record is told after its commit, and a killed process loses nothing
+ * Invariant. A record is given out once a peer has received its id: a subscriber of the verdicts, the broker of one
+ * uplink or the receiver of the other. A record is published after its commit, and a killed process loses nothing
  * that the kernel has. So
- *   - every record that was ever given out is in the outbox, the same to the letter;
+ *   - every record that was ever given out is in the outbox, byte for byte;
  *   - no id stands for two records;
- *   - the sequence of an epoch has no gap that no loss record explains; and as a kill is no power cut, there is one
+ *   - every gap in the sequence of an epoch has a loss record; and because a kill is not a power cut, there is one
  *     epoch and no loss;
  *   - once the agent had time to drain, each uplink has every record of the outbox at least once, and their first
  *     arrivals are in order;
@@ -86,8 +87,8 @@ describe('the daemon is killed', () => {
         expect(arrivedTooEarly(arrived)).toEqual([]);
         expect(idsOf(arrived)).toEqual(idsOf(stored));
       }
-      expectToldAfterCommit(broker, stored, 'verdict', ['timestamp_ms', 'verdict', 'score']);
-      expectToldAfterCommit(broker, stored, 'alarm', ['timestamp_ms', 'state', 'number']);
+      expectPublishedAfterCommit(broker, stored, 'verdict', ['timestamp_ms', 'verdict', 'score']);
+      expectPublishedAfterCommit(broker, stored, 'alarm', ['timestamp_ms', 'state', 'number']);
       expectAlarmsNumbered(stored);
       await expect.poll(() => living(children)).toEqual([]);
       console.log(`${stored.length} records; ${atBroker.length} and ${atLake.length} arrived, repeats included`);
@@ -201,7 +202,7 @@ async function warmUp(folder: AgentFolder, cache: CompileCache): Promise<void> {
   expect(await agent.end('SIGTERM')).toBe(0);
 }
 
-/** Resolves when a verdict of a window that the model judged is told, from now on. */
+/** Resolves when the next verdict of a window that the model judged is published. */
 async function nextJudged(broker: UpstreamBroker): Promise<void> {
   const judged = /"verdict":"(normal|abnormal)"/;
   await broker.published.when(({ payload }) => judged.test(payload), broker.published.items.length);
@@ -224,17 +225,17 @@ async function drain(
   expect(agent.stderr).toBe('');
 }
 
-/** What subscribers on the plant's own broker heard is in the outbox, with these fields the same. */
-function expectToldAfterCommit(
+/** Every message that subscribers of the plant's broker received is in the outbox, with the same values of these fields. */
+function expectPublishedAfterCommit(
   broker: UpstreamBroker,
   stored: readonly SeenRecord[],
   kind: 'verdict' | 'alarm',
   fields: readonly string[],
 ): void {
   const byId = new Map(stored.map((record) => [record.id, record]));
-  const told = broker.on(`andon/v1/edge/${kind}/level`) as SeenRecord[];
-  // An alarm that has not changed since the start is told without an id.
-  const withId = told.filter(({ id }) => id !== undefined);
+  const published = broker.on(`andon/v1/edge/${kind}/level`) as SeenRecord[];
+  // An alarm that has not changed since the start is published without an id.
+  const withId = published.filter(({ id }) => id !== undefined);
   expect(withId.length).toBeGreaterThan(KILLS / 4);
   const pick = (record: SeenRecord | undefined) => [record?.kind ?? kind, ...fields.map((field) => record?.[field])];
   for (const message of withId) expect(pick(byId.get(message.id))).toEqual(pick(message));

@@ -8,7 +8,7 @@ import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
  * The inference host of a running daemon is killed, stopped for good, or aborted, while a PLC is scanned every 500 ms and
  * a window is judged every 50 ms.
  *
- * Invariant: if the host crashes or hangs, no scan is missed. Each hop has exactly one verdict; those that the host
+ * Invariant: if the host crashes or hangs, no scan is missed. Each hop has exactly one verdict; verdicts that the host
  * could not judge are `unknown` and say why; and the host is restarted automatically.
  */
 const SCAN_MS = 500;

@@ -9,8 +9,8 @@ import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 
 /*
  * Two agents as their users run them: one watches a machine with a model that runs on the other, which is stopped,
- * goes on, is killed and comes back. Invariant: every window has one verdict in its turn, judged on its own values by
- * one of the two models, and its record says by which one and why; once the server is back, it judges again.
+ * continues, is killed and restarts. Invariant: every window has one verdict, in order, judged on its own values by
+ * one of the two models, and its record names the model and the reason; once the server is back, it judges again.
  */
 const STEP_MS = 400;
 
@@ -84,7 +84,7 @@ class TwoAgents implements AsyncDisposable {
     this.#server = await AgentProcess.start(this.serverFolder.configFile);
   }
 
-  /** Verdicts on windows, as they were stored: those that say that a window fills are about none. */
+  /** Returns the stored verdicts on windows, without the ones that report that a window fills. */
   async verdicts(): Promise<readonly VerdictRecord[]> {
     const { stdout } = await andon('outbox', 'export', '-c', this.watchFolder.configFile);
     const records = stdout.split('\n').filter((line) => line !== '');

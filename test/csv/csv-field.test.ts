@@ -20,7 +20,7 @@ describe('numbers with thousands separators', () => {
       [...Array<number>(2000).fill(912), 1198, 1198.5],
     ],
     ['decimal commas in quotes', 't,a\nx,"1205,00"\nx,"1210,90"\n', [1205, 1210.9]],
-    ['three decimals beside others', 't;a\nx;1.198\nx;0.912\n', [1.198, 0.912]],
+    ['three decimals next to others', 't;a\nx;1.198\nx;0.912\n', [1.198, 0.912]],
     ['points in a file with commas', 't,a\nx,1.198\nx,4.512\n', [1.198, 4.512]],
     ['Indian', 't;a\nx;12,34,567.8\nx;1,206\nx;98,765\n', [1_234_567.8, 1206, 98_765]],
     ['Indian, whole', 't\ta\nx\t1,23,456\nx\t998\n', [123_456, 998]],
@@ -42,7 +42,7 @@ describe('numbers with thousands separators', () => {
     expect((await read(content, { columns: ['a'], decimal: point === ',' ? ',' : '.' })).values[0]).toBe(Number(part));
   });
 
-  test('columns that nobody asked for may hold anything', async () => {
+  test('columns that are not requested may hold anything', async () => {
     const content = 'time;a;b;b;c\n2026-03-02T06:00:00Z;1,5;1.198;x;"1\n2026-03-02T06:00:01Z;2,5;898;y;2\n';
     expect((await read(content.replace('"', ''), { columns: ['a'] })).values).toEqual([1.5, 2.5]);
   });
@@ -199,7 +199,7 @@ describe('words among numbers', () => {
       );
   });
 
-  test('that are the whole column are no numbers with any option', async () => {
+  test('that are the whole column are not numbers with any option', async () => {
     expect(await errorOf('a;b\nRunning;1\nStopped;2\n', { columns: ['a'] })).toContain(
       'The column holds words only: replace them by numbers, or leave it out',
     );
@@ -269,7 +269,7 @@ describe('a file with one value a line', () => {
     expect((await read(content, wanted)).rows).toEqual([[1.5, 2.5]]);
   });
 
-  test('has missing values where a name has none, or an invalid one', async () => {
+  test('has missing values if a name has none, or an invalid one', async () => {
     const lines = [line('power', 0, '1,5'), line('power', 1, '3,5', 0), line('pressure', 1, '4,5')].join('');
     expect((await read(`${header}${lines}`, wanted)).rows).toEqual([
       [1.5, Number.NaN],

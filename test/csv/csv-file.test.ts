@@ -74,7 +74,7 @@ describe('what can not be read is named with its line', () => {
     await expect(read(text)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  test('a column that is not there is refused with those that are', async () => {
+  test('a missing column is refused with the names of the columns', async () => {
     await expect(read('a;b\n1;2\n', { columns: ['c'] })).rejects.toThrow(/no column 'c'; the header has: a, b/);
   });
 

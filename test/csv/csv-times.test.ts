@@ -49,7 +49,7 @@ describe('times', () => {
     expect((await read(content, { dateOrder: 'mdy' })).times).toEqual([START_MS]);
   });
 
-  test('that are no time from 2000 to 2064 in any unit are refused, and the option decides', async () => {
+  test('that are not a time from 2000 to 2064 in any unit are refused, and the option decides', async () => {
     expect(await errorOf(at('86400', '86401'))).toContain('--time-unit names the unit');
     expect((await read(at('86400', '86401'), { timeUnit: 's' })).times).toEqual([86_400_000, 86_401_000]);
     expect(await errorOf(at('1772431200', '1772431201000'))).toContain('in s as in the rows before');

@@ -63,7 +63,7 @@ function recorded(batches: readonly (readonly Sample[])[], fromMs: number) {
 describe.each([100, 'scan'] as const)('a window of step %s that is filled from the history', (stepMs) => {
   const ofStep = { ...plan, stepMs, hopMs: stepMs };
 
-  test('goes on as the window that ran all the time, with samples that arrived while the history was read', () => {
+  test('continues as the window that ran all the time, with samples that arrived while the history was read', () => {
     fc.assert(
       fc.property(scans, fc.integer({ min: 30, max: 44 }), fc.nat(4), (batches, readAt, arrived) => {
         const windows = { all: [] as DueWindow[], refilled: [] as DueWindow[] };

@@ -60,7 +60,7 @@ test('a verdict of 492 good tags with five contributions has at most 2,003 bytes
   expect(bytes.length).toBeLessThanOrEqual(2003);
 });
 
-test('columns that do not fit their names are no record', () => {
+test('columns that do not fit their names are not a record', () => {
   const bytes = encodeVerdict(names.tags, {
     ...good,
     values: Float32Array.of(1, 2, 3),

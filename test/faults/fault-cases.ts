@@ -30,6 +30,8 @@ export const faultCases: readonly FaultCase[] = [
   clockJump('daylight saving time ends', () => secondsBefore('2027-10-31T01:00:00Z')),
   { name: 'NTP slews the clock by 2 %', run: slew },
   { name: 'the broker of subscribers and of an uplink stops', run: brokerStops },
+  { name: 'the broker restarts every 2 s', run: brokerFlaps },
+  { name: 'the broker and the HTTP receiver take one byte a second', run: slowPeers },
   { name: 'the HTTP receiver hangs', run: receiverHangs },
   { name: 'the HTTP receiver stores and never acknowledges', run: acknowledgementsLost },
   { name: 'the device sends one byte at a time', run: slowDevice },
@@ -121,6 +123,35 @@ async function brokerStops(lab: FaultLab, holdMs: number): Promise<Figures> {
   const rate = await lab.scanRate(holdMs);
   await lab.broker.listen();
   return { 'reported after ms': reported, 'scans/s': rate, 'verdict after ms': await judgedAfter(lab) };
+}
+
+/** With `--hold 10` for two minutes. */
+async function brokerFlaps(lab: FaultLab, holdMs: number): Promise<Figures> {
+  const flapMs = 12 * holdMs;
+  let flaps = 0;
+  const flap = async (): Promise<void> => {
+    for (const fromMs = performance.now(); performance.now() - fromMs < flapMs; flaps += 1) {
+      await lab.broker.stop();
+      await wait(1_000);
+      await lab.broker.listen();
+      await wait(1_000);
+    }
+  };
+  const [rate] = await Promise.all([lab.scanRate(flapMs), flap()]);
+  return { flaps, 'scans/s': rate, 'verdict after ms': await judgedAfter(lab) };
+}
+
+async function slowPeers(lab: FaultLab, holdMs: number): Promise<Figures> {
+  const lines = Object.values(lab.lines);
+  for (const line of lines) line.trickles = true;
+  const reported = await lab.until('the uplinks are reported', async () => {
+    const troubles = (await lab.troubles()) ?? {};
+    return 'uplink/cloud' in troubles && 'uplink/lake' in troubles;
+  });
+  const rate = await lab.scanRate(holdMs);
+  for (const line of lines) line.trickles = false;
+  const [judged, sent] = await Promise.all([judgedAfter(lab), sentAfter(lab)]);
+  return { 'reported after ms': reported, 'scans/s': rate, 'verdict after ms': judged, 'sent after ms': sent };
 }
 
 async function receiverHangs(lab: FaultLab, holdMs: number): Promise<Figures> {

@@ -9,6 +9,7 @@ import {
   statsOf,
   unexplainedGaps,
 } from '../support/crash-receipts.ts';
+import { TcpProxy } from '../support/broker-proxy.ts';
 import { freePort } from '../support/free-port.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 import { UpstreamBroker } from '../support/upstream-broker.ts';
@@ -37,8 +38,10 @@ export type LabOptions = {
   readonly env?: NodeJS.ProcessEnv;
   /** More of the configuration. */
   readonly outbox?: object;
-  /** Puts the folder of the agent on a file system of its own, of this size. Needs root. */
+  /** Puts the folder of the agent on a tmpfs of its own, of this size. Needs root. */
   readonly fileSystemBytes?: number;
+  /** Mounts a file system of its own on the folder of the agent, and returns how to unmount it. */
+  readonly mount?: (folder: string) => () => void;
   /** Offset of the wall clock at the start. */
   readonly clockOffsetMs?: number;
 };
@@ -51,27 +54,40 @@ export class FaultLab implements AsyncDisposable {
   readonly plant: CrashPlant;
   readonly broker: UpstreamBroker;
   readonly lake: UpstreamHttp;
+  /** Lines to the broker and to the HTTP receiver. */
+  readonly lines: { readonly broker: TcpProxy; readonly lake: TcpProxy };
   readonly folder = new AgentFolder();
   readonly shim: FaultShim;
   readonly #cache = new CompileCache();
   readonly #options: LabOptions;
   #agent: AgentProcess | undefined;
   #httpPort = 0;
+  readonly #unmount: (() => void) | undefined;
 
-  private constructor(plant: CrashPlant, broker: UpstreamBroker, lake: UpstreamHttp, options: LabOptions) {
+  private constructor(
+    plant: CrashPlant,
+    broker: UpstreamBroker,
+    lake: UpstreamHttp,
+    lines: FaultLab['lines'],
+    options: LabOptions,
+  ) {
     this.plant = plant;
     this.broker = broker;
     this.lake = lake;
+    this.lines = lines;
     this.#options = options;
     if (options.fileSystemBytes !== undefined)
       execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.fileSystemBytes}`, 'none', this.folder.path]);
+    this.#unmount = options.mount?.(this.folder.path);
     this.shim = new FaultShim(this.folder.path, options);
     this.shim.set('clockOffsetMs', options.clockOffsetMs ?? 0);
   }
 
   static async start(options: LabOptions = {}): Promise<FaultLab> {
     const plant = await CrashPlant.start();
-    const lab = new FaultLab(plant, await new UpstreamBroker().listen(), await new UpstreamHttp().listen(), options);
+    const [broker, lake] = [await new UpstreamBroker().listen(), await new UpstreamHttp().listen()];
+    const lines = { broker: await TcpProxy.listen(broker.port), lake: await TcpProxy.listen(lake.port) };
+    const lab = new FaultLab(plant, broker, lake, lines, options);
     lab.#httpPort = await freePort();
     plant.alternateLevel(500);
     lab.#configure(options.scanInterval ?? '50ms');
@@ -157,8 +173,10 @@ export class FaultLab implements AsyncDisposable {
 
   /** Records that a subscriber or uplink has received so far. */
   received(): readonly SeenRecord[] {
-    const told = ['verdict', 'alarm'].flatMap((kind) => this.broker.on(`andon/v1/edge/${kind}/level`)) as SeenRecord[];
-    return [...told.filter(({ id }) => id !== undefined), ...this.#atUplinks().flatMap(({ records }) => records)];
+    const published = ['verdict', 'alarm'].flatMap((kind) =>
+      this.broker.on(`andon/v1/edge/${kind}/level`),
+    ) as SeenRecord[];
+    return [...published.filter(({ id }) => id !== undefined), ...this.#atUplinks().flatMap(({ records }) => records)];
   }
 
   /** Stops the agent, lets another life drain, and compares. */
@@ -170,6 +188,8 @@ export class FaultLab implements AsyncDisposable {
     const stored = await outboxRecords(this.folder);
     const ids = new Set(stored.map(({ id }) => id));
     const uplinks = this.#atUplinks();
+    // A loss of the history stays on the box.
+    const sent = stored.filter(({ kind, uplink }) => kind !== 'loss' || uplink !== null);
     return {
       stored: stored.length,
       lost: [...new Set(this.received().map(({ id }) => id))].filter((id) => !ids.has(id)),
@@ -179,8 +199,8 @@ export class FaultLab implements AsyncDisposable {
         uplinks.map(({ uplink, records }) => {
           const arrived = new Set(records.map(({ id }) => id));
           // A record that the last life stored at its end waits for the next life.
-          const last = stored.findLastIndex(({ id }) => arrived.has(id));
-          return [uplink, stored.slice(0, last).flatMap(({ id }) => (arrived.has(id) ? [] : [id]))];
+          const last = sent.findLastIndex(({ id }) => arrived.has(id));
+          return [uplink, sent.slice(0, last).flatMap(({ id }) => (arrived.has(id) ? [] : [id]))];
         }),
       ),
       reportedLosses: stored
@@ -197,10 +217,12 @@ export class FaultLab implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent?.[Symbol.asyncDispose]();
     await this.plant[Symbol.asyncDispose]();
+    for (const line of Object.values(this.lines)) await line[Symbol.asyncDispose]();
     await this.broker[Symbol.asyncDispose]();
     await this.lake[Symbol.asyncDispose]();
     this.shim[Symbol.dispose]();
     this.#cache[Symbol.dispose]();
+    this.#unmount?.();
     if (this.#options.fileSystemBytes !== undefined) execFileSync('umount', ['-l', this.folder.path]);
     this.folder[Symbol.dispose]();
   }
@@ -222,7 +244,7 @@ export class FaultLab implements AsyncDisposable {
     this.folder.configure({
       ...this.plant.sections(scanInterval),
       watches: { level: watch },
-      publish: { type: 'mqtt', url: this.broker.url },
+      publish: { type: 'mqtt', url: this.lines.broker.url },
       uplinks: this.#uplinks(),
       outbox: this.#outbox,
       // A reload starts a new endpoint, and the log with its address may not be read.
@@ -237,8 +259,14 @@ export class FaultLab implements AsyncDisposable {
 
   #uplinks() {
     return {
-      cloud: { type: 'mqtt', url: this.broker.url, records: ALL_KINDS },
-      lake: { type: 'http', url: this.lake.url, records: ALL_KINDS, batch: { linger: '50ms' } },
+      cloud: { type: 'mqtt', url: this.lines.broker.url, records: ALL_KINDS, publishTimeout: '5s' },
+      lake: {
+        type: 'http',
+        url: `http://127.0.0.1:${this.lines.lake.port}/ingest`,
+        records: ALL_KINDS,
+        timeout: '5s',
+        batch: { linger: '50ms' },
+      },
     };
   }
 

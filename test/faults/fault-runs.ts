@@ -1,8 +1,11 @@
+import Database from 'better-sqlite3';
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { seededRandom } from '../../src/plant/seeded-random.ts';
 import type { Figures } from './fault-cases.ts';
+import { AgentProcess } from '../support/start-agent.ts';
+import { FailingFileSystem } from './failing-file-system.ts';
 import { brokenPromises, FaultLab } from './fault-lab.ts';
 
 /** A fault that needs a daemon of its own. @throws {Error} if a promise is broken. */
@@ -17,6 +20,9 @@ export const faultRuns: readonly FaultRun[] = [
   { name: 'an unhandled rejection', needsRoot: false, run: unhandledRejection },
   { name: 'a full file system', needsRoot: true, run: fullFileSystem },
   { name: 'boot on a read-only file system', needsRoot: true, run: readOnlyBoot },
+  { name: 'the file system becomes read-only in use', needsRoot: true, run: readOnlyInUse },
+  { name: 'an outbox that overflows', needsRoot: false, run: overflow },
+  { name: 'a downgrade', needsRoot: false, run: downgrade },
   { name: 'damaged and truncated files', needsRoot: false, run: damagedFiles },
 ];
 
@@ -77,6 +83,92 @@ async function readOnlyBoot(): Promise<Figures> {
     );
     return { 'scans/s': rate, reported: troubles.join(', '), 'ok after ms': recovered };
   });
+}
+
+/** The daemon continues on a file system that the kernel has made read-only; after its repair and a restart, nothing is missing. */
+async function readOnlyInUse(): Promise<Figures> {
+  using files = new FailingFileSystem();
+  const mount = (folder: string) => {
+    files.mount(folder);
+    return () => files.unmount();
+  };
+  await using lab = await FaultLab.start({ mount });
+  files.sync();
+  await lab.scanRate(2_000);
+  files.fail();
+  const reported = await lab.until('it is reported', async () => 'outbox' in ((await lab.troubles()) ?? {}));
+  const rate = await lab.scanRate(2_000);
+  await lab.agent.end('SIGTERM');
+  files.repair();
+  await lab.restart();
+  return { 'reported after ms': reported, 'scans/s': rate, ...(await verified(lab)) };
+}
+
+type ArrivedRecord = { readonly id: string; readonly kind: string; readonly count?: number };
+
+/** A small outbox whose uplink is down: the metric, the loss records and the records that are missing at the receiver agree. */
+async function overflow(): Promise<Figures> {
+  const maxSize = 1_000_000;
+  await using lab = await FaultLab.start({ scanInterval: '10ms', outbox: { maxSize: `${maxSize}B` } });
+  const lost = () => lab.metric('andon_uplink_records_lost_total');
+  await lab.broker.stop();
+  await lab.until('records are dropped', async () => (await lost()) > 2_000, 300_000);
+  const bytes = ['', '-wal', '-shm'].reduce(
+    (sum, part) => sum + statSync(join(lab.folder.path, `outbox.db${part}`)).size,
+    0,
+  );
+  if (bytes > maxSize) throw new Error(`the outbox has ${bytes} bytes, more than outbox.maxSize`);
+  await lab.broker.listen();
+  const atCloud = () => lab.broker.on('andon/v1/edge/records').flat() as readonly ArrivedRecord[];
+  const reported = () => {
+    const counts = new Map(atCloud().flatMap(({ id, kind, count = 0 }) => (kind === 'loss' ? [[id, count]] : [])));
+    return [...counts.values()].reduce((sum, count) => sum + count, 0);
+  };
+  await lab.until(
+    'the loss records have arrived',
+    async () => reported() > 0 && reported() === (await lost()),
+    120_000,
+  );
+  const counted = await lost();
+  const others = (records: readonly ArrivedRecord[]) =>
+    new Set(records.filter(({ kind }) => kind !== 'loss' && kind !== 'start').map(({ id }) => id));
+  await lab.agent.end('SIGTERM');
+  const received = others(atCloud());
+  const newest = Math.max(...[...received].map((id) => Number(id.split('/')[2])));
+  const missing = [...others(lab.lake.stored)].filter((id) => Number(id.split('/')[2]) < newest && !received.has(id));
+  if (missing.length !== counted)
+    throw new Error(`${missing.length} records are missing, and ${counted} were reported`);
+  return {
+    'lost by the metric': counted,
+    'in loss records': reported(),
+    'missing at the receiver': missing.length,
+    'bytes of all files': bytes,
+  };
+}
+
+/** An older program finds a database of a later version: it leaves the file as it is, and ends with 78. */
+async function downgrade(): Promise<Figures> {
+  await using lab = await FaultLab.start();
+  await lab.scanRate(1_000);
+  await lab.agent.end('SIGTERM');
+  const path = join(lab.folder.path, 'outbox.db');
+  const version = setVersion(path, 99);
+  const before = readFileSync(path);
+  const older = AgentProcess.spawn(lab.folder.configFile);
+  const code = await older.ended();
+  if (code !== 78) throw new Error(`exit code ${code}, expected 78: ${older.stderr}`);
+  if (!readFileSync(path).equals(before)) throw new Error('the file was changed');
+  setVersion(path, version);
+  await lab.restart();
+  return { 'exit code': code, 'file changed': 'no', ...(await verified(lab)) };
+}
+
+function setVersion(path: string, version: number): number {
+  const database = new Database(path);
+  const before = Number(database.pragma('user_version', { simple: true }));
+  database.pragma(`user_version = ${version}`);
+  database.close();
+  return before;
 }
 
 async function onFileSystem(work: (lab: FaultLab) => Promise<Figures>): Promise<Figures> {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { describeWith } from '../support/programs.ts';
 import { brokenPromises, FaultLab } from './fault-lab.ts';
 import { faultCases } from './fault-cases.ts';
+import { faultRuns } from './fault-runs.ts';
 import { failures, runSimulations } from './run-simulations.ts';
 import { powerCuts } from './power-cut-case.ts';
 
@@ -15,6 +16,8 @@ const inTheGate = new Set([
   'fsync takes 300 ms',
   'the clock is set back by 1 h',
   'the broker of subscribers and of an uplink stops',
+  'the broker restarts every 2 s',
+  'the broker and the HTTP receiver take one byte a second',
   'standard output is not read',
 ]);
 
@@ -25,6 +28,16 @@ describeWith(['gcc'], 'faults of a running daemon', () => {
       console.log(name, JSON.stringify(await run(lab, 1_000)));
     expect(brokenPromises(await lab.verify())).toEqual([]);
   });
+
+  test.for(faultRuns.filter(({ name }) => name === 'a downgrade'))(
+    '$name breaks no promise',
+    { timeout: 600_000 },
+    async ({ name, run }) => {
+      const figures = await run(1);
+      console.log(name, JSON.stringify(figures));
+      expect(figures).toMatchObject({ 'records lost without a loss record': 0, 'ids used twice': 0 });
+    },
+  );
 
   test('a simulation of disk, clock, network and crashes keeps every promise', { timeout: 600_000 }, async () => {
     const results = await runSimulations(1, 20);

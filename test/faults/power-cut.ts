@@ -113,7 +113,7 @@ function sectorsOf(change: Change): readonly Change[] {
 }
 
 /** Id of a record that someone received, and the monotonic time at which that was certain. */
-export type Heard = { readonly id: string; readonly atNs: bigint };
+export type Received = { readonly id: string; readonly atNs: bigint };
 
 export type PowerCuts = {
   readonly cuts: number;
@@ -131,7 +131,7 @@ export type PowerCuts = {
 export async function replayPowerCuts(
   log: string,
   folder: string,
-  heard: readonly Heard[],
+  received: readonly Received[],
   cuts: number,
   seed: number,
 ): Promise<PowerCuts> {
@@ -145,7 +145,7 @@ export async function replayPowerCuts(
   for (const [cut, end] of ends.toSorted((a, b) => a - b).entries()) {
     for (; done < end; done += 1) disk.apply(changes[done] ?? raise());
     const atNs = changes[end - 1]?.atNs ?? 0n;
-    const before = heard.filter((record) => record.atNs < atNs).map(({ id }) => id);
+    const before = received.filter((record) => record.atNs < atNs).map(({ id }) => id);
     const copy = mkdtempSync(join(tmpdir(), 'andon-cut-'));
     try {
       for (const [path, content] of disk.afterCut(random)) {

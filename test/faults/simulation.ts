@@ -9,8 +9,10 @@ import type { Moved } from '../../src/platform/rpc.ts';
 import { recordsIn } from '../support/batch-records.ts';
 import { Storage } from '../../src/outbox/storage.ts';
 import { seededRandom } from '../../src/plant/seeded-random.ts';
+import { LossTally } from '../../src/outbox/loss-tally.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { alarmTransition } from './simulation-alarm.ts';
+import { LossOracle } from './loss-oracle.ts';
 import type { FaultField } from './fault-shim.ts';
 
 const STEPS = 400;
@@ -20,6 +22,10 @@ const DISK_FAULTS = ['fsyncEio', 'writeEnospc', 'writeEio', 'writeErofs'] as con
 const LAST_ROUNDS = 10;
 
 type Uplink = (typeof UPLINKS)[number];
+/** Every fourth seed has an outbox that overflows: it is small, and an uplink is down for most of the time. */
+const FULL_EVERY = 4;
+const POLICIES = ['drop-samples-first', 'drop-oldest', 'reject-new'] as const;
+
 type PendingBatch = { readonly batch: AppendBatch; readonly numbers: readonly number[]; tries: number };
 
 export type SimulationResult = {
@@ -31,6 +37,8 @@ export type SimulationResult = {
   readonly refused: number;
   readonly crashes: number;
   readonly faults: number;
+  /** Losses that the uplinks were told of. */
+  readonly lost: number;
 };
 
 /**
@@ -38,7 +46,8 @@ export type SimulationResult = {
  * jumps, a disk that fails, and crashes. All choices come from the seed, and nothing depends on time, so a seed replays.
  *
  * The oracle keeps every record that was reported as stored. At the end each uplink must have received each of them, under the
- * same id, in order; no id may stand for two records; and no alarm may be stored twice.
+ * same id, in order, or a loss record that names it; no id may stand for two records; no alarm may be stored twice; and without
+ * a crash of the process, the metrics of losses must equal the loss records.
  */
 export class Simulation {
   readonly #seed: number;
@@ -48,6 +57,15 @@ export class Simulation {
   readonly #broken: string[] = [];
   /** Number of the draft, by id, of everything that was reported as stored. */
   readonly #acknowledged = new Map<string, number>();
+  readonly #kinds = new Map<string, RecordKind>();
+  readonly #isFull: boolean;
+  readonly #onFull: (typeof POLICIES)[number];
+  readonly #losses = new Map<Uplink, LossOracle>();
+  /** Losses that the producer reports, as the main thread does. */
+  #tally: LossTally;
+  #refused = 0;
+  #report: StorageReport | undefined;
+  #processCrashes = 0;
   readonly #received: Record<Uplink, Map<string, number>> = { cloud: new Map(), lake: new Map() };
   readonly #numberById = new Map<string, number>();
   #pending: PendingBatch[] = [];
@@ -66,12 +84,16 @@ export class Simulation {
     this.#folder = folder;
     this.#random = seededRandom(seed);
     this.#setFault = setFault;
+    this.#isFull = seed % FULL_EVERY === 0;
+    this.#onFull = this.#pick(POLICIES);
+    for (const uplink of UPLINKS) this.#losses.set(uplink, new LossOracle(uplink, this.#kinds));
+    this.#tally = new LossTally('process 0');
     this.#handlers = this.#open();
     this.#reader = this.#openReader();
   }
 
   run(): SimulationResult {
-    for (let step = 0; step < STEPS; step += 1) this.#step();
+    for (let step = 0; step < STEPS; step += 1) this.#step(step);
     this.#endFaults();
     for (let round = 0; round < LAST_ROUNDS; round += 1) {
       this.#nowMs += 11_000;
@@ -84,21 +106,26 @@ export class Simulation {
     void this.#handlers.close(undefined);
     const { refused, crashes, faults } = this.#counts;
     const [appended, stored] = [this.#nextNumber, this.#acknowledged.size];
-    return { seed: this.#seed, broken: this.#broken, appended, stored, refused, crashes, faults };
+    const lost = (this.#report?.lost ?? []).reduce(
+      (sum, { uplink, count }) => sum + (uplink === undefined ? 0 : count),
+      0,
+    );
+    return { seed: this.#seed, broken: this.#broken, appended, stored, refused, crashes, faults, lost };
   }
 
-  #step(): void {
+  #step(step: number): void {
     this.#nowMs += Math.floor(this.#random() * 500);
+    // A failed disk may have closed the file without an error that the caller gets.
+    if (this.#faultSteps > 0) for (const losses of this.#losses.values()) losses.reopened();
     if (this.#faultSteps > 0 && (this.#faultSteps -= 1) === 0) this.#endFaults();
     const choice = this.#random();
     if (choice < 0.4) this.#append();
-    else if (choice < 0.7)
-      this.#deliver(this.#pick(UPLINKS), this.#pick(['works', 'works', 'loses', 'loses-answer'] as const));
+    else if (choice < 0.7) this.#deliverSome(step);
     else if (choice < 0.85) this.#upkeep();
     else if (choice < 0.9) this.#appendPending();
     else if (choice < 0.93) this.#jumpClock();
     else if (choice < 0.97) this.#beginFault();
-    else if (choice < 0.985) this.#crash('worker');
+    else if (choice < 0.985 || this.#isFull) this.#crash('worker');
     else this.#crash('process');
   }
 
@@ -108,18 +135,27 @@ export class Simulation {
     let epochs = 0;
     const handlers = new Storage({
       agentId: 'edge',
-      config: outboxConfigSchema.parse({ path: join(this.#folder, 'outbox.db') }),
+      config: outboxConfigSchema.parse({
+        path: join(this.#folder, 'outbox.db'),
+        onFull: this.#onFull,
+        ...(this.#isFull ? { maxSize: '1MB' } : {}),
+      }),
       uplinks: UPLINKS.map((id) => ({ id, kinds: recordKinds })),
-      // No start records.
-      life: 'one process',
+      life: `process ${this.#processCrashes}`,
       newEpoch: () => `e${String(life).padStart(4, '0')}-${(epochs += 1)}`,
     }).handlers();
-    this.#try(() => void handlers.open({ nowMs: this.#nowMs }));
+    this.#try(() => {
+      this.#report = handlers.open({ nowMs: this.#nowMs }) as StorageReport;
+    });
     return handlers;
   }
 
   #openReader() {
-    return new RecordReader({ agentId: 'edge', path: join(this.#folder, 'outbox.db'), bytesMax: 2e9 }).handlers();
+    return new RecordReader({
+      agentId: 'edge',
+      path: join(this.#folder, 'outbox.db'),
+      bytesMax: this.#isFull ? 1e6 : 2e9,
+    }).handlers();
   }
 
   #append(): void {
@@ -142,6 +178,9 @@ export class Simulation {
         this.#counts.refused += 1;
         return;
       }
+      // A retry may find its records, and a batch without room is not a commit.
+      const isCommit = tries === 0 && outcome.ids.some((id) => id !== undefined);
+      if (isCommit) for (const losses of this.#losses.values()) losses.saved();
       this.#pending.shift();
       for (const [index, id] of outcome.ids.entries())
         this.#stored(id, numbers[index] ?? -1, batch.kinds[index] ?? 'verdict');
@@ -152,8 +191,20 @@ export class Simulation {
     if (id !== undefined) {
       this.#see(id, number, 'the storage');
       this.#acknowledged.set(id, number);
+      this.#kinds.set(id, kind);
       // An alarm that is refused waits in its own database, and is stored later.
+    } else if (kind !== 'alarm' && this.#isFull) {
+      this.#refused += 1;
+      if (this.#onFull === 'reject-new')
+        this.#tally.add([{ kind, timestampMs: this.#nowMs, watch: '' }], 'outbox-full');
     } else if (kind !== 'alarm') this.#broken.push(`record ${number} (${kind}) was dropped, although nothing was full`);
+  }
+
+  #deliverSome(step: number): void {
+    const uplink = this.#pick(UPLINKS);
+    const network = this.#pick(['works', 'works', 'loses', 'loses-answer'] as const);
+    const isDown = this.#isFull && uplink === 'lake' && step < 0.9 * STEPS && this.#random() < 0.9;
+    if (!isDown) this.#deliver(uplink, network);
   }
 
   /** @returns False if nothing was acknowledged. */
@@ -163,9 +214,11 @@ export class Simulation {
     if (first === undefined || last === undefined || network === 'loses') return false;
     for (const record of records) this.#receive(uplink, record);
     if (network === 'loses-answer') return false;
-    return (
-      this.#try(() => this.#handlers.acknowledge({ uplink, first, last, nowMs: this.#nowMs }) === undefined) === true
+    const isAcknowledged = this.#try(
+      () => this.#handlers.acknowledge({ uplink, first, last, nowMs: this.#nowMs }) === undefined,
     );
+    if (isAcknowledged === true) this.#losses.get(uplink)?.acknowledged(records.map(({ id }) => id));
+    return isAcknowledged === true;
   }
 
   /** Returns the next records of an uplink, which a connection of its own reads. */
@@ -186,8 +239,10 @@ export class Simulation {
     return recordsIn(result.batches.map((batch) => new RecordBatch(batch)));
   }
 
-  #receive(uplink: Uplink, { id, kind, body }: StoredRecord): void {
-    if (kind === 'loss') return;
+  #receive(uplink: Uplink, record: StoredRecord): void {
+    const { id, kind, body } = record;
+    this.#losses.get(uplink)?.received(record);
+    if (kind === 'loss' || kind === 'start') return;
     const { number } = JSON.parse(body) as { readonly number: number };
     this.#see(id, number, uplink);
     const received = this.#received[uplink];
@@ -204,8 +259,15 @@ export class Simulation {
   }
 
   #upkeep(): void {
+    const losses = this.#tally.report();
+    if (losses !== undefined)
+      this.#try(() => {
+        void this.#handlers.lost({ ...losses, nowMs: this.#nowMs });
+        this.#tally.confirm(losses.number);
+      });
     for (let slices = 0; slices < 20; slices += 1) {
       const report = this.#try(() => this.#handlers.upkeep({ nowMs: this.#nowMs, idle: false }) as StorageReport);
+      this.#report = report ?? this.#report;
       if (report?.more !== true) return;
     }
   }
@@ -227,9 +289,12 @@ export class Simulation {
   /** The thread, or the whole process, ends without closing anything. With the process go the batches that wait. */
   #crash(part: 'worker' | 'process'): void {
     this.#counts.crashes += 1;
+    for (const losses of this.#losses.values()) losses.reopened();
     if (part === 'process') {
       this.#pending = [];
       this.#nextBatch = 0;
+      this.#processCrashes += 1;
+      this.#tally = new LossTally(`process ${this.#processCrashes}`);
     }
     this.#handlers = this.#open();
     this.#reader = this.#openReader();
@@ -238,10 +303,11 @@ export class Simulation {
   #check(): void {
     if (this.#pending.length > 0)
       this.#broken.push(`${this.#pending.length} batches are still refused after the faults`);
-    for (const uplink of UPLINKS) {
-      const missing = [...this.#acknowledged.keys()].filter((id) => !this.#received[uplink].has(id));
-      if (missing.length > 0)
-        this.#broken.push(`${uplink} never received ${missing.length} stored records: ${missing[0]}`);
+    for (const [uplink, losses] of this.#losses) {
+      const received = new Set(this.#received[uplink].keys());
+      this.#broken.push(
+        ...losses.check(received, this.#refused, this.#processCrashes === 0 ? this.#report : undefined),
+      );
     }
   }
 
@@ -249,7 +315,8 @@ export class Simulation {
     const number = this.#nextNumber;
     this.#nextNumber += 1;
     const choice = this.#random();
-    const common = { timestampMs: this.#nowMs, body: { number } };
+    const padding = this.#isFull && choice >= 0.1 ? 'x'.repeat(Math.floor(this.#random() * 5000)) : '';
+    const common = { timestampMs: this.#nowMs, body: { number, padding } };
     if (choice < 0.1)
       return { kind: 'alarm', watch: 'pump', ...common, alarm: alarmTransition(this.#nextAlarm++, this.#nowMs) };
     return choice < 0.8
@@ -262,6 +329,7 @@ export class Simulation {
     try {
       return call();
     } catch (error) {
+      for (const losses of this.#losses.values()) losses.reopened();
       if (error instanceof OperatingError && error.disposition === 'retry') return undefined;
       this.#broken.push(`unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
       return undefined;

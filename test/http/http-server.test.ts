@@ -9,6 +9,7 @@ import { LiveEvents } from '../../src/contracts/live-events.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
 import type { SampleHistory } from '../../src/contracts/sample-history.ts';
 import type { WatchStatuses } from '../../src/contracts/watch-statuses.ts';
+import type { WatchSummaries } from '../../src/contracts/watch-summaries.ts';
 import { type AlarmTransition, normalFacts } from '../../src/domain/alarm/alarm.ts';
 import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
@@ -97,6 +98,9 @@ const board: WatchStatuses = {
   ],
 };
 
+const state = { state: 'abnormal', reason: '', sinceMs: atMs, judgedMs: atMs, learning: undefined } as const;
+const summaries: WatchSummaries = { summaries: () => [{ watch: 'pump-1', ...state }] };
+
 const records: Pick<RecordStore, 'history'> = {
   history: async ({ kind, watch }) => [
     {
@@ -159,7 +163,7 @@ describe('the HTTP endpoint', () => {
       history,
       models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
       events,
-      learning: { learningOf: () => undefined },
+      summaries,
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       localToken: undefined,

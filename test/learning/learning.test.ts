@@ -59,6 +59,8 @@ class Box implements AsyncDisposable {
       },
       propose: (model, version) => this.did.push(`shadow ${model}@${version}`),
       board: this.#board(),
+      tagsNextTo: () => new Set(['running']),
+      paths: { config: '/plant/andon config.yaml', models: '/plant/models' },
       history: {
         add: () => undefined,
         addScore: () => undefined,
@@ -107,6 +109,10 @@ class Box implements AsyncDisposable {
     await this.learning[Symbol.asyncDispose]();
   }
 
+  #seconds(): number {
+    return Math.floor(this.clock.nowMs() / 1000);
+  }
+
   #status(): ModelStatus {
     return { name: 'pump', version: 0, state: this.state, reason: '', provider: undefined, fallbacks: [] };
   }
@@ -122,7 +128,10 @@ class Box implements AsyncDisposable {
     });
     return {
       watches: () => [{ watch: 'pump', tags: [reading('a'), reading('b')] } as never],
-      tags: () => [],
+      tags: () => [
+        { ...reading('a'), tag: 'running', value: this.#seconds() % 70 < 50 ? 1 : 0, text: undefined },
+        { ...reading('a'), tag: 'speed', value: this.#seconds() },
+      ],
     };
   }
 }
@@ -138,17 +147,20 @@ describe('a watch without an active model', () => {
     await box.start();
     await box.clock.advance(HOUR);
     expect(box.learning.learningOf('pump')).toMatchObject({ phase: 'collecting', neededMs: 2 * HOUR });
-    expect(box.health).toMatchObject({ status: 'ok', reason: expect.stringMatching(/^collecting: 61m of 2h/) });
+    expect(box.health).toMatchObject({
+      status: 'ok',
+      reason: expect.stringMatching(/^collecting: 50 %: 61m of 2h in which every tag has good values/),
+    });
     await box.clock.advance(HOUR + 120_000);
     expect(box.did).toEqual(['trained on 2 h', 'recorded 1']);
     await box.clock.advance(5 * HOUR);
     expect(box.did).toHaveLength(2);
     expect(box.health).toMatchObject({
       status: 'ok',
-      reason: expect.stringContaining(
-        'proposed: a model is trained: look at its report.md, then: andon models activate pump@1',
-      ),
+      reason:
+        "proposed: a model is trained: read /plant/models/pump/1/report.md, then: andon models activate pump@1 -c '/plant/andon config.yaml'",
     });
+    expect(box.learning.learningOf('pump')?.command).toBe("andon models activate pump@1 -c '/plant/andon config.yaml'");
   });
 
   test('counts by the second what the history already has of a short time', async () => {
@@ -176,7 +188,7 @@ describe('a watch without an active model', () => {
     await box.clock.advance(2 * HOUR);
     expect(box.health).toMatchObject({
       status: 'degraded',
-      reason: expect.stringContaining('Least of all has b: 0ms'),
+      reason: expect.stringContaining('Least of all has b: 0s'),
     });
     expect(box.did).toEqual([]);
   });
@@ -194,6 +206,17 @@ describe('a watch without an active model', () => {
     box.result = async () => good;
     await box.clock.advance(900_000);
     expect(box.did).toEqual(['trained on 2 h', 'trained on 2 h', 'recorded 1']);
+  });
+
+  test('reports the states of the machine that were seen, also by tags that the watch does not use', async () => {
+    await box.start();
+    await box.clock.advance(HOUR);
+    const { modes = [] } = box.learning.learningOf('pump') ?? {};
+    const running = modes.filter(({ tag }) => tag === 'running');
+    expect(running.map(({ value }) => value)).toEqual([1, 0]);
+    expect(running.reduce((sum, { seenMs }) => sum + seenMs, 0)).toBeCloseTo(HOUR, -5);
+    // Both tags of the watch are 1 all the time. The speed is of another source.
+    expect(new Set(modes.map(({ tag }) => tag))).toEqual(new Set(['a', 'b', 'running']));
   });
 
   test('proposes a version that waits already', async () => {

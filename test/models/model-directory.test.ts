@@ -23,7 +23,7 @@ describe('the model directory', () => {
     expect(await directory.find(model('mean@10'))).toMatchObject({ version: 10 });
   });
 
-  test('is empty where it does not exist', async () => {
+  test('is empty if it does not exist', async () => {
     const directory = new ModelDirectory('/nonexistent/models', limits);
     expect(await directory.names()).toEqual([]);
     expect(await directory.versions('mean')).toEqual([]);
@@ -34,7 +34,7 @@ describe('the model directory', () => {
     expect(await new ModelDirectory(files.path, limits).check(model('mean@1'))).toEqual([]);
   });
 
-  test('says what to do where no version is active', async () => {
+  test('says what to do if no version is active', async () => {
     using files = new TestModelDirectory([meanOf4x2]);
     rmSync(join(files.path, 'mean', 'active'));
     await expect(new ModelDirectory(files.path, limits).find(model('mean'))).rejects.toMatchObject({
@@ -97,7 +97,7 @@ describe('every problem of a model.yaml has its line', () => {
 describe('a long model.yaml', () => {
   const pathIn = (files: TestModelDirectory) => join(files.path, 'mean', '1', 'model.yaml');
 
-  test('is read aside, and the thread that scans goes on meanwhile', async () => {
+  test('is read in another process, and the thread that scans continues meanwhile', async () => {
     const golden = Array.from({ length: 20_000 }, () => ({ window: [1, 2, 3, 4, 5, 6, 7, 8], score: 4.5 }));
     using files = new TestModelDirectory([{ ...meanOf4x2, golden }]);
     expect(readFileSync(pathIn(files)).length).toBeGreaterThan(1_000_000);

@@ -34,7 +34,7 @@ test('a batch taken apart into rows and joined again is the same batch', () => {
   );
 });
 
-test('inputs pass exactly where each size agrees with the graph', () => {
+test('inputs pass exactly if each size agrees with the graph', () => {
   const size = fc.integer({ min: 1, max: 4 });
   fc.assert(
     fc.property(fc.array(fc.tuple(size, fc.oneof(size, fc.constant(-1))), { minLength: 1, maxLength: 3 }), (axes) => {
@@ -70,7 +70,7 @@ test('a provider is named alone or with what it must be', () => {
     expect(providers(wrong).success).toBe(false);
 });
 
-test('a provider counts as used only where it computed something', async () => {
+test('a provider counts as used only if it computed something', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'andon-test-'));
   const path = join(folder, 'profile.json');
   const event = (provider: string, operator: string) => ({ cat: 'Node', args: { provider, op_name: operator } });
@@ -90,7 +90,7 @@ test('a provider counts as used only where it computed something', async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** The message of what is thrown; '' where nothing is. */
+/** The message of the thrown error; '' if none is thrown. */
 function refusal(check: () => void): string {
   try {
     check();

@@ -38,7 +38,7 @@ describe('a backtest of a recording with a fault', () => {
     expect(rows.at(-1)).toMatch(new RegExp(`^${timeText(1799)};\\d+\\.\\d+;1$`));
   });
 
-  test('without labels ends with 1 where it finds something abnormal', async () => {
+  test('without labels ends with 1 if it finds something abnormal', async () => {
     const site = new TrainingSite();
     const csv = site.csv('day.csv', lines);
     await site.train({ csv, rows: '0-999' });

@@ -40,7 +40,7 @@ test('samples without times that are sorted by class are tried on samples of eve
   expect(warnings).toEqual([]);
 });
 
-test('a regression is abnormal on the side that it is told', async () => {
+test('a regression is abnormal on the configured side', async () => {
   const site = new TrainingSite();
   const rows = machineRows(800, 1);
   const lines = machineLines(rows, 0).map((line, index) =>
@@ -61,7 +61,7 @@ test('without labels there is nothing to learn a classification from', async () 
   await expect(site.train({ csv, task: 'classification', label: 'anomaly' })).rejects.toThrow('1 classes (0)');
 });
 
-test('on the live grid, times that repeat or go back are told, and gaps split the run', async () => {
+test('on the live grid, times that repeat or go back are reported, and gaps split the run', async () => {
   const site = new TrainingSite();
   const [head = '', ...rows] = machineLines(machineRows(700, 1));
   const times = rows.map((line, row) => {

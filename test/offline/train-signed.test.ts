@@ -3,7 +3,7 @@ import { TestKey } from '../support/signing-keys.ts';
 import { machineRows } from '../training/machine.ts';
 import { machineLines, TrainingSite } from './train-fixture.ts';
 
-test('where only signed models are used, one is still trained and proved, and used once it is signed', async () => {
+test('if only signed models are used, a model is still trained and proved, and used once it is signed', async () => {
   const key = new TestKey();
   const site = new TrainingSite({ models: { trust: key.trust } });
   const csv = site.csv('day.csv', machineLines(machineRows(600, 1)));

@@ -56,7 +56,7 @@ describe('one command makes a model of a CSV', () => {
 });
 
 describe('what the data shows is said before anything is learned from it', () => {
-  test('values outside the range of their tag are set aside as live, and counted', async () => {
+  test('values outside the range of their tag are left out as in operation, and counted', async () => {
     const site = new TrainingSite({ tag: { range: [0, 5000] } });
     const lines = machineLines(machineRows(900, 1)).map((line, row) => (row === 400 ? withFlow(line, '9999') : line));
     const { out } = await site.train({ csv: site.csv('day.csv', lines) });

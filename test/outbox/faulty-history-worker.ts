@@ -25,7 +25,7 @@ serveRpc<HistoryProtocol>(
       if (existsSync(join(folder, 'second-life'))) return result;
       writeFileSync(join(folder, 'second-life'), '');
       if (!existsSync(join(folder, 'hang'))) process.exit(3);
-      // Waits for a value that nobody sets: the thread is blocked, as by a disk that does not return.
+      // Waits for a value that is never set: the thread is blocked, as by a disk that does not return.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
       return result;
     },

@@ -111,6 +111,7 @@ describe('an outbox that overflows', () => {
     let refused = 0;
     let nowMs = start;
     const upkeep = (): void => {
+      counted.clear();
       for (const { uplink = '', count } of storage.upkeep(nowMs).lost)
         counted.set(uplink, (counted.get(uplink) ?? 0) + count);
     };

@@ -232,7 +232,7 @@ describe('the disk lies', () => {
       const bytes = readFileSync(file);
       for (let flips = 0; flips < 8; flips += 1) {
         const place = Math.floor(Math.random() * bytes.length);
-        // The number of the format: a larger one is that of a later version, which refuses the start.
+        // The number of the format: a larger one belongs to a later version, which refuses the start.
         if (place >= 60 && place < 64) continue;
         bytes[place] = (bytes[place] ?? 0) ^ (1 << Math.floor(Math.random() * 8));
       }

@@ -108,7 +108,7 @@ describe('records in and out', () => {
     return (await outbox.read(request))[0]?.length;
   }
 
-  test('a read goes on after the last sequence of an earlier one, whose records are not settled', async () => {
+  test('a read continues after the last sequence of an earlier one, whose records are not settled', async () => {
     const outbox = await openOutbox({ folder: testFolder() });
     await outbox.append([1, 2, 3, 4, 5].map((number) => draft('verdict', number)));
     const limits = { recordsMax: 2, bytesMax: 1e6 };

@@ -10,7 +10,7 @@ import { exportRecords } from '../../src/outbox/records/outbox-reader.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
 import { lockedByAnotherProgram } from './locking-program.ts';
-import { openHistory, openOutbox, startHistory, testFolder } from './outbox-fixture.ts';
+import { openHistory, openOutbox, openStorage, startHistory, testFolder } from './outbox-fixture.ts';
 
 const base = 1_800_000_000_000;
 const tags = [
@@ -201,4 +201,18 @@ test('a batch that is larger than the history is refused for good', () => {
   expect(() => history.append(batch)).toThrow(expect.objectContaining({ code: 'history-full', disposition: 'reject' }));
   history.append({ tags: ['a'], counts: [1], timesMs: Float64Array.of(base), values: Float64Array.of(1) });
   history.stop();
+});
+
+test('losses are reported within seconds after the clock was set back', async () => {
+  const folder = testFolder();
+  const storage = openStorage(folder, { uplinks: [] });
+  const losses = [
+    { kind: 'history', reason: 'history-queue-full', count: 1, fromMs: 1, toMs: 1, watches: {} },
+  ] as const;
+  for (const [number, nowMs] of [base, base - 7_200_000].entries()) {
+    void storage.handlers.lost({ life: 'a', number, losses, nowMs });
+    storage.upkeep(nowMs);
+  }
+  storage.stop();
+  expect(await lossesIn(folder)).toMatchObject([{ count: 2 }]);
 });

@@ -30,7 +30,11 @@ class Box {
   readonly #components = new Map<string, ReturnType<typeof this.deps.health.component>>();
   readonly #monitor = new DiagnosticMonitor({
     config: { afterMs: 30_000, priority: 'low' },
-    neededBy: new Map([['watch/pump', ['source/plc', 'model/pump']]]),
+    neededBy: new Map([
+      ['watch/pump', ['source/plc', 'model/pump']],
+      ['tag/current', ['source/plc']],
+      ['tag/power', ['source/plc']],
+    ]),
     limits: { blind: () => this.blind },
     alarms: this.alarms,
     recorder: this.recorder,
@@ -92,7 +96,7 @@ describe('a component in trouble', () => {
   test('explains what depends on it: a dead PLC is one alarm, not one for each watch and tag', async () => {
     box.report('source/plc', 'degraded', 'no answer');
     box.report('watch/pump', 'degraded', 'tag current is bad');
-    box.blind = ['current', 'pressure'].map((name, number) => ({
+    box.blind = ['current', 'power'].map((name, number) => ({
       tag: tagOf(name, number),
       sinceMs: box.clock.nowMs(),
     }));
@@ -141,6 +145,27 @@ test('an alarm from before a restart clears if its component works now', async (
   await after.start();
   await after.clock.advance(15_000);
   expect(after.changes).toEqual(['diagnostic/source/plc returned-unacknowledged']);
+});
+
+test('numbers of an alarm continue after the clock was set back and a restart', async () => {
+  const before = new Box();
+  await before.clock.advance(86_400_000);
+  await before.start();
+  before.report('source/plc', 'degraded', 'no answer');
+  await before.clock.advance(40_000);
+  await before.alarms.acknowledge('diagnostic/source/plc', 'anna');
+  before.report('source/plc', 'ok');
+  await before.clock.advance(40_000);
+  const [last] = before.alarms.list();
+  expect(last).toMatchObject({ alarm: 'diagnostic/source/plc', state: 'normal' });
+  // The clock of this box is a day behind.
+  const after = new Box();
+  after.store.restored = before.alarms.list();
+  await after.start();
+  after.report('source/plc', 'degraded', 'no answer');
+  await after.clock.advance(40_000);
+  const numbers = after.store.bodies('alarm').map(({ number }) => Number(number));
+  expect(numbers).toEqual([(last?.number ?? 0) + 1]);
 });
 
 test('an alarm that the configuration no longer has is ended once', async () => {

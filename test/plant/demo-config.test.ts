@@ -39,7 +39,7 @@ describe('the configuration of the demo', () => {
     ['filler-1.fill-weight', reading.fillWeightG],
     ['pump-1.running', 1],
     ['pump-1.start-command', 1],
-  ])('reads %s where the plant has it', (name, value) => {
+  ])('reads %s at its address in the plant', (name, value) => {
     const tag = config.sources['plc-1'].tags[name];
     const image = pumpRegisters(reading);
     const raw = () => {

@@ -33,7 +33,7 @@ describe('the simulated Modbus device', () => {
     await expect(client.writeRegister(0, 1)).rejects.toMatchObject({ modbusCode: 1 });
     await expect(client.writeRegisters(0, [1, 2])).rejects.toMatchObject({ modbusCode: 1 });
     await expect(client.writeCoil(0, true)).rejects.toMatchObject({ modbusCode: 1 });
-    expect((await client.readHoldingRegisters(0, 4)).data, 'and goes on answering').toEqual([0, 0, 0, 0]);
+    expect((await client.readHoldingRegisters(0, 4)).data, 'and continues to answer').toEqual([0, 0, 0, 0]);
   });
 
   test('answers a request from one image while images change', async () => {
@@ -55,7 +55,7 @@ describe('the simulated Modbus device', () => {
     expect(answers.size).toBeGreaterThan(20);
   });
 
-  test('says so where its port is taken', async () => {
+  test('reports that its port is taken', async () => {
     const { port } = await connected();
     await using second = new ModbusDevice();
     await expect(second.listen('127.0.0.1', port)).rejects.toMatchObject({ code: 'modbus-listen-failed' });

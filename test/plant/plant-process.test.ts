@@ -24,7 +24,7 @@ describe("the plant's process", () => {
   test('serves the pump, publishes its vibration and tells its phases', async () => {
     await using broker = await MqttBroker.listen({ port: 0 });
     const phases: PumpPhase[] = [];
-    const heard = new Promise<unknown>((resolve) => {
+    const received = new Promise<unknown>((resolve) => {
       broker.aedes.on('publish', ({ topic, payload }) => {
         if (topic === options.vibrationTopic) resolve(JSON.parse(payload.toString()));
       });
@@ -36,7 +36,7 @@ describe("the plant's process", () => {
       new SystemClock(),
     );
 
-    expect(await heard).toEqual({ rms: expect.closeTo(0.9, 0), timestamp_ms: expect.closeTo(Date.now(), -5) });
+    expect(await received).toEqual({ rms: expect.closeTo(0.9, 0), timestamp_ms: expect.closeTo(Date.now(), -5) });
     await using client = await modbusClient(plant.modbusPort);
     const [pressureBar] = await readFloats(client, 1);
     expect(pressureBar).toBeGreaterThan(1);
@@ -51,7 +51,7 @@ describe("the plant's process", () => {
     ).rejects.toMatchObject({ code: 'modbus-listen-failed' });
   });
 
-  test('is gone once stopped, and stopping is no failure', async () => {
+  test('has ended once stopped, and stopping is not a failure', async () => {
     const exits: OperatingError[] = [];
     const events = { ...quiet, onExit: (error: OperatingError) => exits.push(error) };
     const plant = await startPlantProcess(options, events, new SystemClock());

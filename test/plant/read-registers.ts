@@ -1,6 +1,6 @@
 import ModbusRTU from 'modbus-serial';
 
-/** A Modbus TCP client that nobody here wrote; closed by `await using`. */
+/** A Modbus TCP client of another project; closed by `await using`. */
 export async function modbusClient(port: number): Promise<ModbusRTU.default & AsyncDisposable> {
   const client = new ModbusRTU.default();
   await client.connectTCP('127.0.0.1', { port });

@@ -131,7 +131,7 @@ describe('refused', () => {
   });
 });
 
-describe('whatever an archive says', () => {
+describe('for any archive', () => {
   const name = fc.oneof(
     fc.constantFrom(
       'model.onnx',
@@ -185,7 +185,7 @@ describe('whatever an archive says', () => {
   });
 });
 
-/** What is wrong with what came of an archive; nothing, where it gave files of a package or was refused. */
+/** Faults of an unpacked archive; none if it gave files of a package or was refused. */
 async function breaches(bytes: Uint8Array): Promise<readonly string[]> {
   rmSync(folder, { recursive: true, force: true });
   folder = mkdtempSync(join(scratch, 'package-'));

@@ -158,7 +158,7 @@ describe('a canary', () => {
     );
     inference.held = true;
     await run(1);
-    // Version 3 is active now, and version 4 a canary beside it: it is done before the window before is.
+    // Version 3 is active now, and version 4 is a canary next to it: it finishes before the window before it does.
     ledger.activate(3);
     rollouts.review();
     await clock.advance(0);
@@ -295,7 +295,7 @@ describe('a version that was made active', () => {
     await run(1);
     expect(ledger).toMatchObject({ active: 3, previous: 4 });
     inference.failure = undefined;
-    // Version 4 is still the one in the watches' host: nothing it says counts any more.
+    // Version 4 is still the one in the watches' host: its judgements no longer count.
     inference.score = () => 9;
     await run(2);
     expect(judged()).toEqual([4, 3, 3, 3]);

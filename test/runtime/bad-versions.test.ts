@@ -8,8 +8,8 @@ import { meanOf4x2, until } from '../support/onnx-host-harness.ts';
 import { loopModel, rootModel } from '../support/onnx-models.ts';
 
 /*
- * Invariant: whatever is wrong with a version, the one that was active stays active, nothing of the bad one is left in
- * the model directory, and both the caller and the log are told why.
+ * Invariant: for any fault of a version, the active version stays active, no file of the bad one is left in
+ * the model directory, and both the caller and the log get the reason.
  */
 const pump = (version: number): TestModel => ({ ...meanOf4x2, name: 'pump', version });
 const at = (version: number) => ({ name: 'pump', version });

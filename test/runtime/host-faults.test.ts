@@ -11,7 +11,7 @@ import { hungryModel, loopModel } from '../support/onnx-models.ts';
 import { metricValue } from '../support/test-deps.ts';
 
 /*
- * Invariant: whatever becomes of the host, every run settles, the agent's process lives, and the models that did
+ * Invariant: however the host fails, every run settles, the agent's process lives, and the models that did
  * nothing wrong come back by themselves. The faults are real: signals to the real child, a graph that really loops.
  */
 const loop: TestModel = { name: 'loop', bytes: loopModel(), steps: 1, tags: 1, golden: [{ window: [3], score: 3 }] };
@@ -19,7 +19,7 @@ const forMinutes = windowOf(1e9, [1, 1, 1]);
 
 describe('the host is replaced', () => {
   test.each(['SIGKILL', 'SIGSEGV', 'SIGABRT'] as const)(
-    'when %s ends it during a run, which is told, while those that wait go to the next',
+    'when %s ends it during a run, that run fails and the waiting runs go to the next host',
     async (signal) => {
       await using harness = new HostHarness([loop, meanOf4x2], { deadline: '10s' });
       await harness.ready('loop');
@@ -75,7 +75,7 @@ describe('the host is replaced', () => {
     process.kill(pid, 'SIGSTOP');
     await until(
       () => harness.host.hostPid() !== pid,
-      () => 'the stopped host is let go',
+      () => 'the stopped host is released',
     );
     await harness.ready('mean');
     expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="hang",host="main"}')).toBe(1);
@@ -132,7 +132,7 @@ test('a version that is activated while a fresh host takes over is not lost', as
   }
 });
 
-test('a model that keeps taking the host down is set aside while the others go on', async () => {
+test('a model that crashes the host repeatedly is quarantined while the others continue', async () => {
   await using harness = new HostHarness([loop, meanOf4x2], {
     deadline: '100ms',
     quarantine: { crashes: 2, retryAfter: '1s' },
@@ -178,7 +178,7 @@ test('ONNX Runtime reports nothing to anybody', async () => {
 });
 
 test('stopping ends the host and leaves nothing behind, even during a run', async () => {
-  // Other tests run beside this one and stage models of their own.
+  // Other tests run at the same time and stage models of their own.
   const temporary = mkdtempSync(join(tmpdir(), 'andon-test-'));
   vi.stubEnv('TMPDIR', temporary);
   const harness = new HostHarness([loop], { deadline: '10s' });

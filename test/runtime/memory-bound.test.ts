@@ -45,7 +45,7 @@ test('but one that leaks is, at ever longer intervals up to some minutes, so tha
   expect(Math.max(...intervals)).toBeLessThan(16);
 });
 
-test('what the models of before needed says nothing of the next', () => {
+test('the memory of earlier models does not count for the next one', () => {
   const bound = new MemoryBound(200 * MB, 'models.maxMemory');
   replacements(bound, (ageMs) => (ageMs < 30_000 ? 100 : 310) * MB, minutes(5));
   expect(bound.isPassed(300 * MB, minutes(60))).toBe(false);
@@ -53,7 +53,7 @@ test('what the models of before needed says nothing of the next', () => {
   expect(bound.isPassed(300 * MB, minutes(60))).toBe(true);
 });
 
-test('a version that would lift its host over what it may take is refused; half as much again as before is not, where that was too much already', () => {
+test('a version that would exceed the memory limit of its host is refused; half as much again as before is accepted if the host was over it already', () => {
   const bound = new MemoryBound(200 * MB, 'models.hosts.heavy.maxMemory');
   expect(bound.excess(200 * MB)).toBe('');
   expect(bound.excess(250 * MB)).toBe('its host would take 250.0 MB of 200.0 MB (models.hosts.heavy.maxMemory)');

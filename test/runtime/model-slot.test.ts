@@ -66,14 +66,14 @@ test('a model whose host is on its way out is not called ready', () => {
   expect(statusOf(slot, undefined)).toMatchObject({ state: 'loading', reason: 'the inference host is being replaced' });
 });
 
-test('a quarantined model that crashes at its next try is set aside at once', () => {
+test('a quarantined model that crashes at its next attempt is quarantined again immediately', () => {
   const slot = readySlot(new FakeClock(), ['cpu'], { crashes: 3 });
   expect([1, 2, 3].map(() => crashes(slot, 'cpu'))).toEqual([false, false, true]);
   slot.apply({ kind: 'load-requested', isAwaited: false });
   expect(crashes(slot, 'cpu')).toBe(true);
 });
 
-test('each GPU of the list is given up by itself before the model is set aside', () => {
+test('each GPU of the list is given up on its own before the model is quarantined', () => {
   const slot = readySlot(new FakeClock(), ['cuda', 'webgpu', 'cpu'], { crashes: 3 });
   const providers = ['cuda', 'cuda', 'webgpu', 'webgpu', 'cpu', 'cpu', 'cpu'];
   expect(providers.map((provider) => crashes(slot, provider))).toEqual([...Array(6).fill(false), true]);

@@ -50,7 +50,7 @@ describe('a client', () => {
     await expect(harness.host.run(model('root'), negative)).rejects.toMatchObject({ code: 'model-output-invalid' });
   });
 
-  test('waits behind the watch where both are in one process', async () => {
+  test('waits behind the watch if both are in one process', async () => {
     await using harness = new HostHarness([loop], { deadline: '10s', limits: { loop: { host: 'main' } } });
     await harness.ready('loop');
     const order: string[] = [];
@@ -128,7 +128,7 @@ describe('requests of several clients', () => {
     ).toEqual([10, 'failed', 30]);
   });
 
-  test('are not joined where the graph mixes its rows', async () => {
+  test('are not joined if the graph mixes its rows', async () => {
     await using harness = new HostHarness([], { limits: { mixing: { maxDelay: '50ms' } } });
     const mixing = buildOnnx({
       inputs: [{ name: 'x', type: 'float32', dims: ['n', 1] }],
@@ -266,7 +266,7 @@ describe('the repository', () => {
     await expect(harness.host.clients.run(model('twice@1'), {})).rejects.toMatchObject({ code: 'model-not-ready' });
   });
 
-  test('lets the run under way end before a model goes, and tells those that wait', async () => {
+  test('lets the run in progress end before a model is unloaded, and refuses the runs that wait', async () => {
     await using harness = new HostHarness([meanOf4x2], { deadline: '1m' });
     await harness.ready('mean');
     harness.directory.add({ ...loop, name: 'slow' });
@@ -284,7 +284,7 @@ describe('the repository', () => {
     expect((await run(4)).outputs['score']?.data[0]).toBe(4);
   });
 
-  test('serves at the start what the configuration names, with what was asked for at once counted', async () => {
+  test('serves the configured models at the start, and counts requests that arrive immediately', async () => {
     await using harness = new HostHarness([{ ...meanOf4x2 }, root], { serve: 'all' });
     await until(
       () => harness.host.statuses().filter(({ state }) => state === 'ready').length === 4,

@@ -14,12 +14,12 @@ function labels({ immediately, later }: ReturnType<typeof startOrder>): readonly
   return [immediately.map(({ label }) => label), later.map(({ label }) => label)];
 }
 
-test('at the first start all models load one after another, but for those that failed', () => {
+test('at the first start all models load one after another, except failed ones', () => {
   const slots = [slot('a', 'loading', undefined), slot('b', 'failed', undefined), slot('c', 'loading', undefined)];
   expect(labels(startOrder(slots))).toEqual([['a', 'c'], []]);
 });
 
-test('after a crash the quick ones are back first; slow ones, and those that never ran, hold up none of them', () => {
+test('after a crash quick models are back first; slow models and models that never ran do not delay them', () => {
   const slots = [
     slot('heavy', 'loading', 3000),
     slot('new', 'loading', undefined),
@@ -33,7 +33,7 @@ test('after a crash the quick ones are back first; slow ones, and those that nev
   ]);
 });
 
-test('where all are slow, one of them is loaded at once: nothing waits for it yet', () => {
+test('if all are slow, one of them is loaded immediately: nothing waits for it yet', () => {
   const slots = [slot('heavier', 'loading', 3000), slot('heavy', 'loading', 1000)];
   expect(labels(startOrder(slots))).toEqual([['heavy'], ['heavier']]);
 });

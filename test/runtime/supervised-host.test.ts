@@ -42,7 +42,7 @@ describe('a model that is well', () => {
     expect(result.outputs['score']).toEqual({ type: 'float32', dims: [3], data: Float32Array.of(3.5, 11.5, 19.5) });
   });
 
-  test('keeps the results of many runs at once apart', async () => {
+  test('keeps the results of many simultaneous runs apart', async () => {
     await using harness = new HostHarness([meanOf4x2, root]);
     await Promise.all([harness.ready('mean'), harness.ready('root')]);
     const values = Array.from({ length: 100 }, (_, index) => index);
@@ -96,7 +96,7 @@ describe('what does not fit is refused before ONNX Runtime sees it', () => {
     });
   });
 
-  test('a score that is not finite is no score', async () => {
+  test('a score that is not finite is refused', async () => {
     await expect(harness.host.run(model('root'), windowOf(-1, [1, 1, 1]))).rejects.toMatchObject({
       code: 'model-output-invalid',
     });
@@ -133,7 +133,7 @@ describe('a model is not used', () => {
       { ...meanOf4x2, bytes: meanModel(5, 2) },
       'expected [?, 4, 2]',
     ],
-    ['whose file is no model', { ...meanOf4x2, bytes: Buffer.from('not a model') }, 'not an ONNX model'],
+    ['whose file is not a model', { ...meanOf4x2, bytes: Buffer.from('not a model') }, 'not an ONNX model'],
     ['whose score has no such name', { ...meanOf4x2, manifest: { output: { score: 'risk' } } }, "no 'risk'"],
     ['that wants a provider which cannot be had', meanOf4x2, 'required'],
   ] as const)('%s', async (title, bad, reason) => {

@@ -55,7 +55,7 @@ test('versions that change back and forth fail no request and lose no window', a
   expect(watch.decided).toEqual(upTo(watch.due).map((number) => ({ number, score: number })));
 });
 
-test('a heavy model that is loaded beside others delays none of their runs', async () => {
+test('a heavy model that is loaded next to others delays none of their runs', async () => {
   const golden = [{ window: [3], score: 3 }];
   await using harness = new HostHarness([]);
   harness.directory.add(meanOf4x2);

@@ -14,7 +14,7 @@ import { metricValue, testDeps } from '../support/test-deps.ts';
 
 /*
  * The GPU's path without a GPU: Chromium carries SwiftShader, a Vulkan driver that computes on the CPU, and a Vulkan
- * loader beside it. Both are found through the environment, which the host takes from this process.
+ * loader next to it. Both are found through the environment, which the host takes from this process.
  */
 const driverFile = ['/usr/lib/chromium', chromiumFolder()]
   .map((folder) => join(folder, 'vk_swiftshader_icd.json'))
@@ -37,7 +37,7 @@ describeWith([driverFile ?? '/usr/lib/chromium/vk_swiftshader_icd.json'], 'on Sw
   ])('WebGPU gives the scores of the CPU: %s', async (_, graph) => {
     const dims = [2, graph.steps, graph.tags];
     const data = Float32Array.from({ length: 2 * 48 }, (__, index) => Math.sin(index) * 3);
-    // The CPU's score is the golden vector here, so the manifest's own is let through whatever it is.
+    // The CPU's score is the golden vector here, so any golden vector of the manifest is accepted.
     const golden = [{ window: Array.from({ length: 48 }, () => 0), score: 0 }];
     const untested = { ...graph, golden, manifest: { goldenTolerance: 1e9 } };
     const score = async (config: Readonly<Record<string, unknown>>) => {
@@ -76,7 +76,7 @@ describeWith([driverFile ?? '/usr/lib/chromium/vk_swiftshader_icd.json'], 'on Sw
     ).toBe(1);
   });
 
-  test('a fresh host takes a version over beside one that runs on the same device, and no run fails', async () => {
+  test('a fresh host takes over a version next to a host on the same device, and no run fails', async () => {
     const golden = [{ window: Array.from({ length: 48 }, () => 0), score: 0 }];
     const manifest = { goldenTolerance: 1e9 };
     const dense: TestModel = { name: 'dense', bytes: autoencoderModel(16, 3, 8), steps: 16, tags: 3, golden, manifest };

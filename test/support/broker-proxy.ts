@@ -1,10 +1,12 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A line between client and broker that can stop without a close, as after a pulled cable. */
+/** A line between a client and a server that can stop without a close, as after a pulled cable, or pass one byte a second. */
 export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #dead = false;
+  #trickles = false;
 
   private constructor(targetPort: number) {
     this.#server = createServer((client) => {
@@ -22,8 +24,17 @@ export class TcpProxy implements AsyncDisposable {
     return proxy;
   }
 
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
   get url(): string {
-    return `mqtt://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `mqtt://127.0.0.1:${this.port}`;
+  }
+
+  /** True: passes one byte a second in each direction, and reads no more than that. False: at full speed again. */
+  set trickles(trickles: boolean) {
+    this.#trickles = trickles;
   }
 
   /** Stops all bytes, in both directions, on existing and new connections. */
@@ -43,10 +54,22 @@ export class TcpProxy implements AsyncDisposable {
     await closed;
   }
 
+  async #pass(from: Socket, chunk: Buffer, to: Socket): Promise<void> {
+    if (!this.#trickles) return void to.write(chunk);
+    from.pause();
+    let at = 0;
+    for (; this.#trickles && at < chunk.length && !to.destroyed; at += 1) {
+      to.write(chunk.subarray(at, at + 1));
+      await wait(1000);
+    }
+    if (at < chunk.length && !to.destroyed) to.write(chunk.subarray(at));
+    from.resume();
+  }
+
   #join(from: Socket, to: Socket): void {
     this.#sockets.add(from);
     from.on('data', (chunk) => {
-      if (!this.#dead) to.write(chunk);
+      if (!this.#dead) void this.#pass(from, chunk, to);
     });
     from.on('error', () => from.destroy());
     from.on('close', () => {

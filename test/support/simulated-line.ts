@@ -25,7 +25,7 @@ export type LineOptions = {
 
 /**
  * Units on a line, in a time that a test moves: as a serial slave does, each answers what it was asked in that order, however
- * late, to whoever is connected by then. Throws for any request other than a read.
+ * late, to the client that is connected then. Throws for any request other than a read.
  */
 export class SimulatedLine {
   readonly requests: (ReadRequest & { readonly atMs: number })[] = [];

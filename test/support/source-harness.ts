@@ -22,7 +22,7 @@ export class SourceHarness {
   /** Implementation of `history.stored()`, which a test may replace. */
   stored: () => Promise<void> = () => Promise.resolve();
 
-  /** @param names Tags that the configuration names. @param tagsMax With those that patterns make. */
+  /** @param names Tags that the configuration names. @param tagsMax Discovered tags included. */
   constructor(names: readonly string[], tagsMax = 1000) {
     this.names = [...names];
     this.tagNumbers = new Map(names.map((name, number) => [name, number]));

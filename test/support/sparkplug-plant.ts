@@ -9,7 +9,7 @@ import { metricValue, testDeps } from './test-deps.ts';
  * A subscribed Sparkplug source and an edge node's connection to the same broker.
  *
  * @param own Registers what the test disposes of.
- * @param tagsMax Largest number of tags with those that patterns make.
+ * @param tagsMax Largest number of tags, discovered ones included.
  */
 export async function sparkplugPlant(
   url: string,
@@ -31,9 +31,9 @@ export async function sparkplugPlant(
   const connection = own(new MqttConnection(brokerOptions(url, { protocolVersion: 4 }), testDeps()));
   const { promise, resolve } = Promise.withResolvers<void>();
   connection.onState(({ subscribed }) => (subscribed ? resolve() : undefined));
-  const heard = new Recorder<{ topic: string; payload: Buffer; retain: boolean }>();
+  const received = new Recorder<{ topic: string; payload: Buffer; retain: boolean }>();
   connection.subscribe(['spBv1.0/acme/NCMD/+', 'spBv1.0/STATE/+'], (topic, payload, retain) =>
-    heard.push({ topic, payload: Buffer.from(payload), retain }),
+    received.push({ topic, payload: Buffer.from(payload), retain }),
   );
   connection.start();
   await promise;
@@ -46,7 +46,7 @@ export async function sparkplugPlant(
     connection.publish(topic, Buffer.from(payload), { qos: 0, retain, timeoutMs: 10_000 });
   const leftOut = (reason: string) =>
     metricValue(deps, `andon_sparkplug_messages_left_out_total{source="line",reason="${reason}"}`);
-  return { harness, deps, say, heard, health, leftOut, source };
+  return { harness, deps, say, received, health, leftOut, source };
 }
 
 async function waitFor(condition: () => boolean): Promise<void> {

@@ -61,6 +61,10 @@ export class UpstreamBroker implements AsyncDisposable {
     return `mqtt://127.0.0.1:${this.#port}`;
   }
 
+  get port(): number {
+    return this.#port;
+  }
+
   release(): void {
     this.holds = false;
     for (const go of this.#held.splice(0)) go();

@@ -141,7 +141,7 @@ echo "$*" >>"${log}"
     expect(readFileSync(join(root, 'opt/andon.previous/dist/cli/main.js'), 'utf8')).toBe('// 2');
   });
 
-  test('is undone by the uninstaller, which keeps configuration and records unless told to purge', () => {
+  test('is undone by the uninstaller, which keeps configuration and records unless --purge is given', () => {
     const folder = folderOfTest();
     const root = join(folder, 'root');
     const bundle = fakeBundle(folder);
@@ -162,7 +162,7 @@ echo "$*" >>"${log}"
     expect(run(uninstall, '--purge', '--root', root)).toContain('Removed andon');
   });
 
-  test('refuses a folder that is no bundle, and words it does not know', () => {
+  test('refuses a folder that is not a bundle, and unknown words', () => {
     const folder = folderOfTest();
     const bundle = fakeBundle(folder);
     expect(() => run(join(bundle, 'systemd/install.sh'), '--prefix', '/x')).toThrow(/usage: install\.sh/);
@@ -186,7 +186,7 @@ describeWith(['systemd-analyze'], 'the unit', () => {
     cpSync(fakeBundle(folder), program, { recursive: true });
     const text = readFileSync(unit, 'utf8').replaceAll(/(?<=(Pre|Start)=)\/opt\/andon/g, program);
     writeFileSync(join(folder, 'andon.service'), text);
-    // Complaints go to standard error, also where the exit code is 0.
+    // Complaints go to standard error, also if the exit code is 0.
     const said = run('sh', '-c', `systemd-analyze verify --man=no "${join(folder, 'andon.service')}" 2>&1 || true`);
     expect(said.split('\n').filter((line) => line.includes('andon.service'))).toEqual([]);
   });

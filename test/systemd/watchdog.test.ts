@@ -9,7 +9,7 @@ import { CrashPlant } from '../support/crash-plant.ts';
 import { describeWith } from '../support/programs.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 
-/** Takes what comes on a notification socket, as systemd would: a line for each state, and barriers are let go. */
+/** Receives notifications as systemd does: a line for each state, and barriers are released. */
 const listener = `
 import os, socket, sys
 notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -44,7 +44,7 @@ class NotifySocket implements AsyncDisposable {
 }
 
 /*
- * The daemon beside a listener on NOTIFY_SOCKET, asked for a sign of life every three seconds.
+ * The daemon with a listener on NOTIFY_SOCKET, which expects a watchdog message every three seconds.
  *
  * Invariant: READY=1 comes once it watches; WATCHDOG=1 keeps coming while everything turns, also with devices and uplinks
  * away; and once a part stands still for good, which from outside looks quite alive, it comes no more.
@@ -71,7 +71,7 @@ describeWith(['systemd-notify', 'python3', 'gcc'], 'the watchdog', () => {
     await systemd.states.when((state) => state === 'STOPPING=1');
   });
 
-  test('is fed no more once the storage hangs, though everything else goes on', async () => {
+  test('is no longer fed once the storage hangs, although everything else continues', async () => {
     await using plant = await CrashPlant.start();
     using folder = new AgentFolder();
     await using systemd = new NotifySocket(join(folder.path, 'notify'));

@@ -15,7 +15,7 @@ test('probabilities of a row add up to one, however large its logits', () => {
   );
 });
 
-test('the loss is that of the probabilities', () => {
+test('the loss is the loss of the probabilities', () => {
   const logits = Float64Array.of(1, 2, 0.5, -1, 0, 3);
   const probabilities = softmax(logits, 3, 1.7);
   const expected = -(Math.log(probabilities[1] ?? 0) + Math.log(probabilities[5] ?? 0)) / 2;

@@ -20,6 +20,17 @@ test('a tag that stands still for a while and moves all the time otherwise is na
   expect(findings(rows)).toContainEqual({ kind: 'stuck', tag: 'flow', message: expect.stringContaining('400 to 699') });
 });
 
+test('a tag that only grows is a counter', () => {
+  const check = new DataCheck(['parts', 'load'], undefined);
+  for (let row = 0; row < 100; row += 1) check.add([Math.floor(row / 10), (row * 7) % 10], undefined);
+  expect(check.findings([], [0, 0])).toContainEqual({
+    kind: 'counter',
+    tag: 'parts',
+    message: 'only grows, from 0 to 9: each new value is abnormal. Watch its rate (a derived tag)',
+  });
+  expect(check.findings([], [0, 0]).some(({ tag }) => tag === 'load')).toBe(false);
+});
+
 test('spikes are counted', () => {
   const rows = changed(machineRows(1000, 1), (row) => row % 100 === 50, 1e4);
   expect(findings(rows)).toContainEqual({

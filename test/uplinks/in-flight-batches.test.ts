@@ -88,7 +88,7 @@ describe('batches are reported to the outbox', () => {
       fc.property(fc.integer({ min: 1, max: 40 }), answers, (count, script) => {
         const records = recordsOf(Array.from({ length: count }, () => 0));
         const batches = inFlight(records, 4);
-        const told: number[] = [];
+        const settled: number[] = [];
         const underWay: RecordBatch[] = [];
         const answer = ([pick, what]: readonly [number, string]) => {
           const next = batches.next();
@@ -100,13 +100,13 @@ describe('batches are reported to the outbox', () => {
           else if (what === 'split' && batch.length > 1) batches.split(batch);
           else batches.giveBack(batch);
           for (const settlement of settlements(batches))
-            told.push(...recordsOfSettlement(settlement).map(({ sequence }) => sequence));
+            settled.push(...recordsOfSettlement(settlement).map(({ sequence }) => sequence));
         };
         script.forEach(answer);
         const expected = records.map(({ sequence }) => sequence);
-        expect(told).toEqual(expected.slice(0, told.length));
+        expect(settled).toEqual(expected.slice(0, settled.length));
         for (let turn = 0; turn < 2 * count + 10; turn += 1) answer([0, 'acknowledge']);
-        expect(told).toEqual(expected);
+        expect(settled).toEqual(expected);
         expect(batches.open).toBe(false);
       }),
     );

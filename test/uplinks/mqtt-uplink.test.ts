@@ -219,7 +219,7 @@ describe('a broker that refuses what is large', () => {
       uplink.start();
       await eventually(() => expect(store.waiting('cloud')).toBe(0));
       expect(store.deadLetters).toHaveLength(1);
-      // Those that were under way with the refused one arrive before it.
+      // Batches in flight with the refused one arrive before it.
       const wanted = store.stored.map(({ id }) => id).filter((_id, index) => index !== 20);
       expect(ids(accepted()).toSorted()).toEqual(wanted.toSorted());
     },

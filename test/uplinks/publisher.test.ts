@@ -48,17 +48,24 @@ function publisherOn(
   config: Config = {},
 ): Publisher {
   const parsed = publishSchema.parse({ type: 'mqtt', url, reconnectMin: '10ms', reconnectMax: '20ms', ...config });
-  return new Publisher({ agentId: 'edge-01', config: parsed, events, alarms: deskOf(transitions), deps });
+  return new Publisher({
+    agentId: 'edge-01',
+    config: parsed,
+    events,
+    alarms: deskOf(transitions),
+    watches: { summaries: () => [] },
+    deps,
+  });
 }
 
 function deskOf(transitions: ReadonlyMap<string, AlarmTransition>): AlarmCommands {
-  const nobody = () => Promise.reject(new Error('no alarm commands in this test'));
+  const refused = () => Promise.reject(new Error('no alarm commands in this test'));
   return {
     restored: true,
     list: () => [...transitions.values()],
-    acknowledge: nobody,
-    shelve: nobody,
-    unshelve: nobody,
+    acknowledge: refused,
+    shelve: refused,
+    unshelve: refused,
   };
 }
 

@@ -146,7 +146,7 @@ describe('a backlog', () => {
 });
 
 describe('an idle uplink', () => {
-  test('reads nothing until a commit, and then sends at once', async () => {
+  test('reads nothing until a commit, and then sends immediately', async () => {
     const { clock, store, pipe, pump } = bench();
     pump.start();
     await pass(clock, 20_000);

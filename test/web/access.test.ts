@@ -45,7 +45,7 @@ describe('the table of permissions in docs/security.md is what the endpoint does
     }
   });
 
-  test('nothing of it without a login', async () => {
+  test('none of it without a login', async () => {
     await server.writeUsers();
     const url = await server.start({ users: true });
     for (const permission of Object.keys(permissions)) expect((await post(`${url}/${permission}`)).status).toBe(401);
@@ -53,7 +53,7 @@ describe('the table of permissions in docs/security.md is what the endpoint does
 });
 
 describe('a request without a login', () => {
-  test('views on a loopback address if nobody can log in, and does nothing else', async () => {
+  test('views on a loopback address if no user can log in, and does nothing else', async () => {
     const url = await server.start();
     expect((await post(`${url}/view`)).status).toBe(200);
     const refused = await post(`${url}/operate`);
@@ -75,7 +75,7 @@ describe('a request without a login', () => {
     },
   );
 
-  test('has no role where other machines reach the endpoint', async () => {
+  test('has no role if other machines reach the endpoint', async () => {
     const url = await server.start({ listen: '0.0.0.0:0', insecure: true, anonymous: 'operator' });
     expect((await post(`${url.replace('0.0.0.0', '127.0.0.1')}/view`)).status).toBe(401);
   });

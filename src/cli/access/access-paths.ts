@@ -7,7 +7,7 @@ import { ConfigError } from '../../platform/errors.ts';
 const USERS_FILE = 'users.yaml';
 const TLS_FOLDER = 'tls';
 
-/** What the commands for users and certificates need of a configuration. */
+/** Settings that the commands for users and certificates need. */
 export type AccessPaths = {
   readonly agentId: string;
   readonly outboxPath: string;

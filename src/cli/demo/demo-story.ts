@@ -67,6 +67,8 @@ export class DemoStory {
         return;
       case 'alarm':
         this.#alarm(event.transition);
+        return;
+      case 'watch':
     }
   }
 

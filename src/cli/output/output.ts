@@ -1,12 +1,12 @@
-/** Where a command writes: results to `out`, complaints to `err`. Each call is one or more whole lines. */
+/** Output of a command: results go to `out`, messages to `err`. Each call is one or more whole lines. */
 export type Output = {
   out(text: string): void;
   err(text: string): void;
 };
 
 /**
- * Text for a terminal: what a model or a server put into a name or a message moves no cursor and hides no line. Control
- * characters are shown as JSON writes them, so that a document means the same; line breaks, tabs and colours stay.
+ * Returns text for a terminal. A name from a model or a server must not move the cursor or hide a line, so control
+ * characters are written as in JSON, which keeps a document valid. Line breaks, tabs and colours stay.
  */
 export function legible(text: string): string {
   return text.replaceAll(/\p{Cc}(?:\[\d+m)?/gu, (found) => {

@@ -1,4 +1,4 @@
-/** Aligned columns for a terminal; numbers to the right, text to the left, the last column as long as it is. */
+/** Returns aligned columns for a terminal: numbers to the right, text to the left; the last column is not padded. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
   const numeric = head.map(

@@ -171,6 +171,7 @@ outbox:
 # publish: { type: mqtt, url: mqtt://127.0.0.1:1883 }   # verdicts and alarms for subscribers in the plant
 http:
   listen: 127.0.0.1:8080         # dashboard, health and API
+  # anonymous: operator          # anyone on this box may acknowledge alarms on the page; users: docs/security.md
 `;
 }
 

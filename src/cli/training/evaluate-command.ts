@@ -29,8 +29,7 @@ export type EvaluateOptions = RecordingOptions & {
 /**
  * `andon evaluate`: a backtest of a model on recorded data.
  *
- * @returns With labels it is a measurement, and 0 when it is done. Without, it looks for something abnormal in the
- *   data, and 1 says that it was found.
+ * @returns 0; without labels, 1 if an abnormal row was found.
  */
 export async function evaluateCommand(options: EvaluateOptions, output: Output): Promise<number> {
   const loaded = await loadConfig(options.config);
@@ -74,10 +73,10 @@ function trainedRowsNote({ manifest }: StoredModel, { recording, range, pacing }
   if (pacing === 'times' || data !== recording.name || typeof firstRow !== 'number' || typeof lastRow !== 'number')
     return '';
   if (range.first > lastRow || range.last < firstRow) return '';
-  return `note: rows ${firstRow} to ${lastRow} of ${recording.name} are what ${formatModelReference(manifest)} was trained on`;
+  return `note: rows ${firstRow} to ${lastRow} of ${recording.name} were used to train ${formatModelReference(manifest)}`;
 }
 
-/** `time;score;prediction`, a line a row; the score is empty where nothing could be judged. */
+/** `time;score;prediction`, one line for each row; the score is empty if the row was not judged. */
 class PredictionFile {
   readonly #stream;
   readonly #hasTimes: boolean;
@@ -86,7 +85,7 @@ class PredictionFile {
     this.#hasTimes = recording.hasTimes;
     this.#stream = createWriteStream(path);
     this.#stream.write('time;score;prediction\n');
-    // A path that cannot be written to is told at the end; until then lines go nowhere.
+    // A path that cannot be written is reported at the end; until then lines are dropped.
     this.#stream.on('error', () => undefined);
   }
 

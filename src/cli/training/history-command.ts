@@ -21,8 +21,8 @@ const LINES_AT_ONCE = 500;
 
 /**
  * `andon history export`: the good samples of some tags, a row for each time at which one of them has a sample; as
- * CSV, or as Parquet where `--out` ends in .parquet.
- * Read from the file, whether the agent runs or not; `andon train --csv … --step` reads it back.
+ * CSV, or as Parquet if `--out` ends in .parquet.
+ * Reads the file, also while the agent runs; `andon train --csv … --step` reads it back.
  */
 export async function historyExportCommand(options: HistoryExportOptions, output: Output): Promise<number> {
   const { config } = await loadConfig(options.config);

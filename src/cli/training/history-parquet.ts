@@ -3,11 +3,11 @@ import type { historyRows } from '../../offline/history-recording.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { trainingFailure } from '../../training/core/training-errors.ts';
 
-/** Rows of a row group: what is held in memory at once, times the number of tags. */
+/** Rows of a row group. They are in memory together, for each tag. */
 const ROWS_AT_ONCE = 50_000;
 
 /**
- * Writes history as a Parquet file: `time` as a UTC timestamp in microseconds, and a double for each tag, null where it
+ * Writes history as a Parquet file: `time` as a UTC timestamp in microseconds, and a double for each tag, null if it
  * has no sample at that time.
  *
  * @throws {OperatingError} 'file-not-written' (retry).

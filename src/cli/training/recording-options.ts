@@ -8,7 +8,7 @@ import type { OperatingError } from '../../platform/errors.ts';
 import { type CsvCommandOptions, notationOf } from '../output/csv-options.ts';
 import { trainingFailure } from '../../training/core/training-errors.ts';
 
-/** Options of `train` and `evaluate` that say which rows are meant. */
+/** Options of `train` and `evaluate` that select the rows. */
 export type RecordingOptions = CsvCommandOptions & {
   readonly watch: string;
   readonly csv?: string;
@@ -49,7 +49,7 @@ export async function chooseRecording(
     return { binding, recording, range: parseRowRange(undefined), pacing: 'times' };
   }
   if (options.from !== undefined || options.to !== undefined)
-    throw invalid('--from and --to are times of the history; of a CSV, --rows chooses the rows');
+    throw invalid('--from and --to are times of the history; for a CSV use --rows');
   const range = parseRowRange(options.rows);
   const recording = await csvRecording({
     path: options.csv,
@@ -61,7 +61,7 @@ export async function chooseRecording(
   });
   const pacing = options.step === undefined ? 'rows' : 'times';
   if (pacing === 'times' && !recording.hasTimes)
-    throw invalid(`${options.csv} has no time column that --step could go by; --time names it`);
+    throw invalid(`${options.csv} has no time column for --step. Name it with --time`);
   return { binding, recording, range, pacing };
 }
 

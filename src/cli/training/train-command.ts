@@ -51,7 +51,7 @@ function limitOf({ above, below }: TrainOptions) {
   return below === undefined ? undefined : { threshold: below, abnormal: 'below' as const };
 }
 
-/** Least time between two lines of progress. */
+/** Minimum time between two lines of progress. */
 const PROGRESS_INTERVAL_MS = 2000;
 
 function progressTo(output: Output, clock: { monotonicMs(): number }) {
@@ -103,7 +103,7 @@ function summary(
     `${algorithm} for ${task}: window of ${manifest.window.steps} rows, abnormal ${manifest.abnormal ?? 'above'} ${manifest.threshold}`,
     ...(metrics.length === 0 ? [] : [table(['on held-out rows', ''], metrics)]),
     ...trained.warnings.map((warning) => `warning: ${warning}`),
-    `${model} is in ${directory}, proved on ${provider ?? 'no provider'}, after ${seconds.toFixed(1)} s; report.md is beside it.`,
+    `${model} is in ${directory}, proved on ${provider ?? 'no provider'}, after ${seconds.toFixed(1)} s; report.md is in its folder.`,
     ...(trust === undefined
       ? []
       : [`models.trust is set: before it can be used, sign it: andon models sign ${model} -c ${configFile} --key KEY`]),

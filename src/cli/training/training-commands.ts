@@ -13,11 +13,11 @@ export function addTrainingCommands(program: Command): void {
   const history = program.command('history').description('samples kept on the box');
   history
     .command('export')
-    .description('good samples as CSV, a row for each time')
+    .description('good samples as CSV, one row for each time')
     .addOption(configOption)
-    .option('--from <time>', 'ISO 8601, or an age such as 24h; the oldest sample where left out')
-    .option('--to <time>', 'ISO 8601, or an age; the newest sample where left out')
-    .option('--tags <tags>', 'tag,tag,…; every tag of a watch where left out')
+    .option('--from <time>', 'ISO 8601, or an age such as 24h; default: the oldest sample')
+    .option('--to <time>', 'ISO 8601, or an age; default: the newest sample')
+    .option('--tags <tags>', 'tag,tag,…; default: every tag of a watch')
     .option('--out <file>', 'write to a file instead of standard output; .parquet makes it Parquet')
     .action(runs(historyExportCommand));
 }
@@ -28,7 +28,7 @@ function addTrain(program: Command): void {
     subcommand(
       program,
       'train',
-      'fits a model on the box, writes the next version and says how good it is; activates nothing',
+      'fits a model on the box, writes the next version with its assessment; activates nothing',
     ),
   )
     .addOption(
@@ -39,11 +39,7 @@ function addTrain(program: Command): void {
     .addOption(new Option('--task <task>', 'what to learn').choices(['anomaly', 'regression', 'classification']))
     .option('--above <number>', 'a regression is abnormal above this', finiteNumber)
     .option('--below <number>', 'a regression is abnormal below this', finiteNumber)
-    .option(
-      '--window-rows <n>',
-      'rows that a judgement looks back on, where the algorithm leaves it open',
-      finiteNumber,
-    )
+    .option('--window-rows <n>', 'rows of a window, if the algorithm leaves it open', finiteNumber)
     .addHelpText('after', `\nAlgorithms:\n${names.map((name) => `  ${name}`).join('\n')}`)
     .action(runs(trainCommand));
 }
@@ -52,22 +48,22 @@ function addEvaluate(program: Command): void {
   recordingOptions(
     subcommand(program, 'evaluate', 'backtest of a model on recorded data, through the same code as live'),
   )
-    .option('--model <name>', "NAME or NAME@VERSION; the watch's own where left out")
+    .option('--model <name>', 'NAME or NAME@VERSION; default: the model of the watch')
     .option('--against <name>', 'a second model, side by side')
-    .option('--out <file>', 'time;score;prediction, a line a row')
+    .option('--out <file>', 'time;score;prediction, one line for each row')
     .option('--report <folder>', 'report.md and its plots')
     .action(runs(evaluateCommand));
 }
 
-/** The options that say which rows are meant, in the same words for both commands. */
+/** Adds the options that select the rows, the same for both commands. */
 function recordingOptions(command: Command): Command {
   return addCsvOptions(command)
-    .requiredOption('--watch <id>', 'the watch whose tags, window and alarm are meant')
+    .requiredOption('--watch <id>', 'watch with the tags, the window and the alarm')
     .option('--csv <file>', "a historian's CSV; without it, the box's own history")
     .option('--rows <range>', 'rows of the CSV, from 0 after the header: 0-399, 400-')
     .option('--from <time>', 'begin of the history: ISO 8601, or an age such as 24h')
     .option('--to <time>', 'end of the history')
-    .option('--columns <pairs>', 'tag=header,… where the header does not name the tags')
-    .option('--step <duration>', 'put rows on the live grid by their times, instead of one step a row')
-    .option('--label <column>', 'column that says what each row is: 0 or normal, anything else');
+    .option('--columns <pairs>', 'tag=header,… if the header does not name the tags')
+    .option('--step <duration>', 'put rows on the grid of the watch by their times, instead of one row for each step')
+    .option('--label <column>', 'column with the label of each row: 0 or normal, anything else is abnormal');
 }

@@ -25,11 +25,11 @@ export type AlarmFacts = {
   readonly shelvedUntilMs: EpochMs | undefined;
   /** Why and when the alarm was raised last; undefined while it is normal. */
   readonly onset?: AlarmOnset | undefined;
-  /** Who acknowledged it; undefined while it is normal or unacknowledged. */
+  /** Operator who acknowledged it; undefined while it is normal or unacknowledged. */
   readonly acknowledgement?: AlarmAcknowledgement | undefined;
 };
 
-/** What raised an alarm. It stays until the alarm is normal again, also when an operator acts meanwhile. */
+/** Cause of an alarm. It stays until the alarm is normal again, also when an operator acts meanwhile. */
 export type AlarmOnset = {
   readonly timestampMs: EpochMs;
   readonly cause: AlarmCause;

@@ -4,21 +4,32 @@ const BUCKET_MS_MIN = 1_000;
 const BUCKET_MS_MAX = 60_000;
 /** Buckets of a whole learning time, unless they would be longer or shorter than the limits. */
 const BUCKETS = 100;
+/** Times of the learning time that are kept: a training reads as much. */
+const KEPT_TIMES = 2;
 
 /**
  * How much of the time all tags of a watch had good values: what a model can be trained on. Time is counted in buckets
- * of one second to one minute. Values of a tag must be added in order of time.
+ * of one second to one minute, those of the last two learning times. Memory is bounded. If the clock is set back, later
+ * buckets are discarded.
  */
 export class Coverage {
   /** Length of a bucket, ms. */
   readonly bucketMs: number;
   readonly #maxAgeMs: number;
+  readonly #tags: number;
+  /** Number of buckets. Bucket `b` is at `b % kept` in the columns below. */
+  readonly #kept: number;
+  /** 1 if a tag has a value in a bucket, by bucket and tag. */
+  readonly #has: Uint8Array;
   /** Number of tags with a value, by bucket. */
-  readonly #tagsIn = new Map<number, number>();
-  readonly #lastBucket: Float64Array;
+  readonly #tagsIn: Uint32Array;
+  /** Last bucket of each tag. */
+  readonly #last: Float64Array;
   readonly #counts: Float64Array;
   #complete = 0;
-  #first: number | undefined;
+  #collected = 0;
+  #first = Infinity;
+  #newest: number | undefined;
 
   /**
    * @param tags Number of tags.
@@ -28,7 +39,11 @@ export class Coverage {
   constructor(tags: number, neededMs: number, maxAgeMs: number) {
     this.bucketMs = Math.min(Math.max(neededMs / BUCKETS, BUCKET_MS_MIN), BUCKET_MS_MAX);
     this.#maxAgeMs = maxAgeMs;
-    this.#lastBucket = new Float64Array(tags).fill(-Infinity);
+    this.#tags = tags;
+    this.#kept = Math.ceil((KEPT_TIMES * neededMs) / this.bucketMs) + 1;
+    this.#has = new Uint8Array(this.#kept * tags);
+    this.#tagsIn = new Uint32Array(this.#kept);
+    this.#last = new Float64Array(tags).fill(-Infinity);
     this.#counts = new Float64Array(tags);
   }
 
@@ -37,9 +52,16 @@ export class Coverage {
     return this.#complete * this.bucketMs;
   }
 
+  /** As `coveredMs`, but with the time that is no longer kept: it only increases. */
+  get collectedMs(): number {
+    return this.#collected * this.bucketMs;
+  }
+
   /** Start of the first bucket with a value of any tag; undefined if there is none. */
   get firstMs(): EpochMs | undefined {
-    return this.#first === undefined ? undefined : this.#first * this.bucketMs;
+    const newest = this.#newest ?? -Infinity;
+    const first = Math.max(this.#first, newest - this.#kept + 1);
+    return first > newest ? undefined : first * this.bucketMs;
   }
 
   /** Time in which each tag had a good value, ms. */
@@ -53,17 +75,49 @@ export class Coverage {
    * @param nowMs Time that is not in the future.
    */
   add(tag: number, timeMs: EpochMs, nowMs: EpochMs): void {
-    const from = Math.max(this.#bucket(timeMs), (this.#lastBucket[tag] ?? 0) + 1);
-    const to = this.#bucket(Math.min(timeMs + this.#maxAgeMs, nowMs));
-    for (let bucket = from; bucket <= to; bucket += 1) {
-      const tagsIn = (this.#tagsIn.get(bucket) ?? 0) + 1;
-      this.#tagsIn.set(bucket, tagsIn);
-      this.#counts[tag] = (this.#counts[tag] ?? 0) + 1;
-      if (tagsIn === this.#counts.length) this.#complete += 1;
-    }
+    const newest = this.#moveTo(this.#bucket(nowMs));
+    const from = Math.max(this.#bucket(timeMs), (this.#last[tag] ?? 0) + 1, newest - this.#kept + 1);
+    const to = Math.min(this.#bucket(timeMs + this.#maxAgeMs), newest);
+    for (let bucket = from; bucket <= to; bucket += 1) this.#mark(tag, bucket % this.#kept);
     if (to < from) return;
-    this.#lastBucket[tag] = to;
-    this.#first = Math.min(this.#first ?? from, from);
+    this.#last[tag] = to;
+    this.#first = Math.min(this.#first, from);
+  }
+
+  #mark(tag: number, slot: number): void {
+    const cell = slot * this.#tags + tag;
+    if (this.#has[cell] === 1) return;
+    this.#has[cell] = 1;
+    this.#counts[tag] = (this.#counts[tag] ?? 0) + 1;
+    const tagsIn = (this.#tagsIn[slot] ?? 0) + 1;
+    this.#tagsIn[slot] = tagsIn;
+    if (tagsIn < this.#tags) return;
+    this.#complete += 1;
+    this.#collected += 1;
+  }
+
+  /** Makes a bucket the newest one, and returns it. */
+  #moveTo(bucket: number): number {
+    const newest = this.#newest ?? bucket;
+    this.#newest = bucket;
+    const steps = Math.min(Math.abs(bucket - newest), this.#kept);
+    // Forward, the oldest buckets make room. Backward, the buckets after the present one never were.
+    for (let step = 0; step < steps; step += 1)
+      this.#clear((bucket > newest ? bucket - step : newest - step) % this.#kept);
+    if (bucket < newest) for (const [tag, last] of this.#last.entries()) this.#last[tag] = Math.min(last, bucket - 1);
+    return bucket;
+  }
+
+  #clear(slot: number): void {
+    const tagsIn = this.#tagsIn[slot] ?? 0;
+    if (tagsIn === 0) return;
+    if (tagsIn === this.#tags) this.#complete -= 1;
+    this.#tagsIn[slot] = 0;
+    for (let tag = 0; tag < this.#tags; tag += 1) {
+      const cell = slot * this.#tags + tag;
+      this.#counts[tag] = (this.#counts[tag] ?? 0) - (this.#has[cell] ?? 0);
+      this.#has[cell] = 0;
+    }
   }
 
   #bucket(timeMs: EpochMs): number {

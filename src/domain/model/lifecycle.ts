@@ -39,7 +39,7 @@ export type ModelState<L extends LoadedVersion, S extends ServerVersion> = {
   readonly attempted: number | undefined;
   /** Why the active version does not run while another one does. */
   readonly refusal: string | undefined;
-  /** Whether callers wait for the result of a load. */
+  /** True if callers wait for the result of a load. */
   readonly callers: 'waiting' | 'answered';
 };
 

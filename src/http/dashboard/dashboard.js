@@ -1,195 +1,64 @@
-// The dashboard: what the HTTP API and its event stream say, as a page. No framework, nothing from elsewhere.
-import uPlot from './uplot.js';
+// The dashboard: the HTTP API and its event stream as a page. No framework, nothing from elsewhere.
+import { api, json } from './agent-api.js';
+import { openStream } from './live-stream.js';
+import { clock, element, make } from './page-elements.js';
+import {
+  addWatch,
+  clearWatches,
+  showConnection,
+  showRollout,
+  showSummary,
+  showTag,
+  showVerdict,
+  watchStates,
+} from './watch-view.js';
 
-/** Points kept a chart: an hour at one verdict a second. */
-const POINTS_MAX = 3600;
 const HEALTH_REFRESH_MS = 3000;
 const ROLLOUTS_REFRESH_MS = 10_000;
-const RECONNECT_MS = 2000;
+const RECONNECT_MS = 1000;
+/** The number of alarms in the last minutes is read again this long after an alarm, as floods have many. */
+const FLOOD_REFRESH_MS = 500;
 
-const element = (id) => document.getElementById(id);
-/** @type {Map<string, { chart: uPlot, data: number[][], node: HTMLElement, tags: Map<string, HTMLElement> }>} */
-const watches = new Map();
 const alarms = new Map();
+let health = { status: 'starting', components: [] };
+let flood = { is_flood: false, raised: 0, by_cause: {} };
+let floodTimer;
+let isLive = false;
 
-async function api(path, options = {}) {
-  const token = sessionStorage.getItem('token');
-  const headers = { ...options.headers, ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
-  const answer = await fetch(path, { ...options, headers });
-  if (answer.status === 401) {
-    await askForToken();
-    return api(path, options);
-  }
-  if (!answer.ok) throw new Error((await answer.json()).error);
-  return answer;
+function takeAlarm(alarm) {
+  // An event from before the list was read, or a late answer, has a lower number.
+  if (alarm.number < (alarms.get(alarm.alarm)?.number ?? 0)) return;
+  alarms.set(alarm.alarm, alarm);
+  showAlarms();
+  floodTimer ??= setTimeout(() => {
+    floodTimer = undefined;
+    refreshFlood().catch(() => undefined);
+  }, FLOOD_REFRESH_MS);
 }
 
-const json = async (path) => (await api(path)).json();
-
-let asking;
-function askForToken() {
-  asking ??= new Promise((resolve) => {
-    const dialog = element('login');
-    dialog.addEventListener(
-      'close',
-      () => {
-        sessionStorage.setItem('token', element('token').value);
-        asking = undefined;
-        resolve();
-      },
-      { once: true },
-    );
-    dialog.showModal();
-  });
-  return asking;
-}
-
-const format = (value) => (value === null || value === undefined ? '–' : Number(value.toPrecision(4)).toString());
-const clock = (ms) => new Date(ms).toLocaleTimeString();
-
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === 'dataset') Object.assign(node.dataset, value);
-    else node[name] = value;
-  }
-  node.append(...children);
-  return node;
-}
-
-function addWatch(overview, past) {
-  const verdict = make('span', { className: 'verdict' });
-  const rollout = make('small', { textContent: rolloutText(overview.rollout) });
-  const plot = make('div');
-  const tags = new Map(overview.tags.map((reading) => [reading.tag, make('div', { className: 'tag' })]));
-  const node = make(
-    'article',
-    { className: 'watch' },
-    make(
-      'div',
-      {},
-      make('h3', { textContent: overview.watch }),
-      verdict,
-      make('small', { textContent: overview.model }),
-      rollout,
-    ),
-    plot,
-    make('div', { className: 'tags' }, ...tags.values()),
-  );
-  element('watches').append(node);
-  const data = [[], [], []];
-  for (const { timestamp_ms, score, threshold } of past.verdicts) push(data, timestamp_ms, score, threshold);
-  const watch = { node, verdict, rollout, tags, data, shares: new Map(), chart: makeChart(plot, data) };
-  watches.set(overview.watch, watch);
-  for (const reading of overview.tags) showTag(reading);
-  if (overview.last_verdict !== null) showVerdict(overview.last_verdict, false);
-}
-
-/** That two versions judge its windows, and how alike. */
-function rolloutText(rollout) {
-  if (rollout === null) return '';
-  const { kind, candidate, incumbent, windows, agreement, stopped } = rollout;
-  if (stopped !== null) return `${kind} of version ${candidate} stopped: ${stopped}`;
-  const agree = agreement === null ? '' : `, they agree on ${(100 * agreement).toFixed(1)} % of ${windows} windows`;
-  return `${kind}: version ${candidate} beside ${incumbent}${agree}`;
-}
-
-async function refreshRollouts() {
-  for (const { watch, rollout } of (await json('/api/v1/watches')).watches) {
-    const node = watches.get(watch)?.rollout;
-    if (node !== undefined) node.textContent = rolloutText(rollout);
-  }
-}
-
-function push(data, timestampMs, score, threshold) {
-  data[0].push(timestampMs / 1000);
-  data[1].push(score);
-  data[2].push(threshold);
-  if (data[0].length > POINTS_MAX) for (const column of data) column.shift();
-}
-
-function makeChart(parent, data) {
-  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const axis = {
-    stroke: () => getComputedStyle(document.body).color,
-    grid: { stroke: '#8884', width: 1 },
-    ticks: { stroke: '#8884' },
-  };
-  const chart = new uPlot(
-    {
-      width: parent.clientWidth || 800,
-      height: 170,
-      legend: { show: false },
-      cursor: { y: false },
-      axes: [axis, { ...axis, size: 56 }],
-      scales: { y: { range: (_chart, low, high) => padded(low, high) } },
-      series: [
-        {},
-        { label: 'score', stroke: '#3d7fd6', width: 2, points: { show: false } },
-        { label: 'threshold', stroke: resolveColor('--red'), width: 1, dash: [6, 4], points: { show: false } },
-      ],
-    },
-    data,
-    parent,
-  );
-  new ResizeObserver(() => chart.setSize({ width: parent.clientWidth, height: 170 })).observe(parent);
-  return chart;
-
-  /** A canvas takes no light-dark(): let the browser work it out. */
-  function resolveColor(name) {
-    const probe = make('i');
-    probe.style.color = color(name);
-    parent.append(probe);
-    const resolved = getComputedStyle(probe).color;
-    probe.remove();
-    return resolved;
-  }
-}
-
-/** Room around score and threshold; from zero up where zero is near. */
-function padded(low, high) {
-  if (low === null || high === null) return [0, 1];
-  const room = Math.max((high - low) * 0.15, Math.abs(high) * 0.01, 0.05);
-  return [low >= 0 && low < high / 2 ? 0 : low - room, high + room];
-}
-
-function showVerdict(verdict, live = true) {
-  const watch = watches.get(verdict.watch);
-  if (watch === undefined) return;
-  watch.verdict.dataset.verdict = verdict.verdict;
-  watch.verdict.textContent =
-    verdict.verdict === 'unknown'
-      ? `unknown: ${verdict.reason}`
-      : `${verdict.verdict}, score ${format(verdict.score)} (threshold ${format(verdict.threshold)})`;
-  const shares = new Map(verdict.contributions?.map(({ tag, share }) => [tag, share]));
-  for (const [tag, node] of watch.tags) {
-    const bar = node.querySelector('.share');
-    if (bar !== null)
-      bar.style.width = `${verdict.verdict === 'abnormal' ? Math.round(100 * (shares.get(tag) ?? 0)) : 0}%`;
-  }
-  if (!live) return;
-  push(watch.data, verdict.timestamp_ms, verdict.score, verdict.threshold);
-  watch.chart.setData(watch.data);
-}
-
-function showTag({ tag, value, text, unit, quality, reason }) {
-  for (const watch of watches.values()) {
-    const node = watch.tags.get(tag);
-    if (node === undefined) continue;
-    node.dataset.quality = quality;
-    node.title = quality === 'good' ? `${tag}: good` : `${tag}: ${quality} (${reason})`;
-    if (node.firstChild === null)
-      node.append(make('span', { textContent: tag }), make('b'), make('div', { className: 'share' }));
-    node.querySelector('b').textContent = quality === 'bad' ? `– ${reason}` : `${text ?? format(value)} ${unit}`;
-  }
+async function refreshFlood() {
+  ({ flood } = await json('/api/v1/alarms'));
+  showAlarms();
 }
 
 function showAlarms() {
   const open = [...alarms.values()].filter(({ state }) => state !== 'normal');
-  element('alarms').replaceChildren(
-    ...(open.length === 0 ? [make('p', { className: 'none', textContent: 'none' })] : open.map(alarmRow)),
-  );
+  const none = make('p', { className: 'none', textContent: 'none' });
+  const groups = flood.is_flood ? alarmGroups(open) : open.map(alarmRow);
+  element('alarms').replaceChildren(...(open.length === 0 ? [none] : groups));
+  const causes = Object.entries(flood.by_cause).map(([cause, number]) => `${cause}: ${number}`);
+  element('flood').hidden = !flood.is_flood;
+  element('flood').textContent = `Alarm flood: ${flood.raised} alarms in ten minutes (${causes.join(', ')})`;
   showLamp();
+}
+
+/** In a flood, alarms with one cause are one line that opens. */
+function alarmGroups(open) {
+  const isOpen = new Set([...document.querySelectorAll('#alarms details[open]')].map(({ dataset }) => dataset.cause));
+  return Object.entries(Object.groupBy(open, ({ cause }) => cause)).map(([cause, group]) => {
+    const summary = make('summary', { textContent: `${cause}: ${group.length} alarm${group.length === 1 ? '' : 's'}` });
+    return make('details', { dataset: { cause }, open: isOpen.has(cause) }, summary, ...group.map(alarmRow));
+  });
 }
 
 function alarmRow(alarm) {
@@ -198,17 +67,13 @@ function alarmRow(alarm) {
       textContent: name,
       onclick: async () => {
         try {
-          const answer = await api(
-            `/api/v1/alarms/${alarm.alarm.split('/').map(encodeURIComponent).join('/')}/${name.split(' ')[0]}`,
-            {
-              method: 'POST',
-              headers: { 'content-type': 'application/json' },
-              body: JSON.stringify({ by: 'dashboard', ...body }),
-            },
-          );
-          const changed = await answer.json();
-          alarms.set(changed.alarm, changed);
-          showAlarms();
+          const path = alarm.alarm.split('/').map(encodeURIComponent).join('/');
+          const answer = await api(`/api/v1/alarms/${path}/${name.split(' ')[0]}`, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify({ by: 'dashboard', ...body }),
+          });
+          takeAlarm(await answer.json());
         } catch (error) {
           element('summary').textContent = error.message;
         }
@@ -227,97 +92,118 @@ function alarmRow(alarm) {
   );
 }
 
-let health = { status: 'starting', components: [] };
 async function refreshHealth() {
-  try {
-    health = await json('/healthz');
-    element('agent').textContent = health.agent;
-    document.title = `${health.agent}: andon`;
-    element('components').replaceChildren(
-      ...health.components.map(({ name, status, reason, since_ms }) =>
-        make(
-          'tr',
-          {},
-          make('td', { textContent: name }),
-          make('td', { textContent: status, dataset: { status } }),
-          make('td', { textContent: clock(since_ms) }),
-          make('td', { textContent: reason }),
-        ),
+  health = await json('/healthz');
+  element('agent').textContent = health.agent;
+  document.title = `${health.agent}: andon`;
+  element('components').replaceChildren(
+    ...health.components.map(({ name, status, reason, since_ms }) =>
+      make(
+        'tr',
+        {},
+        make('td', { textContent: name }),
+        make('td', { textContent: status, dataset: { status } }),
+        make('td', { textContent: clock(since_ms) }),
+        make('td', { textContent: reason }),
       ),
-    );
-    showLamp();
-  } catch {
-    connected(false);
-  }
+    ),
+  );
+  showLamp();
+}
+
+/** Green only while every watch is normal: a machine that nothing judges is not known to be well. */
+function lampColor(alarmStates) {
+  if (!isLive) return '';
+  if (alarmStates.includes('unacknowledged') || health.status === 'failed') return 'red';
+  const isOpen = alarmStates.some((state) => state === 'acknowledged' || state === 'returned-unacknowledged');
+  const states = watchStates();
+  if (isOpen || health.status === 'degraded' || states.includes('abnormal') || states.includes('blind')) return 'amber';
+  return health.status === 'ok' && states.every((state) => state === 'normal') ? 'green' : '';
 }
 
 function showLamp() {
-  const states = [...alarms.values()].map(({ state }) => state);
-  const red = states.includes('unacknowledged') || health.status === 'failed';
-  const amber =
-    states.some((state) => state === 'acknowledged' || state === 'returned-unacknowledged') || health.status !== 'ok';
-  const on = red ? 'red' : amber ? 'amber' : 'green';
+  const alarmStates = [...alarms.values()].map(({ state }) => state);
+  const on = lampColor(alarmStates);
   element('lamp').dataset.on = on;
-  element('lamp').setAttribute('aria-label', `signal lamp: ${on}`);
-  const open = states.filter((state) => state !== 'normal').length;
+  element('lamp').setAttribute('aria-label', `signal lamp: ${on || 'off'}`);
+  if (!isLive) return;
+  const open = alarmStates.filter((state) => state !== 'normal').length;
+  const states = Object.entries(Object.groupBy(watchStates(), (state) => state));
+  const watches = states.map(([state, { length }]) => `${length} ${state}`).join(', ');
   element('summary').textContent =
-    `${open} open alarm${open === 1 ? '' : 's'}, ${watches.size} watches, health ${health.status}`;
+    `${open} open alarm${open === 1 ? '' : 's'}, watches: ${watches || 'none'}, health ${health.status}`;
 }
 
-function connected(yes) {
+function connected(yes, reason = '') {
+  isLive = yes;
   element('link').className = yes ? '' : 'away';
   element('link').textContent = yes ? 'live' : 'not connected';
-  // A page that receives nothing knows nothing.
-  if (!yes) element('lamp').dataset.on = '';
+  if (!yes && reason !== '') element('summary').textContent = `not connected: ${reason}`;
+  showConnection(yes);
+  showLamp();
 }
 
-/** Server-sent events over fetch, as EventSource cannot send a token. */
-async function follow() {
-  const reader = (await api('/api/v1/events')).body.pipeThrough(new TextDecoderStream()).getReader();
-  connected(true);
-  for (let text = ''; ;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    const blocks = (text + value).split('\n\n');
-    text = blocks.pop();
-    for (const block of blocks) take(block);
-  }
-}
-
-function take(block) {
-  const type = /^event: (.*)$/m.exec(block)?.[1];
-  const data = /^data: (.*)$/m.exec(block)?.[1];
-  if (type === undefined || data === undefined) return;
-  const event = JSON.parse(data);
-  if (type === 'verdict') showVerdict(event);
-  else if (type === 'tags') event.forEach(showTag);
-  else if (type === 'alarm') {
-    alarms.set(event.alarm, event);
-    showAlarms();
-  }
+function show(type, data, isReplayed = false) {
+  if (type === 'verdict') showVerdict(data, isReplayed);
+  else if (type === 'tags') for (const reading of data) showTag(reading, isReplayed);
+  else if (type === 'alarm') takeAlarm(data);
+  else if (type === 'watch') showSummary(data);
+  if (type !== 'tags') showLamp();
 }
 
 async function load() {
+  await refreshHealth();
+  const listed = await json('/api/v1/alarms');
+  flood = listed.flood;
   alarms.clear();
-  for (const alarm of (await json('/api/v1/alarms')).alarms) alarms.set(alarm.alarm, alarm);
-  watches.clear();
-  element('watches').replaceChildren();
-  for (const overview of (await json('/api/v1/watches')).watches)
-    addWatch(overview, await json(`/api/v1/watches/${encodeURIComponent(overview.watch)}/history`));
-  showAlarms();
+  for (const alarm of listed.alarms) alarms.set(alarm.alarm, alarm);
+  const { watches } = await json('/api/v1/watches');
+  const pasts = await Promise.all(
+    watches.map(({ watch }) => json(`/api/v1/watches/${encodeURIComponent(watch)}/history`)),
+  );
+  clearWatches();
+  for (const [index, overview] of watches.entries()) addWatch(overview, pasts[index]);
 }
 
-setInterval(refreshHealth, HEALTH_REFRESH_MS);
-// What is not connected is told by the health.
-setInterval(() => refreshRollouts().catch(() => undefined), ROLLOUTS_REFRESH_MS);
+/** Subscribes, then loads: what happens meanwhile is shown after it. Returns when the connection is lost. */
+async function follow() {
+  const early = [];
+  let take = (type, data) => early.push([type, data]);
+  const stream = await openStream(api, (type, data) => take(type, data));
+  try {
+    const loading = load();
+    // If the connection is lost first, nothing waits for the answers.
+    loading.catch(() => undefined);
+    const isLoaded = await Promise.race([loading.then(() => true), stream.ended.then(() => false)]);
+    if (!isLoaded) return;
+    for (const [type, data] of early) show(type, data, true);
+    take = show;
+    showAlarms();
+    connected(true);
+    await stream.ended;
+  } finally {
+    stream.close();
+    stream.ended.catch(() => undefined);
+  }
+}
+
+// A lost connection is reported by the stream.
+setInterval(() => isLive && refreshHealth().catch(() => undefined), HEALTH_REFRESH_MS);
+setInterval(async () => {
+  if (!isLive) return;
+  try {
+    await refreshFlood();
+    (await json('/api/v1/watches')).watches.forEach(showRollout);
+  } catch {
+    // As above.
+  }
+}, ROLLOUTS_REFRESH_MS);
 for (;;) {
   try {
-    await refreshHealth();
-    await load();
     await follow();
+    connected(false, 'the agent ended the connection');
   } catch (error) {
-    element('summary').textContent = error.message;
+    connected(false, error.message);
   }
-  connected(false);
   await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
 }

@@ -61,9 +61,9 @@ export type StorageReport = {
   readonly epochsStarted: number;
   readonly bytes: number;
   readonly bytesMax: number;
-  /** Losses since the last report: of an uplink, and of any uplink if `uplink` is undefined. */
+  /** Losses of this life of the agent: of an uplink, and of any uplink if `uplink` is undefined. */
   readonly lost: readonly {
-    readonly uplink: string | undefined;
+    readonly uplink?: string | undefined;
     readonly kind: string;
     readonly reason: string;
     readonly count: number;

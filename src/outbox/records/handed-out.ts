@@ -10,6 +10,8 @@ export class HandedOut {
    * uplinks together have at most an eighth of the outbox.
    */
   readonly readBytesMax: number;
+  /** Last sequence when the file was opened. */
+  openedAt = 0;
   readonly #windows = new Map<string, Window>();
 
   constructor(readBytesMax: number) {
@@ -40,8 +42,9 @@ export class HandedOut {
     return [...this.#windows.values()].some(({ from, to }) => from < before && to > after);
   }
 
-  has(sequence: number): boolean {
-    return this.between(sequence - 1, sequence + 1);
+  /** True if an uplink may have received a record: it has it now, or may have had it before the file was opened. */
+  mayHave(sequence: number): boolean {
+    return sequence <= this.openedAt || this.between(sequence - 1, sequence + 1);
   }
 
   /** Returns the ranges (after, through] of sequences up to `last` that no uplink has, in order. */

@@ -11,6 +11,9 @@ import type { UplinkCursor } from './uplink-cursor.ts';
 /** Recipient of a loss that concerns no uplink. Not a valid name of an uplink. */
 export const LOCAL = '/local';
 
+/** Name of the counts of this life in `meta`. */
+const LIFE_COUNTS = 'life-losses';
+
 /** Sequences that the new file lacks and a quarantined file may hold. Stored in the new file until the salvage ends. */
 export type MissingRange = { readonly epoch: string; readonly from: number; readonly to: number };
 
@@ -49,6 +52,7 @@ export class LossLedger {
     this.#statements = statements;
     this.#cursors = cursors;
     this.#counts = counts;
+    counts.load(statements.getMeta.get(LIFE_COUNTS) as string | undefined);
   }
 
   /**
@@ -131,6 +135,12 @@ export class LossLedger {
   /** The rows of the ledger were reported. A later run may still continue their last ones. */
   reported(): void {
     for (const [key, { lastSequence }] of this.#open) this.#open.set(key, { number: undefined, lastSequence });
+  }
+
+  /** Within `commit`, at its end. */
+  save(): void {
+    const counts = this.#counts.json();
+    if (counts !== undefined) this.#statements.setMeta.run(LIFE_COUNTS, counts);
   }
 
   committed(): void {

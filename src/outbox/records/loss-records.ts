@@ -84,7 +84,9 @@ function waitingRecord(
   const waits =
     uplink === LOCAL
       ? nowMs - timestampMs < LOCAL_AGE_MS
-      : cursor?.rangeOf(sequence, sequence) !== undefined && !database.cursors.handedOut.has(sequence);
+      : cursor?.rangeOf(sequence, sequence) !== undefined &&
+        // A receiver that has it already would count its losses twice.
+        !database.cursors.handedOut.mayHave(sequence);
   // The checksum proves that `storeLossRecords` wrote this text.
   const body = JSON.parse(record.body) as LossBody;
   return waits && body.ranges.length < RANGES_MAX ? { sequence, body } : undefined;

@@ -60,7 +60,7 @@ export class OutboxDatabase {
     agentId,
     bytesMax,
     uplinks,
-    lossCounts = new LossCounts(),
+    lossCounts = new LossCounts(''),
     readOnly = false,
   }: OutboxDatabaseOptions) {
     const budget = sizeBudget(bytesMax);
@@ -76,6 +76,7 @@ export class OutboxDatabase {
       this.losses = new LossLedger(this.statements, this.epochs, this.cursors, lossCounts);
       this.cursors.load();
       this.#load();
+      this.cursors.handedOut.openedAt = this.#sequence;
     } catch (error) {
       this.sqlite.close();
       throw error;
@@ -98,6 +99,7 @@ export class OutboxDatabase {
     try {
       const result = work();
       this.cursors.save();
+      this.losses.save();
       this.#saveCounts();
       this.sqlite.exec('COMMIT');
       this.losses.committed();

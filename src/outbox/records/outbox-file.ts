@@ -33,7 +33,7 @@ export type OutboxFileOptions = StorageOptions & {
  * and reopens a file whose disk failed.
  */
 export class OutboxFile {
-  readonly lossCounts = new LossCounts();
+  readonly lossCounts: LossCounts;
   readonly #options: OutboxFileOptions;
   readonly #highWater: HighWaterFile;
   readonly #boot = bootId();
@@ -51,6 +51,7 @@ export class OutboxFile {
 
   constructor(options: OutboxFileOptions) {
     this.#options = options;
+    this.lossCounts = new LossCounts(options.life);
     this.#highWater = new HighWaterFile(`${options.config.path}.high-water`);
   }
 

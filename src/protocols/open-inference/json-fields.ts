@@ -4,26 +4,27 @@ import { malformed } from './malformed.ts';
 const LIST_LENGTH_MAX = 1024;
 const NAME_LENGTH_MAX = 1024;
 
-/** What JSON.parse gives for an object; each value is looked at where it is used. */
+/** Parsed JSON object. Each value is checked by its reader. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Of a message or a tensor; the protocol knows no others. */
+/** Parameters of a message or a tensor; the protocol has no other types. */
 type ParameterValue = string | number | boolean;
 export type MessageParameters = Readonly<Record<string, ParameterValue>>;
 
 /*
- * Readers of parsed JSON. Each throws {OperatingError} 'infer-request-invalid' that begins with `what`, the place.
+ * Readers of parsed JSON. Each throws {OperatingError} 'infer-request-invalid', and its message begins with `what`, the position in the message.
  */
 
 export function objectOf(value: unknown, what: string): JsonObject {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed(`${what} is no JSON object`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw malformed(`${what} is not a JSON object`);
   return value as JsonObject;
 }
 
 export function listOf(value: unknown, what: string): readonly unknown[] {
   if (!Array.isArray(value)) throw malformed(`${what} is missing or not an array`);
   if (value.length > LIST_LENGTH_MAX)
-    throw malformed(`${what} has ${value.length} elements; ${LIST_LENGTH_MAX} are the most`);
+    throw malformed(`${what} has ${value.length} elements; the limit is ${LIST_LENGTH_MAX}`);
   return value;
 }
 
@@ -34,7 +35,7 @@ export function stringOf(value: unknown, what: string): string {
 
 export function optionalStringOf(value: unknown, what: string): string | undefined {
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'string') throw malformed(`${what} is no string`);
+  if (typeof value !== 'string') throw malformed(`${what} is not a string`);
   return value;
 }
 
@@ -52,7 +53,7 @@ export function parametersOf(owner: JsonObject, what: string): MessageParameters
     entries.map(([name, parameter]) => {
       if (typeof parameter === 'string' || typeof parameter === 'number' || typeof parameter === 'boolean')
         return [name, parameter];
-      throw malformed(`${what} has parameter '${name.slice(0, 40)}' that is no string, number or boolean`);
+      throw malformed(`${what} has parameter '${name.slice(0, 40)}' that is not a string, number or boolean`);
     }),
   );
 }

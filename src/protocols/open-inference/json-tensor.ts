@@ -41,10 +41,10 @@ const longRanges = {
 /**
  * Reads a tensor's elements from parsed JSON.
  *
- * @param data A flat array of `count` elements, or arrays nested as `dims` say; a single value for `dims` [].
+ * @param data A flat array of `count` elements, or arrays nested as in `dims`; a single value for `dims` [].
  *   64-bit integers beyond 2^53 as bigint (see `parseExactly`).
- * @throws {OperatingError} 'infer-request-invalid' for the first element that is not of the type or not in its range: nothing
- *   is rounded into an integer, wrapped around or made infinite.
+ * @throws {OperatingError} 'infer-request-invalid' for the first element that is not of the type or not in its range: no value
+ *   is rounded to an integer, wrapped or made infinite.
  */
 export function decodeJson(
   type: TensorType,
@@ -56,7 +56,7 @@ export function decodeJson(
   return decodeElements(type, flatten(dims, count, data, what), what);
 }
 
-/** A tensor's elements as the text of a flat JSON array. */
+/** Returns the elements of a tensor as the text of a flat JSON array. */
 export function encodeJson({ type, data }: Tensor): string {
   switch (type) {
     case 'bool':
@@ -79,7 +79,7 @@ export function encodeJson({ type, data }: Tensor): string {
   }
 }
 
-/** @throws {OperatingError} 'infer-request-invalid' where neither flat nor nested as the shape says. */
+/** @throws {OperatingError} 'infer-request-invalid' if it is neither flat nor nested as in the shape. */
 function flatten(dims: readonly number[], count: number, data: unknown, what: string): readonly unknown[] {
   if (!Array.isArray(data)) {
     if (dims.length === 0 && data !== undefined) return [data];
@@ -187,7 +187,7 @@ function wrong(type: TensorType, element: unknown, index: number, what: string, 
   return malformed(`${what} (${datatypeOf(type)}) has ${shown(element)} at ${index}, expected ${expected}`);
 }
 
-/** An element for a message, of bounded length. */
+/** Returns an element for a message, with a limited length. */
 function shown(element: unknown): string {
   if (Array.isArray(element)) return 'an array';
   if (typeof element === 'object') return element === null ? 'null' : 'an object';
@@ -202,7 +202,7 @@ function floatsJson(data: Float32Array | Float64Array | Float16Array): string {
   for (let index = 0; index < data.length; index += 1) {
     const value = data[index] ?? 0;
     if (index > 0) text += ',';
-    // -0 has its sign in JSON too, which String() would take from it.
+    // String() would drop the sign of -0, which JSON has too.
     if (Number.isFinite(value)) text += Object.is(value, -0) ? '-0' : String(value);
     else text += `"${value}"`;
   }

@@ -4,7 +4,7 @@ import { RANK_MAX } from './tensor-shape.ts';
 
 /** The request, its list of inputs, an input, its data, and one level for each dimension. */
 const DEPTH_MAX = RANK_MAX + 4;
-/** Digits of the longest 64-bit integer, with its sign; a longer number fits no integer, and BigInt is slow with long ones. */
+/** Digits of the longest 64-bit integer, with its sign; a longer number does not fit, and BigInt is slow with long ones. */
 const LONG_DIGITS_MAX = 20;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -14,8 +14,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
  *
  * @param bytes JSON as UTF-8.
  * @param what The message, for errors.
- * @throws {OperatingError} 'infer-request-invalid' where it is neither, or nested deeper than any request is: what follows may
- *   then recurse, and a few brackets cannot cost much memory.
+ * @throws {OperatingError} 'infer-request-invalid' if it is neither, or nested deeper than any request is: later code may then
+ *   recurse, and a few brackets cannot cost much memory.
  */
 export function parseJson(bytes: Uint8Array, what = 'The request'): unknown {
   checkDepth(bytes, what);
@@ -46,9 +46,9 @@ function markNonFinite(text: string): string {
 }
 
 /**
- * The same JSON with integers that a double cannot hold as bigint; several times slower, so only for what needs it.
+ * Returns the same JSON with bigints for integers that a double cannot hold. It is several times slower, so it is used only if needed.
  *
- * @param bytes What `parseJson` has accepted.
+ * @param bytes Bytes that `parseJson` has accepted.
  */
 export function parseExactly(bytes: Uint8Array): unknown {
   const text = jsonText(bytes);
@@ -59,7 +59,7 @@ export function parseExactly(bytes: Uint8Array): unknown {
   }
 }
 
-/** Whether `parseExactly` may find more than `parseJson` did: 2^53 has 16 digits. */
+/** Returns true if `parseExactly` may differ from `parseJson`: 2^53 has 16 digits. */
 export function hasLongNumbers(bytes: Uint8Array): boolean {
   return /\d{16}/.test(jsonText(bytes));
 }
@@ -86,7 +86,7 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
 function checkDepth(bytes: Uint8Array, what: string): void {
-  // Nearly every request opens fewer in all, which is known without a look at each byte.
+  // Nearly every request has fewer brackets in all, which is cheaper to count.
   if (opensAtMost(bytes, DEPTH_MAX)) return;
   let depth = 0;
   for (let index = 0; index < bytes.length; index += 1) {
@@ -98,7 +98,7 @@ function checkDepth(bytes: Uint8Array, what: string): void {
   }
 }
 
-/** Whether there are no more than so many opening brackets and braces, those in strings included. */
+/** Returns true if the text has at most this number of opening brackets and braces, also inside strings. */
 function opensAtMost(bytes: Uint8Array, count: number): boolean {
   let opened = 0;
   for (const open of [OPEN_BRACKET, OPEN_BRACE])
@@ -109,7 +109,7 @@ function opensAtMost(bytes: Uint8Array, count: number): boolean {
   return true;
 }
 
-/** Index of the closing quote; past the end where there is none, which the parser will say. */
+/** Returns the index of the closing quote; past the end if there is none, which the parser reports. */
 function endOfString(bytes: Uint8Array, start: number): number {
   for (let index = start + 1; index < bytes.length; index += 1) {
     if (bytes[index] === BACKSLASH) index += 1;

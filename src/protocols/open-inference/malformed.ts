@@ -8,7 +8,7 @@ export function malformed(message: string): OperatingError {
   return new OperatingError('infer-request-invalid', 'reject', message);
 }
 
-/** An extension of the protocol that andon does not have. @param remark What is so instead, or what to do. */
+/** Returns the error for an extension of the protocol that andon does not have. @param remark The reason, or what to do. */
 export function unsupported(what: string, remark = ''): OperatingError {
   const message = `${what} is not supported here${remark === '' ? '' : `: ${remark}`}`;
   return new OperatingError('infer-request-unsupported', 'reject', message);

@@ -7,10 +7,10 @@ import { hasLongNumbers, parseExactly, parseJson } from './json-text.ts';
 import { malformed, unsupported } from './malformed.ts';
 import { checkedElementCount, RANK_MAX } from './tensor-shape.ts';
 
-/** A message in its two parts: the JSON, and what follows it. */
+/** The two parts of a message: the JSON, and the bytes after it. */
 export type MessageParts = {
   readonly json: JsonObject;
-  /** The JSON as it came. */
+  /** The JSON as received. */
   readonly header: Uint8Array;
   /** Tensors in binary form, in their order; undefined if the message announces none. */
   readonly binary: Uint8Array | undefined;
@@ -20,9 +20,9 @@ export type MessageParts = {
 type BinaryPart = { bytes: Uint8Array };
 
 /**
- * Takes a message apart.
+ * Splits a message into its parts.
  *
- * @param headerLength `Inference-Header-Content-Length`: bytes of the JSON; undefined where all of the body is JSON.
+ * @param headerLength `Inference-Header-Content-Length`: bytes of the JSON; undefined if the whole body is JSON.
  * @param what The message, for errors: 'The request'.
  * @throws {OperatingError} 'infer-request-invalid'
  */
@@ -37,10 +37,10 @@ export function messageParts(body: Uint8Array, headerLength: number | undefined,
 /**
  * Reads the tensors of a message: the inputs of a request, the outputs of an answer.
  *
- * Reading stops at the first thing that is wrong, so that a hostile body costs no more than its own size. What is read
- * shares no memory with the message.
+ * Reading stops at the first error, so a hostile body costs no more than its own size. The result shares no memory with
+ * the message.
  *
- * @throws {OperatingError} 'infer-request-invalid' | 'infer-request-unsupported', naming the place.
+ * @throws {OperatingError} 'infer-request-invalid' | 'infer-request-unsupported', with the position in the message.
  */
 export function readTensors(message: MessageParts, list: 'inputs' | 'outputs'): Tensors {
   const binary = message.binary === undefined ? undefined : { bytes: message.binary };
@@ -52,7 +52,7 @@ export function readTensors(message: MessageParts, list: 'inputs' | 'outputs'): 
     const tensor = objectOf(value, `${list}[${index}]`);
     const name = nameOf(tensor, `${list}[${index}]`);
     const what = `${kind} '${name}'`;
-    if (tensors.has(name)) throw malformed(`${what} is there twice`);
+    if (tensors.has(name)) throw malformed(`${what} occurs twice`);
     const head = headOf(tensor, what);
     if (isLong(head.type) && head.binaryBytes === undefined) exact ??= exactly(message.header, list, values);
     const data = exact === undefined ? tensor['data'] : objectOf(exact[index], `${list}[${index}]`)['data'];
@@ -102,7 +102,7 @@ function tensorOf(head: TensorHead, data: unknown, binary: BinaryPart | undefine
   return { type, dims, data: decodeBinary(type, count, own, what) };
 }
 
-/** The tensors once more with exact integers; as they were where no number is long enough to need it. */
+/** Returns the tensors with exact integers; undefined if no number is long enough to need it. */
 function exactly(header: Uint8Array, list: string, values: readonly unknown[]): readonly unknown[] {
   if (!hasLongNumbers(header)) return values;
   return listOf(objectOf(parseExactly(header), 'The message')[list], `'${list}'`);
@@ -114,10 +114,10 @@ function isLong(type: TensorType): boolean {
 
 function shapeOf(value: unknown, what: string): readonly number[] {
   if (!Array.isArray(value)) throw malformed(`${what} has no array 'shape'`);
-  if (value.length > RANK_MAX) throw malformed(`${what} has ${value.length} dimensions; ${RANK_MAX} are the most`);
+  if (value.length > RANK_MAX) throw malformed(`${what} has ${value.length} dimensions; the limit is ${RANK_MAX}`);
   const dims: readonly unknown[] = value;
   return dims.map((size, axis) => {
     if (typeof size === 'number' && Number.isSafeInteger(size) && size >= 0) return size;
-    throw malformed(`${what} has a size at axis ${axis} of its shape that is no whole number of 0 or more`);
+    throw malformed(`${what} has a size at axis ${axis} of its shape that is not a whole number of 0 or more`);
   });
 }

@@ -6,22 +6,22 @@ import { encodeJson } from './json-tensor.ts';
 export type NamedTensor = {
   readonly name: string;
   readonly tensor: Tensor;
-  /** Whether it goes in its binary form. */
+  /** True for the binary form. */
   readonly binary: boolean;
 };
 
 export type EncodedMessage = {
-  /** As text where all of it is: Node writes that in one piece with the head. */
+  /** Text if the whole body is JSON: Node writes text in one piece with the head. */
   readonly body: Uint8Array | string;
-  /** Bytes of the JSON at the front; undefined where all of the body is JSON. */
+  /** Bytes of the JSON at the front; undefined if the whole body is JSON. */
   readonly headerLength: number | undefined;
 };
 
 /**
- * Writes a message: JSON, followed by the tensors that go in their binary form.
+ * Writes a message: JSON, followed by the tensors in binary form.
  *
  * @param head The message's JSON object without its tensors, and without its closing brace.
- * @param tail What follows the tensors in the JSON: '' or `,"key":value`.
+ * @param tail Text after the tensors in the JSON: '' or `,"key":value`.
  */
 export function encodeMessage(
   head: string,

@@ -62,7 +62,7 @@ export const trainingErrors = {
     'Do not activate it. A bug, or a runtime of another version: please report it with the data.',
   ),
   'model-not-written': retry(
-    'The trained model can not be put into the model directory.',
+    'The trained model cannot be put into the model directory.',
     'Check free space and who may write there; the message names the folder and the reason.',
   ),
 } as const satisfies ErrorCatalogue;

@@ -4,7 +4,7 @@ import { countRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** A property of the rows that a user should know before training. */
 export type DataFinding = {
-  readonly kind: 'gap' | 'order' | 'missing' | 'constant' | 'stuck' | 'spikes' | 'regime' | 'range';
+  readonly kind: 'gap' | 'order' | 'missing' | 'constant' | 'counter' | 'stuck' | 'spikes' | 'regime' | 'range';
   /** Undefined if it concerns all tags. */
   readonly tag: string | undefined;
   readonly message: string;
@@ -15,6 +15,8 @@ const GAP_STEPS = 5;
 /** A tag is stuck if it repeats one value for this many rows, and this many times longer than usual. */
 const STUCK_ROWS_MIN = 120;
 const STUCK_TIMES_USUAL = 50;
+/** A tag that changes at least this often and never falls is a counter. */
+const COUNTER_CHANGES_MIN = 5;
 /** Share of the rows above which spikes are reported. */
 const SPIKES_SHARE = 0.001;
 /** Blocks of the search for a change of regime, and the minimum number on each side of one. */
@@ -34,6 +36,7 @@ function newWatch() {
     /** Number of rows with the value `last`. */
     standing: 0,
     changes: 0,
+    falls: 0,
     longest: 0,
     /** Last row of the longest constant run. */
     longestEnd: 0,
@@ -78,6 +81,7 @@ export class DataCheck {
       if (value > watch.high) watch.high = value;
       if (value === watch.last) watch.standing += 1;
       else {
+        if (value < watch.last) watch.falls += 1;
         watch.last = value;
         watch.standing = 1;
         watch.changes += 1;
@@ -106,6 +110,11 @@ export class DataCheck {
         found('range', `${outside[index]} values are outside its range and count as missing`);
       if (watch.missing > 0) found('missing', `${watch.missing} of ${this.#rows} rows have no value`);
       if (watch.low === watch.high) found('constant', `is ${watch.low} in every row: the model learns nothing from it`);
+      if (watch.falls === 0 && watch.changes >= COUNTER_CHANGES_MIN)
+        found(
+          'counter',
+          `only grows, from ${watch.low} to ${watch.high}: each new value is abnormal. Watch its rate (a derived tag)`,
+        );
       if (this.#isStuck(watch)) found('stuck', stuckMessage(watch));
       if (count > SPIKES_SHARE * kept) found('spikes', `${count} spikes in ${kept} rows`);
       if (regime !== undefined) found('regime', regime);

@@ -29,7 +29,7 @@ export type Decision = {
   readonly unit: string;
 };
 
-/** What a model is trained on and for. */
+/** Data and purpose of a model. */
 export type DraftFacts = {
   readonly task: TrainingTask;
   readonly algorithm: TrainingAlgorithm;

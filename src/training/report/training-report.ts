@@ -3,6 +3,7 @@ import type { DetectedShift } from './injected-faults.ts';
 import { type DraftFacts, type TagLabel, windowAt } from './model-draft.ts';
 import { svgBars, svgPlot } from './svg-plot.ts';
 import type { TrainedModel } from './train-model.ts';
+import { Modes } from '../../domain/learning/modes.ts';
 import { columnOf, indexOfLargest, rounded } from '../core/statistics.ts';
 import { countRows } from '../core/training-rows.ts';
 
@@ -38,6 +39,19 @@ export function trainingReport(trained: TrainedModel, facts: ReportFacts): Reado
   ]);
 }
 
+/** Returns the values of each tag with few whole-number values, such as a status, with their share of the rows. */
+function statesSeen({ segments, tags }: Pick<ReportFacts, 'segments' | 'tags'>): readonly string[] {
+  const modes = new Modes();
+  for (const { values, tags: width } of segments)
+    for (const [index, value] of values.entries()) modes.add(tags[index % width]?.name ?? '', value, 1);
+  const rows = countRows(segments);
+  const byTag = Map.groupBy(modes.seen(), ({ tag }) => tag);
+  const share = (seen: number) => `${rounded((100 * seen) / rows, 3)} %`;
+  return [...byTag].map(
+    ([tag, seen]) => `**${tag}** ${seen.map(({ value, seenMs }) => `${value} (${share(seenMs)})`).join(', ')}`,
+  );
+}
+
 function reportText(trained: TrainedModel, facts: ReportFacts): string {
   const { draft, fitted, assessment } = trained;
   const { threshold, abnormal, deadband, tags, window } = draft.manifest;
@@ -66,6 +80,10 @@ ${list(
   facts.findings.map(({ tag, message }) => (tag === undefined ? message : `**${tag}** ${message}`)),
   'No findings.',
 )}
+
+Values of tags with few values, with their share of the rows. A state of the machine that is not here will be abnormal:
+
+${list(statesSeen(facts), 'No tag has few values.')}
 
 ## How good it is
 

@@ -57,7 +57,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   #isBorn = false;
   #bornMs = -Infinity;
   #birth: Timer | undefined;
-  /** Of the current connection; its birth and its will have the same value. */
+  /** Number of the current connection; its birth and its will have the same value. */
   #bdSeq = 255;
   #sequence = 0;
   /** Values that hosts have, by metric: data contains only what differs. */
@@ -129,6 +129,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
           ? this.#sendBirthSoon()
           : this.#sendData(alarmMetrics(event.transition));
       case 'tags':
+      case 'watch':
         return undefined;
     }
   }

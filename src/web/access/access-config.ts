@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { duration, type SecretReference, secretReference } from '../../platform/config-fields.ts';
 import { type Role, roles } from './roles.ts';
 
-/** Who may use an HTTP endpoint. */
+/** Users of an HTTP endpoint. */
 export type AccessConfig = {
   /** Path of the file with users and tokens. */
   readonly users?: string | undefined;

@@ -1,6 +1,6 @@
 import type { Role } from './roles.ts';
 
-/** Who sent a request. */
+/** Sender of a request. */
 export type Caller = {
   /** `local` is the Unix user who may read the local token; `anonymous` has not logged in. */
   readonly kind: 'user' | 'token' | 'local' | 'anonymous';

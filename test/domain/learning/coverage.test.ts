@@ -31,6 +31,32 @@ describe('coverage', () => {
     expect(new Coverage(1, neededMs, 0).bucketMs).toBe(bucketMs);
   });
 
+  test('forgets what is older than two learning times, and counts it as collected', () => {
+    const coverage = new Coverage(2, 100 * MINUTE, 0);
+    for (let minute = 0; minute < 1000; minute += 1)
+      for (const tag of [0, 1]) coverage.add(tag, minute * MINUTE, minute * MINUTE);
+    expect(coverage.coveredMs).toBe(201 * MINUTE);
+    expect(coverage.tagMs()).toEqual([201 * MINUTE, 201 * MINUTE]);
+    expect(coverage.collectedMs).toBe(1000 * MINUTE);
+    expect(coverage.firstMs).toBe(799 * MINUTE);
+    coverage.add(0, 1200 * MINUTE, 1200 * MINUTE);
+    expect([coverage.coveredMs, coverage.tagMs()]).toEqual([0, [MINUTE, 0]]);
+  });
+
+  test('continues after the clock was a year ahead', () => {
+    const coverage = new Coverage(1, DAY, 0);
+    for (const dayMs of [0, 365 * DAY, DAY / 2])
+      for (let minute = 0; minute < 10; minute += 1) coverage.add(0, dayMs + minute * MINUTE, dayMs + minute * MINUTE);
+    expect(coverage.coveredMs).toBe(10 * MINUTE);
+    expect(coverage.firstMs).toBe(0);
+  });
+
+  test('does not count a minute twice if the clock is set back within it', () => {
+    const coverage = new Coverage(1, DAY, 0);
+    for (const minute of [0, 1, 2, 0, 1, 2, 3]) coverage.add(0, minute * MINUTE, minute * MINUTE);
+    expect(coverage.coveredMs).toBe(4 * MINUTE);
+  });
+
   test('never counts more than the tag with the fewest values, nor more than the time that passed', () => {
     const values = fc.array(fc.tuple(fc.nat(2), fc.nat(300)), { maxLength: 200 });
     fc.assert(

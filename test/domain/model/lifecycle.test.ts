@@ -60,7 +60,7 @@ test('a version that returns after its host ended keeps the refusal of the activ
   });
 });
 
-test('three failed runs in a row replace the host of a GPU, and never that of a CPU', () => {
+test('three failed runs in a row replace the host of a GPU, and never the host of a CPU', () => {
   const failed: Event = { kind: 'run-ended', succeeded: false };
   const ok: Event = { kind: 'run-ended', succeeded: true };
   const onGpu = play([begun, { kind: 'loaded', loaded: local(1, 'cuda') }, failed, failed, ok, failed, failed]);
@@ -118,7 +118,7 @@ class Driver {
     this.#check(before, event, effects);
   }
 
-  /** Loads what is requested and hears from each server, until nothing is left to do. */
+  /** Loads the requested models and reports each server, until nothing is left to do. */
   finish(): void {
     for (let round = 0; round < 10 && this.state.callers === 'waiting'; round += 1) {
       if (this.isLoading) this.send({ kind: 'refused', version: undefined, reason: 'end' });

@@ -8,8 +8,8 @@ import { formatStatement, parseStatement } from '../../../src/models/signing/sta
 import { keyKinds, TestKey } from '../../support/signing-keys.ts';
 
 /*
- * A bundle comes from outside, and what it says is believed once a signature holds. So whatever the bytes are, they are
- * either exactly what this format allows, or refused with a reason, and never anything in between or a crash.
+ * A bundle comes from outside, and its content is trusted once a signature holds. So any bytes are either exactly what
+ * this format allows, or refused with a reason. Nothing in between is accepted, and nothing crashes.
  */
 const digest = (text: string) => createHash('sha256').update(text).digest('hex');
 const files = new Map([
@@ -41,7 +41,7 @@ test('the signature of DSSE is made over lengths, type and payload', () => {
   expect(Buffer.from(encoded).toString()).toBe('DSSEv1 29 http://example.com/HelloWorld 11 hello world');
 });
 
-test('what is signed is what is read, whatever the files', () => {
+test('for any files, the signed statement is read back unchanged', () => {
   fc.assert(
     fc.property(fileMap, (signed) => {
       const read = parseBundle(bytes(signedBundle(formatStatement('m@1', signed), key.key)));
@@ -152,7 +152,7 @@ describe('a statement is refused', () => {
   });
 });
 
-describe('whatever the bytes', () => {
+describe('for any bytes', () => {
   const sound = Buffer.from(signedBundle(formatStatement('pump@1', files), key.key));
   const verifying = parsePublicKey(key.publicPem, 'key');
 
@@ -208,7 +208,7 @@ describe('whatever the bytes', () => {
   });
 });
 
-/** Undefined where it is refused; anything else that is thrown fails the test. */
+/** Undefined if it is refused; anything else that is thrown fails the test. */
 function readOrRefused<T>(read: () => T): T | undefined {
   try {
     return read();

@@ -8,8 +8,8 @@ import { metricValue } from '../../support/test-deps.ts';
 import { TestKey } from '../../support/signing-keys.ts';
 
 /*
- * Invariant: with models.trust set, no session is made of a graph that no trusted key signed, by whatever way a model
- * comes to be loaded: at the start, for a client, on a reload, after a crash of the host.
+ * Invariant: with models.trust set, no session is made of a graph that no trusted key signed, on any way to
+ * load a model: at the start, for a client, on a reload, after a crash of the host.
  */
 const key = new TestKey();
 const trust = key.trust;

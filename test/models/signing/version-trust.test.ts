@@ -57,7 +57,7 @@ test.each(keyKinds)('a version that a trusted key of %s signed is found, and say
   expect(await files.trusting(signer).check(model('mean@1'))).toEqual([]);
 });
 
-test('where no key is asked for, signed and unsigned versions are found alike', async () => {
+test('if no key is required, signed and unsigned versions are both found', async () => {
   using files = await SignedDirectory.make();
   const any = new ModelDirectory(files.path, { modelBytesMax: 1_000_000, trusted: undefined });
   expect(await any.find(model('mean'))).toMatchObject({ signedBy: undefined });
@@ -145,7 +145,7 @@ test('a graph that was exchanged is refused when it is read', async () => {
 });
 
 describe('a signature by', () => {
-  test('another key is refused, and the message names it and those that are trusted', async () => {
+  test('another key is refused, and the message names it and the trusted keys', async () => {
     const stranger = new TestKey();
     using files = await SignedDirectory.make(stranger);
     const says = new RegExp(`signed by key ${stranger.id.slice(0, 16)}.*trusted: ${key.id.slice(0, 16)}`);
@@ -194,7 +194,7 @@ describe('what a trusted key signed does not pass for anything else:', () => {
   });
 });
 
-test('whatever byte of whatever file is changed, the version is not used', async () => {
+test('a version with any byte of any file changed is not used', async () => {
   using files = await SignedDirectory.make();
   const directory = files.trusting(key);
   const names = ['model.onnx', 'model.yaml', 'report.md', 'model.sig'];
@@ -223,7 +223,7 @@ test('whatever byte of whatever file is changed, the version is not used', async
 });
 
 describe('signing', () => {
-  test('again replaces the signature and leaves nothing beside it', async () => {
+  test('again replaces the signature and leaves no other file', async () => {
     using files = await SignedDirectory.make(new TestKey());
     await key.sign(files.folder);
     expect(await files.trusting(key).find(model('mean'))).toMatchObject({ version: 1 });

@@ -373,9 +373,9 @@ describeWith(['mosquitto', 'openssl'], 'mosquitto that requires a certificate', 
     const broker = own(await Mosquitto.start({ lines }));
     const url = broker.url.replace('mqtt:', 'mqtts:');
 
-    const nobody = connectTo(url, { tls: { ca, cert: undefined, key: undefined } });
-    nobody.connection.start();
-    await nobody.states.when(({ reason }) =>
+    const anonymous = connectTo(url, { tls: { ca, cert: undefined, key: undefined } });
+    anonymous.connection.start();
+    await anonymous.states.when(({ reason }) =>
       /certificate required|ECONNRESET|closed the connection/.test(reason ?? ''),
     );
 
@@ -386,7 +386,7 @@ describeWith(['mosquitto', 'openssl'], 'mosquitto that requires a certificate', 
     const secrets = { ca, cert: { file: client.cert }, key: { env: 'ANDON_TEST_CLIENT_KEY' } };
     const second = await publisher(url, { tls: secrets });
     await second.connection.publish('a', '1', publishing);
-    expect(nobody.states.items.some(({ connected }) => connected)).toBe(false);
+    expect(anonymous.states.items.some(({ connected }) => connected)).toBe(false);
   });
 
   test('a key that does not belong to the certificate is named, and retried', async () => {

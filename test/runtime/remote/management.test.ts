@@ -116,7 +116,7 @@ describe('a remote version', () => {
     expect(await activate()).toMatchObject({ version: 1 });
   });
 
-  test('runs only where a trusted key signed its model.yaml, if any key is trusted', async () => {
+  test('runs only if a trusted key signed its model.yaml, once any key is trusted', async () => {
     await using server = await OipFaultServer.start();
     const key = new TestKey();
     await using harness = new RemoteHarness(server, { config: { trust: key.trust } });

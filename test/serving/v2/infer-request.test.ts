@@ -81,14 +81,14 @@ describe('an inference request', () => {
 
   test.each([
     [{}, "'inputs' is missing"],
-    [[], 'no JSON object'],
+    [[], 'not a JSON object'],
     [{ inputs: {} }, "'inputs' is missing or not an array"],
-    [{ inputs: [input, input] }, "Input 'x' is there twice"],
+    [{ inputs: [input, input] }, "Input 'x' occurs twice"],
     [{ inputs: [{ ...input, datatype: 'FLOAT' }] }, "datatype 'FLOAT'"],
     [{ inputs: [{ ...input, datatype: 'constructor' }] }, "datatype 'constructor'"],
     [{ inputs: [{ ...input, shape: [3] }] }, "Input 'x' has 2 elements, but shape [3] has 3"],
-    [{ inputs: [{ ...input, shape: [-1] }] }, 'no whole number of 0 or more'],
-    [{ inputs: [{ ...input, shape: [1.5] }] }, 'no whole number of 0 or more'],
+    [{ inputs: [{ ...input, shape: [-1] }] }, 'not a whole number of 0 or more'],
+    [{ inputs: [{ ...input, shape: [1.5] }] }, 'not a whole number of 0 or more'],
     [{ inputs: [{ ...input, shape: '2' }] }, "no array 'shape'"],
     [{ inputs: [{ ...input, shape: Array.from({ length: 33 }, () => 1) }] }, '33 dimensions'],
     [{ inputs: [{ ...input, shape: [2 ** 40, 2 ** 40], data: [] }] }, 'more elements than a tensor can have'],
@@ -97,7 +97,7 @@ describe('an inference request', () => {
     [{ inputs: [{ ...input, parameters: { binary_data_size: 8 } }] }, "both 'data' and binary_data_size"],
     [{ inputs: [{ ...input, parameters: { a: {} } }] }, "parameter 'a'"],
     [{ inputs: [{ ...input, parameters: { shared_memory_region: 'r' } }] }, 'shared memory'],
-    [{ inputs: [input], id: 7 }, "'id' is no string"],
+    [{ inputs: [input], id: 7 }, "'id' is not a string"],
     [{ inputs: [input], parameters: { sequence_id: 5 } }, "'sequence_id' is not supported here: "],
     [
       { inputs: [input], outputs: [{ name: 'y', parameters: { classification: 3 } }] },

@@ -128,15 +128,15 @@ describe.each(urls.flatMap((url) => faults.map((fault) => [url, fault] as const)
       ['leaves neighbours with an interval at least 95 % of their scans, each as long as before', 500],
     ])('%s', async (_, scanIntervalMs) => {
       const alone = await neighbours(url, scanIntervalMs);
-      const beside = await neighbours(url, scanIntervalMs, fault);
+      const adjacent = await neighbours(url, scanIntervalMs, fault);
       for (const [index, { count, missed }] of alone.entries()) {
         expect(count).toBeGreaterThan(1000);
         expect(missed).toBe(0);
-        expect(beside[index]?.count).toBeGreaterThan(count * 0.95);
+        expect(adjacent[index]?.count).toBeGreaterThan(count * 0.95);
       }
       // Sorted, for which of them has the first turn on the line may change.
       for (const [index, medianMs] of mediansMs(alone).entries())
-        expect(mediansMs(beside)[index]).toBeLessThan(medianMs * 1.05);
+        expect(mediansMs(adjacent)[index]).toBeLessThan(medianMs * 1.05);
     });
   },
 );

@@ -34,7 +34,7 @@ class Plant {
   }
 
   /** Reads one register every 100 ms, with these unsolicited bytes in between. @returns Results of the reads. */
-  async run(ms: number, heard?: Buffer): Promise<readonly string[]> {
+  async run(ms: number, received?: Buffer): Promise<readonly string[]> {
     const results: string[] = [];
     for (let passedMs = 0; passedMs < ms; passedMs += 100) {
       const read = { unitId: 1, functionCode: 3, address: 0, count: 1 } as const;
@@ -45,7 +45,7 @@ class Plant {
       };
       this.link.submit(this.link.prepare(read, 1000, listener, this.#user));
       await this.clock.advance(50);
-      if (heard !== undefined) this.line.receive(heard);
+      if (received !== undefined) this.line.receive(received);
       await this.clock.advance(50);
     }
     return results;

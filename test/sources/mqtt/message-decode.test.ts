@@ -60,7 +60,7 @@ describe('a payload that is the value', () => {
   });
 
   test.each(['', ' ', '1,5', '0x10', '12 bar', '1e', '--1', '{"v":1}', 'null', '1'.repeat(65)])(
-    '%j is no number, and bad',
+    '%j is not a number, and bad',
     (payload) => {
       expect(decode(payload)).toMatchObject({
         value: Number.NaN,

@@ -128,8 +128,8 @@ describe.each(brokers)('a source on %s', (_name, startBroker) => {
     own(await startBroker(broker.port));
     const publishAgain = await publisher(broker.url);
     await whenFlowing(batches, () => publishAgain('pump/speed', '1490'), before);
-    const told = batches.items.slice(before).filter(([first]) => first?.reason === 'link-down');
-    expect(told).toHaveLength(1);
+    const reports = batches.items.slice(before).filter(([first]) => first?.reason === 'link-down');
+    expect(reports).toHaveLength(1);
     expect(health()?.status).toBe('ok');
   });
 

@@ -88,7 +88,7 @@ describe('an alias', () => {
     const abc = { a: of('A'), b: of('B'), c: of('C') };
 
     test('makes the tags of both bad when a value comes by the alias alone, until one comes by name', async () => {
-      const { harness, send, values, health, heard } = await plantWith({ tags: abc, rebirth: true });
+      const { harness, send, values, health, received } = await plantWith({ tags: abc, rebirth: true });
       await send('NBIRTH', 0, shared);
       await send('NDATA', 1, [{ alias: 8, double: 4 }]);
       await harness.batches.when(([first]) => first?.value === 4);
@@ -104,7 +104,7 @@ describe('an alias', () => {
       await harness.batches.when(([first]) => first?.value === 3);
       expect(values()).toEqual({ a: 3, b: 'bad payload-invalid', c: 4 });
       // The same birth would come again. The only request is that of the start.
-      expect(heard.items.filter(({ topic }) => topic.includes('/NCMD/'))).toHaveLength(1);
+      expect(received.items.filter(({ topic }) => topic.includes('/NCMD/'))).toHaveLength(1);
     });
 
     test('makes all tags good again at a birth without it', async () => {
@@ -317,21 +317,21 @@ describe('the state of the host', () => {
       wills.push(stateOf(will.payload).timestamp);
       clients.push(client);
     });
-    const { heard } = await sparkplugPlant(broker.url, own, { tags: { x: of('X') }, hostId: 'andon-1' });
-    const online = (from = 0) => heard.when(({ payload }) => stateOf(payload).online, from);
+    const { received } = await sparkplugPlant(broker.url, own, { tags: { x: of('X') }, hostId: 'andon-1' });
+    const online = (from = 0) => received.when(({ payload }) => stateOf(payload).online, from);
     expect(stateOf((await online()).payload).timestamp).toBe(wills[0]);
-    const from = heard.items.length;
+    const from = received.items.length;
     clients[0]?.close();
     expect(stateOf((await online(from)).payload).timestamp).toBe(wills[1]);
   });
 
   test('is published again when another client publishes offline, and health names it', async () => {
-    const { heard, say, health } = await plantWith({ tags: { x: of('X') }, hostId: 'andon-1' });
-    await heard.when(({ payload }) => stateOf(payload).online);
+    const { received, say, health } = await plantWith({ tags: { x: of('X') }, hostId: 'andon-1' });
+    await received.when(({ payload }) => stateOf(payload).online);
     const timestamp = Date.now() + 5;
-    const from = heard.items.length;
+    const from = received.items.length;
     await say('spBv1.0/STATE/andon-1', Buffer.from(JSON.stringify({ online: false, timestamp })), true);
-    const again = await heard.when(({ payload }) => stateOf(payload).online, from);
+    const again = await received.when(({ payload }) => stateOf(payload).online, from);
     expect(stateOf(again.payload).timestamp).toBeGreaterThanOrEqual(timestamp);
     expect(health()?.reason).toContain('spBv1.0/STATE/andon-1: another client published {"online":false,');
   });

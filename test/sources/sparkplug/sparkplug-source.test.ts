@@ -119,7 +119,7 @@ describe('a value is valid only in a session without gaps', () => {
     return plant;
   }
 
-  test('the death of a device makes its tags bad, and that of the edge node makes all bad', async () => {
+  test('the death of a device makes its tags bad, and the death of the edge node makes all tags bad', async () => {
     const { harness, say, health } = await born();
     await say('spBv1.0/acme/DDEATH/line-2/pump-1', payload(2));
     await harness.batches.when(([first]) => first?.reason === 'device-offline');
@@ -169,7 +169,7 @@ describe('a value is valid only in a session without gaps', () => {
   });
 
   test('a lost message makes every tag bad until the next birth, and andon does not write to the device', async () => {
-    const { harness, say, heard, health, leftOut } = await born();
+    const { harness, say, received, health, leftOut } = await born();
     await say(...deviceData(3, 6));
     await harness.batches.when(([first]) => first?.reason === 'sequence-lost');
     expect(harness.last('pressure')).toMatchObject({ quality: 'bad', reason: 'sequence-lost' });
@@ -181,7 +181,7 @@ describe('a value is valid only in a session without gaps', () => {
     await harness.batches.when(([first]) => first?.tag === 'pressure' && first.value === 5, 4);
     expect(harness.batches.items.flat().map(({ value }) => value)).not.toContain(7);
     expect([await leftOut('gap'), await leftOut('not-born')]).toEqual([1, 1]);
-    expect(heard.items.filter(({ topic }) => topic.includes('NCMD'))).toEqual([]);
+    expect(received.items.filter(({ topic }) => topic.includes('NCMD'))).toEqual([]);
   });
 
   test('a message that is delivered twice counts once', async () => {
@@ -208,12 +208,12 @@ describe('a value is valid only in a session without gaps', () => {
   });
 
   test('with rebirth on, births are requested at the start and after a loss', async () => {
-    const { harness, say, heard, deps } = await born({ rebirth: true });
+    const { harness, say, received, deps } = await born({ rebirth: true });
     await say(...deviceData(9, 6));
     await harness.batches.when(([first]) => first?.reason === 'sequence-lost');
     const asked = deps.metrics;
     expect(await asked.text()).toContain('andon_sparkplug_rebirths_requested_total{source="line"} 1');
-    const commands = heard.items.filter(({ topic }) => topic === 'spBv1.0/acme/NCMD/line-2');
+    const commands = received.items.filter(({ topic }) => topic === 'spBv1.0/acme/NCMD/line-2');
     for (const command of commands) {
       const { metrics, sequence } = decodeSparkplug(command.payload);
       expect(sequence).toBeUndefined();
@@ -270,9 +270,11 @@ test('an invalid payload is counted and named, and the others are processed', as
 });
 
 test('a host application with an id publishes its state at the start and at the stop', async () => {
-  const { heard, source } = await plantWith({ tags: { load: of('Load') }, hostId: 'andon-1' });
+  const { received, source } = await plantWith({ tags: { load: of('Load') }, hostId: 'andon-1' });
   const state = async (online: boolean) =>
-    heard.when(({ topic, payload: text }) => topic === 'spBv1.0/STATE/andon-1' && text.includes(`"online":${online}`));
+    received.when(
+      ({ topic, payload: text }) => topic === 'spBv1.0/STATE/andon-1' && text.includes(`"online":${online}`),
+    );
   await expect(state(true)).resolves.toBeDefined();
   await source[Symbol.asyncDispose]();
   await expect(state(false)).resolves.toBeDefined();
