@@ -29,7 +29,7 @@ export async function planCommand(argument: string | undefined, options: PlanOpt
   const file = argument ?? options.config ?? DEFAULT_CONFIG;
   try {
     const { config, warnings } = await loadConfig(file);
-    const plan = planAgent(config, await lookUpModels(config));
+    const plan = planAgent(config, await lookUpModels(config, { readGraphs: true }));
     const met = canBeMet(plan);
     if (options.json) output.out(JSON.stringify({ ok: met, file, ...plan, warnings }, undefined, 2));
     else {

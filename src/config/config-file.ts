@@ -34,9 +34,9 @@ export type LoadedConfig = {
 
 export type LoadOptions = {
   /**
-   * False for commands that change models: then they are not read.
+   * False for commands that change models: then they are not read. 'with-graphs' also reads each `model.onnx`.
    */
-  readonly checkModels: boolean;
+  readonly checkModels: boolean | 'with-graphs';
 };
 
 /**
@@ -81,7 +81,9 @@ async function checkText(text: string, file: string, options: LoadOptions): Prom
   const paths = resolvePaths(valid, directory);
   const { trust, findings: trustFindings } = await readTrust(paths.models?.trust);
   const resolved = withTrust(paths, trust);
-  const lookup = await lookUpModels(options.checkModels ? resolved : {});
+  const lookup = await lookUpModels(options.checkModels === false ? {} : resolved, {
+    readGraphs: options.checkModels === 'with-graphs',
+  });
   const findings = [...trustFindings, ...checkConfig(resolved, content, lookup)];
   const found = (severity: Finding['severity']) =>
     findings.filter((finding) => finding.severity === severity).map((finding) => placed(content, finding));

@@ -1,7 +1,7 @@
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { formatDuration } from '../domain/duration.ts';
-import { ModelDirectory } from '../models/store/model-directory.ts';
+import { ModelDirectory, type StoredModel } from '../models/store/model-directory.ts';
 import { ConfigError, errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
 import { modelNameFor, type WatchConfig } from '../pipeline/watch-config.ts';
 import { type CheckContext, error, type Finding, warning } from './config-finding.ts';
@@ -9,7 +9,10 @@ import type { AgentConfig } from './config-schema.ts';
 import { nearest } from '../domain/nearest-word.ts';
 
 /** A model on disk; or why it has no active version yet, so that its watches learn; or why it cannot be used. */
-type FoundModel = { readonly manifest: ModelManifest } | { readonly absent: string } | { readonly problem: string };
+export type FoundModel =
+  | { readonly manifest: ModelManifest; readonly graphProblem?: string | undefined }
+  | { readonly absent: string }
+  | { readonly problem: string };
 
 /** Models that the configuration names, as found on disk. */
 export type ModelLookup = {
@@ -20,18 +23,33 @@ export type ModelLookup = {
   readonly unusable: ReadonlyMap<string, string>;
 };
 
-/** Looks up every model that is served, or that a watch names as its model, shadow or canary. Reads manifests only. */
-export async function lookUpModels({ models, watches = {} }: Partial<AgentConfig>): Promise<ModelLookup> {
+/**
+ * Looks up every model that is served, or that a watch names as its model, shadow or canary.
+ *
+ * @param options `readGraphs`: also checks the SHA-256 of each local graph, and that it has all its values. Otherwise only
+ *   manifests are read.
+ */
+export async function lookUpModels(
+  { models, watches = {} }: Partial<AgentConfig>,
+  { readGraphs }: { readonly readGraphs: boolean } = { readGraphs: false },
+): Promise<ModelLookup> {
   const found = new Map<string, FoundModel>();
   const unusable = new Map<string, string>();
   if (models === undefined) return { names: [], models: found, unusable };
   const directory = ModelDirectory.of(models);
   const names = await directory.names();
+  const checkGraph = async (stored: StoredModel): Promise<undefined> => {
+    if (readGraphs && stored.manifest.runtime === 'local') await directory.readModel(stored);
+    return undefined;
+  };
   for (const { model, shadow, canary } of Object.values(watches))
-    for (const named of [model, shadow, canary])
-      if (named !== undefined) found.set(formatModelReference(named), await find(directory, named, names));
+    for (const named of [model, shadow, canary]) {
+      const reference = named === undefined ? '' : formatModelReference(named);
+      if (named !== undefined && !found.has(reference))
+        found.set(reference, await find(directory, named, names, checkGraph));
+    }
   for (const name of models.serve === 'all' ? names : names.filter((one) => models.serve.includes(one))) {
-    const problem = await directory.find({ name, version: undefined }).then(() => undefined, problemText);
+    const problem = await directory.find({ name, version: undefined }).then(checkGraph).catch(problemText);
     if (problem !== undefined) unusable.set(name, problem);
   }
   return { names, models: found, unusable };
@@ -41,11 +59,12 @@ async function find(
   directory: ModelDirectory,
   model: WatchConfig['model'],
   names: readonly string[],
+  checkGraph: (stored: StoredModel) => Promise<undefined>,
 ): Promise<FoundModel> {
   try {
     const stored = await directory.findForWatch(model);
     await directory.checkFallback(stored);
-    return stored;
+    return { manifest: stored.manifest, graphProblem: await checkGraph(stored).catch(problemText) };
   } catch (caught) {
     const { name, version } = model;
     const near = names.includes(name) ? undefined : nearest(name, names);
@@ -81,7 +100,8 @@ export function modelFindings({ config, tags }: CheckContext, lookup: ModelLooku
     if ('problem' in model) return [warning([...at, 'model'], model.problem)];
     if ('absent' in model) return absenceFindings(at, watch, model.absent);
     const units = new Map(watch.tags.map((tag) => [tag, tags.get(tag)?.unit]));
-    return manifestFindings({ path: at, name, manifest: model.manifest, watch, units });
+    const unread = model.graphProblem === undefined ? [] : [warning([...at, 'model'], model.graphProblem)];
+    return [...unread, ...manifestFindings({ path: at, name, manifest: model.manifest, watch, units })];
   });
   return [...served, ...watched];
 }

@@ -4,7 +4,7 @@ import type { RemoteServer } from '../contracts/remote-server.ts';
 import type { ScanPlan } from '../contracts/source.ts';
 import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
-import type { ModelLookup } from '../config/config-model-checks.ts';
+import type { FoundModel, ModelLookup } from '../config/config-model-checks.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { agentTags, DERIVED, keptTags } from '../config/config-tags.ts';
 import { sourceKindOf } from '../config/kinds.ts';
@@ -188,8 +188,13 @@ function modelPlans({ models, watches }: AgentConfig, lookup: ModelLookup): read
     ...placePlan(models, 'manifest' in found ? found.manifest.remote : undefined),
     watches: Object.entries(watches).flatMap(([id, watch]) => usesOf(id, watch, name)),
     absent: 'absent' in found ? found.absent : undefined,
-    problem: 'problem' in found ? found.problem : '',
+    problem: problemOf(found),
   }));
+}
+
+function problemOf(found: FoundModel): string {
+  if ('problem' in found) return found.problem;
+  return ('manifest' in found ? found.graphProblem : undefined) ?? '';
 }
 
 function placePlan(

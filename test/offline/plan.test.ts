@@ -1,8 +1,11 @@
 import { join, resolve } from 'node:path';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { planCommand } from '../../src/cli/plan-command.ts';
+import { checkCommand } from '../../src/cli/setup/check-command.ts';
+import { sha256 } from '../../src/platform/sha256.ts';
+import { buildOnnx } from '../support/onnx-builder.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 let folder: string;
@@ -70,6 +73,26 @@ describe('andon plan', () => {
       'Every scan can be met',
     ])
       expect(out).toContain(part);
+  });
+
+  test('a model whose graph takes values from other files is not ok, and check warns of it', async () => {
+    const model = join(folder, 'models/pump-anomaly/1');
+    await cp(join(root, 'models'), join(folder, 'models'), { recursive: true });
+    await cp(join(root, 'config'), join(folder, 'config'), { recursive: true });
+    const weight = { name: 'w', type: 'float32', dims: [1], data: [], externalLocation: 'weights.bin' } as const;
+    const bytes = buildOnnx({ inputs: [], outputs: [], initializers: [weight], nodes: [] });
+    await writeFile(join(model, 'model.onnx'), bytes);
+    const manifest = await readFile(join(model, 'model.yaml'), 'utf8');
+    await writeFile(join(model, 'model.yaml'), manifest.replace(/sha256: \S+/, `sha256: ${sha256(bytes)}`));
+    const file = join(folder, 'config/demo.yaml');
+    expect((await plan(file)).out).toMatch(/pump-anomaly +1 .*model\.onnx takes values from other files \(tensors w\)/);
+    const warnings: string[] = [];
+    await checkCommand(
+      file,
+      { json: false, strict: false },
+      { out: () => undefined, err: (text) => warnings.push(text) },
+    );
+    expect(warnings.join('\n')).toMatch(/warning: watches\.\S+\.model: .*takes values from other files/);
   });
 
   test('tags next to one another are one request', async () => {

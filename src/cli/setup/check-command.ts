@@ -30,7 +30,7 @@ export async function checkCommand(
 ): Promise<number> {
   const file = argument ?? options.config ?? DEFAULT_CONFIG;
   try {
-    const read = await loadConfig(file);
+    const read = await loadConfig(file, { checkModels: 'with-graphs' });
     const loaded = { ...read, warnings: [...read.warnings, ...(await sandboxWarnings(read))] };
     const isLive = options.live === true;
     if (options.json && !isLive)
