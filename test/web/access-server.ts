@@ -22,6 +22,8 @@ export class AccessServer implements AsyncDisposable {
   readonly usersFile = join(this.directory, 'users.yaml');
   readonly deps: Deps;
   readonly audit: OperatorAudit;
+  /** Ends of answers that wait. */
+  readonly waiting: (() => void)[] = [];
   #server: HttpServer | undefined;
   #writes = 0;
 
@@ -52,6 +54,10 @@ export class AccessServer implements AsyncDisposable {
           app.post(`/${permission}`, { config: { permission } }, ({ caller }) => ({ actor: actorWithAddress(caller) }));
         app.get('/open', { config: { permission: 'open' } }, ({ caller }) => ({ caller: caller?.name ?? null }));
         app.get('/view', () => ({}));
+        app.get('/admitted', async (request) => {
+          if (request.url.endsWith('later')) await new Promise<void>((resolve) => this.waiting.push(resolve));
+          return { admitted: request.isStillAdmitted() };
+        });
       },
       deps,
     });
