@@ -67,12 +67,13 @@ function addressFindings(context: CheckContext): readonly Finding[] {
   return modbusSources(context).flatMap(([source, { tags, addressBase }]) =>
     Object.entries(tags).flatMap(([name, { register, address }]) => {
       const text = context.textAt([...tagPath({ name, source }), 'address']) ?? '';
-      if (register === undefined && /^0[xo]/i.test(text)) {
+      const isDecimal = !/^0[xo]/i.test(text);
+      if (register === undefined && !isDecimal) {
         const why = `${text} is ${address}, and without a register it would be the number of a manual, which is decimal`;
         const path = [...tagPath({ name, source }), 'address'];
         return [error(path, `${why}; add register: holding, input, coil or discrete`)];
       }
-      const place = register === undefined ? undefined : modiconPlace(address);
+      const place = register === undefined || !isDecimal ? undefined : modiconPlace(address);
       if (place === undefined) return [];
       const path = [...tagPath({ name, source }), 'address'];
       const meant = `${address} in a manual is ${place.kind} address ${place.onTheWire} on the wire`;

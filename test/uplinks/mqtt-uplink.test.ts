@@ -238,6 +238,18 @@ describe('a broker that refuses what is large', () => {
     expect(ids(accepted())).toEqual(store.stored.map(({ id }) => id).filter((_id, index) => index !== 20));
   });
 
+  test('by refusing several batches in flight teaches their size once', async () => {
+    await using stack = new AsyncDisposableStack();
+    const { broker, accepted } = await sizedBroker(stack, 0x95);
+    const config = { protocolVersion: '5', batchesInFlight: 8, batch: { recordsMax: 40, linger: '0ms' } } as const;
+    const { store, uplink } = await uplinkTo(stack, broker.url, config);
+    await store.appendVerdicts(320, 1);
+    uplink.start();
+    await eventually(() => expect(store.waiting('cloud')).toBe(0));
+    expect(ids(accepted())).toHaveLength(320);
+    expect(accepted().length).toBeLessThan(80);
+  });
+
   test('and is away for another reason costs no record', async () => {
     await using stack = new AsyncDisposableStack();
     const { broker, accepted } = await sizedBroker(stack, 'closes');

@@ -33,7 +33,8 @@ export const qualityRemedies: Readonly<Record<Exclude<QualityReason, 'none'>, Qu
   timeout: {
     quality: 'bad',
     cause: 'The Modbus unit did not answer within `timeout`, also after `retries`.',
-    remedy: 'Check power, cable, unit id and baud rate. Raise `timeout` for a slow device or gateway.',
+    remedy:
+      'Check power, cable, unit id and baud rate. Raise `timeout` for a slow device or gateway. A gateway that does not answer the first requests of a connection needs `pauseAfterConnect`.',
   },
   refused: {
     quality: 'bad',

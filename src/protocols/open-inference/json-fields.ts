@@ -1,3 +1,4 @@
+import { isMarkedNonFinite } from './json-text.ts';
 import { malformed } from './malformed.ts';
 
 /** Maximum number of elements of a list in a message; each costs a few hundred bytes with any content. */
@@ -29,13 +30,14 @@ export function listOf(value: unknown, what: string): readonly unknown[] {
 }
 
 export function stringOf(value: unknown, what: string): string {
-  if (typeof value !== 'string' || value === '') throw malformed(`${what} is missing or not a string`);
+  if (typeof value !== 'string' || value === '' || isMarkedNonFinite(value))
+    throw malformed(`${what} is missing or not a string`);
   return value;
 }
 
 export function optionalStringOf(value: unknown, what: string): string | undefined {
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'string') throw malformed(`${what} is not a string`);
+  if (typeof value !== 'string' || isMarkedNonFinite(value)) throw malformed(`${what} is not a string`);
   return value;
 }
 
@@ -51,6 +53,10 @@ export function parametersOf(owner: JsonObject, what: string): MessageParameters
   const entries = Object.entries(objectOf(value, `${what} 'parameters'`));
   return Object.fromEntries(
     entries.map(([name, parameter]) => {
+      if (typeof parameter === 'string' && isMarkedNonFinite(parameter))
+        throw malformed(
+          `${what} has parameter '${name.slice(0, 40)}' that is ${parameter.slice(1)}, expected a finite number`,
+        );
       if (typeof parameter === 'string' || typeof parameter === 'number' || typeof parameter === 'boolean')
         return [name, parameter];
       throw malformed(`${what} has parameter '${name.slice(0, 40)}' that is not a string, number or boolean`);

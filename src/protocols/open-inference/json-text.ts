@@ -32,6 +32,11 @@ export function parseJson(bytes: Uint8Array, what = 'The request'): unknown {
   }
 }
 
+/** Returns true for a text that stands for a bare NaN or Infinity: a number where the protocol has none. */
+export function isMarkedNonFinite(text: string): boolean {
+  return /^\0(?:NaN|-?Infinity)$/.test(text);
+}
+
 /** Begins the text that stands for a bare NaN or Infinity. No tensor of strings accepts it. */
 export const NON_FINITE_MARK = '\0';
 const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity|Inf)\b/gs;

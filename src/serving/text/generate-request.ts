@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { parseJson } from '../../protocols/open-inference/json-text.ts';
+import { isMarkedNonFinite, parseJson } from '../../protocols/open-inference/json-text.ts';
 import type { Decoder } from '../v2/decoder.ts';
 import { malformed } from '../../protocols/open-inference/malformed.ts';
 
@@ -33,6 +33,7 @@ export function generateBody(tokensMax: number) {
   return object({
     id: z
       .string({ error: (issue) => `is ${shown(issue.input)}, expected a string` })
+      .refine((id) => !isMarkedNonFinite(id), { error: 'is not a string' })
       // Not `max`, which also accepts an object that has a length.
       .refine((id) => id.length <= ID_LENGTH_MAX, { error: `has more than ${ID_LENGTH_MAX} characters` })
       .optional()

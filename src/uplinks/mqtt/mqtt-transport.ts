@@ -159,7 +159,8 @@ export class MqttTransport implements UplinkTransport {
   }
 
   #learn(cause: unknown, bytes: number): UplinkError {
-    this.#learntMax = Math.max(Math.floor(Math.min(bytes, this.#learntMax) / 2), SUSPECT_BYTES_MIN);
+    // A batch that was sent before the last lesson must not halve the limit again.
+    this.#learntMax = Math.max(Math.min(this.#learntMax, Math.floor(bytes / 2)), SUSPECT_BYTES_MIN);
     this.#accepted = 0;
     return tooLarge(cause, bytes);
   }

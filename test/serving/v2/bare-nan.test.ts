@@ -48,6 +48,14 @@ describe('a bare', () => {
   });
 });
 
+test.each([
+  ['"id":NaN', "'id' is not a string"],
+  ['"parameters":{"p":-Inf}', "The request has parameter 'p' that is -Infinity, expected a finite number"],
+  ['"inputs":[{"name":NaN}]', "inputs[0] 'name' is missing or not a string"],
+])('%s is refused', (text, message) => {
+  expect(() => parseInferRequest(Buffer.from(`{${text}}`), undefined)).toThrow(message);
+});
+
 test('the word in a text with quotes stays text', () => {
   const { inputs } = parseInferRequest(request('BYTES', String.raw`"NaN", "a \" Infinity, NaN"`), undefined);
   expect(inputs['x']?.data).toEqual(['NaN', 'a " Infinity, NaN']);

@@ -15,7 +15,7 @@ export const modbusErrors = {
   ),
   'modbus-timeout': retry(
     'A unit did not answer within timeout. The connection was closed (on a serial line: received bytes were discarded until it was silent), so that a late response cannot be taken for the response to a later read.',
-    "Check the unit id and the gateway's wiring; give a slow device a longer timeout.",
+    "Check the unit id and the gateway's wiring; give a slow device a longer timeout. A gateway that does not answer the first requests of a connection needs pauseAfterConnect.",
   ),
   'modbus-garbled-answer': retry(
     'The response did not match its request: wrong transaction id, protocol id, length, unit id, function code, byte count or checksum. The message has the expected and the found value and the received bytes. No value of it was used. The connection was closed (on a serial line: received bytes were discarded until it was silent).',
