@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FastifyRequest } from 'fastify';
 import { stringify } from 'yaml';
 import { httpConfigSchema } from '../../src/http/http-config.ts';
 import type { Deps } from '../../src/platform/deps.ts';
@@ -54,10 +55,11 @@ export class AccessServer implements AsyncDisposable {
           app.post(`/${permission}`, { config: { permission } }, ({ caller }) => ({ actor: actorWithAddress(caller) }));
         app.get('/open', { config: { permission: 'open' } }, ({ caller }) => ({ caller: caller?.name ?? null }));
         app.get('/view', () => ({}));
-        app.get('/admitted', async (request) => {
+        const admitted = async (request: FastifyRequest) => {
           if (request.url.endsWith('later')) await new Promise<void>((resolve) => this.waiting.push(resolve));
           return { admitted: request.isStillAdmitted() };
-        });
+        };
+        app.get('/admitted', admitted);
       },
       deps,
     });
