@@ -55,11 +55,9 @@ export class AccessServer implements AsyncDisposable {
           app.post(`/${permission}`, { config: { permission } }, ({ caller }) => ({ actor: actorWithAddress(caller) }));
         app.get('/open', { config: { permission: 'open' } }, ({ caller }) => ({ caller: caller?.name ?? null }));
         app.get('/view', () => ({}));
-        const admitted = async (request: FastifyRequest) => {
-          if (request.url.endsWith('later')) await new Promise<void>((resolve) => this.waiting.push(resolve));
-          return { admitted: request.isStillAdmitted() };
-        };
-        app.get('/admitted', admitted);
+        const released = ({ url }: FastifyRequest) =>
+          url.endsWith('later') ? new Promise<void>((resolve) => this.waiting.push(resolve)) : Promise.resolve();
+        app.get('/admitted', (request) => released(request).then(() => ({ admitted: request.isStillAdmitted() })));
       },
       deps,
     });
