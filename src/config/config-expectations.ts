@@ -163,7 +163,19 @@ function numberHint(text: string, isWhole: boolean): string {
   const number = plain === '' ? NaN : Number(plain);
   if (Number.isFinite(number) && (!isWhole || Number.isInteger(number)))
     return plain === text ? '; write it without quotes' : didYouMean(plain);
+  const address = isWhole ? addressHint(text) : '';
+  if (address !== '') return address;
   return /^\d+(\.\d+)?\s*[a-z%°]+/i.test(text) ? '; write the number alone, without a unit' : '';
+}
+
+/** A Modbus address as PLC programs (%MW100) or manuals (4x00001) write it. */
+function addressHint(text: string): string {
+  const [, word] = /^%MW(\d+)$/i.exec(text) ?? [];
+  if (word !== undefined) return `; write register: holding, address: ${Number(word)}`;
+  const [, space, number] = /^([134])x(\d{4,5})$/i.exec(text) ?? [];
+  return space === undefined || number === undefined
+    ? ''
+    : `; write the number of a manual without the x and without register: ${space}${number}`;
 }
 
 function booleanMeant(value: unknown): string | undefined {

@@ -12,6 +12,9 @@ import { uplinkMetrics } from './uplink-metrics.ts';
 /** Interval of the queries of the backlog. */
 const LAG_INTERVAL_MS = 10_000;
 
+/** Refused records stay in health this long at least, so that accepted batches between refused ones do not hide them. */
+const REFUSAL_SHOWN_MS = 60_000;
+
 type Lag = { readonly waiting: number; readonly oldestWaitingMs: number | undefined };
 
 /** Health, log and metrics of one uplink, as component `uplink/<id>`. */
@@ -24,6 +27,8 @@ export class UplinkReport {
   #lag: Lag = { waiting: 0, oldestWaitingMs: undefined };
   #lagTimer: Timer | undefined;
   #failure: string | undefined;
+  /** The records that were refused since the receiver was last in order. */
+  #refusal: { readonly records: number; readonly reason: string; readonly atMs: number } | undefined;
   #storeFailure: string | undefined;
   #connection: ConnectionState | undefined;
   #closed = false;
@@ -50,6 +55,8 @@ export class UplinkReport {
   /** The receiver acknowledged a batch, or no record waits. */
   ok(): void {
     this.#failure = undefined;
+    const { atMs } = this.#refusal ?? { atMs: -Infinity };
+    if (this.#deps.clock.monotonicMs() - atMs >= REFUSAL_SHOWN_MS) this.#refusal = undefined;
     this.#show();
   }
 
@@ -92,7 +99,9 @@ export class UplinkReport {
   }
 
   refused(error: OperatingError, records: number): void {
-    this.#fail(`${records} records were refused and kept as dead letters: ${error.message}`);
+    const total = (this.#refusal?.records ?? 0) + records;
+    this.#refusal = { records: total, reason: error.message, atMs: this.#deps.clock.monotonicMs() };
+    this.#show();
   }
 
   close(): void {
@@ -111,16 +120,22 @@ export class UplinkReport {
   #show(): void {
     if (this.#closed) return;
     const lost = this.#connection?.connected === false ? this.#connection.reason : undefined;
-    const reason = lost ?? this.#failure ?? this.#storeFailure;
+    const reason = lost ?? this.#failure ?? this.#refusalText() ?? this.#storeFailure;
     if (reason === undefined) this.#health.report('ok');
     else this.#health.report('degraded', `${reason}${this.#lagText()}`);
+  }
+
+  #refusalText(): string | undefined {
+    if (this.#refusal === undefined) return undefined;
+    const { records, reason } = this.#refusal;
+    return `${records} ${records === 1 ? 'record was' : 'records were'} refused and kept as dead letters: ${reason}`;
   }
 
   #lagText(): string {
     const { waiting, oldestWaitingMs } = this.#lag;
     if (waiting === 0 || oldestWaitingMs === undefined) return '';
     const ageS = Math.max(0, Math.round((this.#deps.clock.nowMs() - oldestWaitingMs) / 1000));
-    return `; ${waiting} records wait, the oldest for ${ageS === 0 ? '0s' : formatDuration(ageS * 1000)}`;
+    return `; ${waiting} ${waiting === 1 ? 'record waits' : 'records wait'}, the oldest for ${ageS === 0 ? '0s' : formatDuration(ageS * 1000)}`;
   }
 
   async #measureLag(): Promise<void> {
@@ -146,6 +161,7 @@ export class UplinkReport {
     const ageMs = lag.oldestWaitingMs === undefined ? 0 : this.#deps.clock.nowMs() - lag.oldestWaitingMs;
     this.#metrics.andon_uplink_records_waiting.set({ uplink: this.#id }, lag.waiting);
     this.#metrics.andon_uplink_oldest_waiting_seconds.set({ uplink: this.#id }, Math.max(0, ageMs) / 1000);
-    if (this.#failure !== undefined || this.#connection?.connected === false) this.#show();
+    const isDegraded = (this.#failure ?? this.#refusal) !== undefined || this.#connection?.connected === false;
+    if (isDegraded) this.#show();
   }
 }

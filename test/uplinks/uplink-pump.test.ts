@@ -277,6 +277,27 @@ describe('a refused batch', () => {
     await pump[Symbol.asyncDispose]();
   });
 
+  test('is counted in health with those before it, and an accepted batch between them does not hide it', async () => {
+    const { clock, store, pipe, pump, deps } = bench();
+    pipe.fates.push('refused');
+    await store.appendVerdicts(1);
+    pump.start();
+    await advanceUntil(clock, () => store.waiting('lake') === 0);
+    expect(health(deps)?.reason).toMatch(/^1 record was refused and kept as dead letters: /);
+    pipe.fates.push('stored', 'refused');
+    await store.appendVerdicts(3);
+    await advanceUntil(clock, () => store.waiting('lake') === 0);
+    expect(pipe.arrived).toHaveLength(3);
+    expect(health(deps)?.reason).toMatch(/^1 record was/);
+    await store.appendVerdicts(3);
+    await advanceUntil(clock, () => store.waiting('lake') === 0);
+    expect(health(deps)?.reason).toMatch(/^4 records were refused and kept as dead letters: /);
+    await store.appendVerdicts(1);
+    await pass(clock, 120_000);
+    expect(health(deps)?.status).toBe('ok');
+    await pump[Symbol.asyncDispose]();
+  });
+
   test('stays in health until the receiver accepts another', async () => {
     const { clock, store, pipe, pump, deps } = bench();
     pipe.fates.push('refused');
