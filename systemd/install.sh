@@ -102,6 +102,8 @@ echo "records        $records"
 if [ -z "$root" ]; then
   chown -R andon:andon /var/lib/andon
   chgrp -R andon /etc/andon && chmod -R g+rX /etc/andon && chmod 0700 /etc/andon/credentials
+  # Users and keys are for their owner alone.
+  for private in /etc/andon/users.yaml /etc/andon/tls/*.key; do [ ! -f "$private" ] || chmod 0600 "$private"; done
   # Opens the sandbox to what the kept configuration needs.
   printf 'sandbox        '
   "$root/usr/local/bin/andon" unit --write || true

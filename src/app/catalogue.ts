@@ -69,7 +69,7 @@ const agentErrors = {
 const commandErrors = {
   'agent-not-reached': retry(
     'The command found no running agent at the URL it was given, or one that does not answer it as it should.',
-    'Check that the agent runs (`systemctl status andon`) and that `http.listen` is the address, or pass it with `--url`. The command sends `http.token`: its user must be able to read it.',
+    'Check that the agent runs (`systemctl status andon`) and that `http.listen` is the address, or pass it with `--url`. Run it as root or as the Unix user of the agent: it reads the token next to the outbox, which the agent writes at its start.',
   ),
   'account-exists': reject(
     'A token with this name exists.',
@@ -89,6 +89,7 @@ const commandErrors = {
     'Install the service: docs/install.md.',
   ),
   'unit-not-written': retry('The drop-in of the systemd unit cannot be written.', 'Run the command with sudo.'),
+  'file-not-written': reject('A file could not be written.', 'Run the command as root or as the owner of the folder.'),
   'file-exists': reject('The command would overwrite a file.', 'Give another name, or move the file away.'),
   'import-unreadable': reject(
     '`andon import` cannot read a file that it was given.',

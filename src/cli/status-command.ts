@@ -27,7 +27,10 @@ export async function statusCommand(options: StatusOptions, output: Output): Pro
   if (options.json === true) output.out(JSON.stringify({ ...health, watches: watches ?? null }));
   else {
     output.out(`${health.agent} (andon ${health.version}): ${health.status}`);
-    if (watches === undefined) output.out('The states of the watches need the token: --token-file FILE');
+    if (watches === undefined)
+      output.out(
+        'The states of the watches need a login: run the command as the user of the agent, or give --token-file FILE',
+      );
     else if (watches.length > 0)
       output.out(`${table(['watch', 'state', 'since (UTC)', 'reason'], watches.map(watchRow))}\n`);
     const rows = health.components.map(({ name, status, since_ms, reason }) => [

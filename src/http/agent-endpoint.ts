@@ -73,7 +73,7 @@ function registerModelServerNotice(app: FastifyInstance, address: () => string |
     reply.code(404).send({ error: modelServerNotice(address()) });
   for (const path of ['/v2', '/v2/*'])
     app.all(path, {
-      config: { permission: 'open' },
+      config: { permission: 'view' },
       schema: { hide: true },
       onRequest,
       handler: async () => undefined,

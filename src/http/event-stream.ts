@@ -48,6 +48,8 @@ export function registerEventStream(app: FastifyInstance, events: LiveEvents, de
     const unsubscribe = events.subscribe((event) => send(eventText(event)));
     let keepAlive: Timer;
     const beat = (): void => {
+      // The user was removed, or the token expired.
+      if (!request.isStillAdmitted()) return void stream.destroy();
       send(': still here\n\n');
       keepAlive = deps.clock.setTimer(beat, KEEP_ALIVE_MS, { background: true });
     };

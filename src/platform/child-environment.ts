@@ -2,7 +2,7 @@ import { env } from 'node:process';
 
 /** Variables that Node, drivers and libraries need. None of them is a secret. */
 const NEEDED =
-  /^(PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|LD_.*|NODE_.*|SSL_CERT_.*|ORT_.*|CUDA.*|CUDNN.*|NVIDIA_.*|OMP_.*|MKL_.*|OPENBLAS_.*|VK_.*|DAWN_.*|XDG_.*|MALLOC_.*|GLIBC_TUNABLES)$/;
+  /^(PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|LD_.*|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|NODE_DISABLE_COMPILE_CACHE|NODE_V8_COVERAGE|SSL_CERT_.*|ORT_.*|CUDA.*|CUDNN.*|NVIDIA_.*|OMP_.*|MKL_.*|OPENBLAS_.*|VK_.*|DAWN_.*|XDG_.*|MALLOC_.*|GLIBC_TUNABLES)$/;
 
 /**
  * Returns the environment of a child process that needs no secret.

@@ -23,10 +23,15 @@ export function systemdServiceManager(env: NodeJS.ProcessEnv, log: Logger): Serv
   let last: Promise<void> = Promise.resolve();
   const run = (state: readonly string[]) =>
     new Promise<void>((resolve) => {
-      execFile('systemd-notify', [...state], { timeout: NOTIFY_TIMEOUT_MS, env }, (error) => {
-        if (error !== null) log.warn({ state, reason: errorMessage(error) }, 'systemd-notify failed.');
-        resolve();
-      });
+      execFile(
+        'systemd-notify',
+        [...state],
+        { timeout: NOTIFY_TIMEOUT_MS, env: { PATH: env['PATH'], NOTIFY_SOCKET: socket } },
+        (error) => {
+          if (error !== null) log.warn({ state, reason: errorMessage(error) }, 'systemd-notify failed.');
+          resolve();
+        },
+      );
     });
   return {
     watchdogMs: watchdogUs > 0 ? watchdogUs / 1000 : undefined,

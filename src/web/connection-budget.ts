@@ -1,4 +1,6 @@
+import type { IncomingMessage } from 'node:http';
 import type { Server, Socket } from 'node:net';
+import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../platform/deps.ts';
 import { httpMetrics } from './http-metrics.ts';
@@ -8,14 +10,18 @@ const STRANGERS_OF_ADDRESS_MAX = 0.5;
 
 type Connection = {
   readonly socket: Socket;
+  /** Address of the client; of IPv6 the network of 64 bits. */
   readonly address: string;
   /** True after a request with a valid login. */
   isKnown: boolean;
+  /** Request that is not answered yet. */
+  request: IncomingMessage | undefined;
 };
 
 /**
- * Divides the connections of an endpoint. If all are taken, a new one takes the place of the one that waits longest among
- * those that never logged in, so that idle connections, however many, keep neither users nor health checks out.
+ * Divides the connections of an endpoint. If all are taken, a new one takes the place of another: of the longest idle one
+ * without a login, at the address that has most of them; otherwise of the longest idle one. A connection whose request has
+ * arrived keeps its place until the answer. So idle connections, however many, keep neither users nor health checks out.
  */
 export class ConnectionBudget {
   readonly #max: number;
@@ -31,21 +37,26 @@ export class ConnectionBudget {
   limit(app: FastifyInstance): void {
     const server: Server = app.server;
     server.on('connection', (socket: Socket) => this.#admit(socket));
-    // After the check of the login.
+    // After the check of the login, in `onRequest`.
     app.addHook('preParsing', async ({ caller, raw }) => {
       const key = keyOf(raw.socket);
       const connection = this.#connections.get(key);
       if (connection === undefined) return;
-      connection.isKnown ||= caller !== undefined;
+      connection.isKnown = caller !== undefined && caller.kind !== 'anonymous';
+      connection.request = raw;
       this.#connections.delete(key);
       this.#connections.set(key, connection);
+    });
+    app.addHook('onResponse', async ({ raw }) => {
+      const connection = this.#connections.get(keyOf(raw.socket));
+      if (connection?.request === raw) connection.request = undefined;
     });
   }
 
   #admit(socket: Socket): void {
     const key = keyOf(socket);
-    const connection = { socket, address: socket.remoteAddress ?? '', isKnown: false };
-    const victim = this.#victim(connection.address);
+    const address = normalizeIP(socket.remoteAddress ?? '', 64);
+    const victim = this.#victim(address);
     if (victim === 'none') {
       this.#metrics.andon_http_connections_refused_total.inc();
       socket.destroy();
@@ -53,9 +64,9 @@ export class ConnectionBudget {
     }
     if (victim !== undefined) {
       this.#metrics.andon_http_connections_replaced_total.inc();
-      this.#remove(victim);
-      victim.socket.destroy();
+      this.#connections.delete(victim);
     }
+    const connection: Connection = { socket, address, isKnown: false, request: undefined };
     this.#connections.set(key, connection);
     socket.once('close', () => {
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
@@ -64,17 +75,23 @@ export class ConnectionBudget {
     this.#metrics.andon_http_connections.set(this.#connections.size);
   }
 
-  /** Returns the connection that gives way to a new one; undefined if there is room, 'none' if none may be closed. */
-  #victim(address: string): Connection | undefined | 'none' {
-    const strangers = [...this.#connections.values()].filter(({ isKnown }) => !isKnown);
-    const own = strangers.filter((each) => each.address === address);
-    if (own.length >= Math.ceil(this.#max * STRANGERS_OF_ADDRESS_MAX)) return own[0];
-    if (this.#connections.size < this.#max) return undefined;
-    return strangers[0] ?? 'none';
-  }
-
-  #remove(connection: Connection): void {
-    for (const [key, each] of this.#connections) if (each === connection) this.#connections.delete(key);
+  /**
+   * Closes the connection that gives way to a new one.
+   *
+   * @returns Its key; undefined if there is room, 'none' if none may be closed.
+   */
+  #victim(address: string): string | undefined {
+    const free = [...this.#connections].filter(([, { request }]) => request?.complete !== true);
+    const strangers = free.filter(([, { isKnown }]) => !isKnown);
+    const perAddress = Map.groupBy(strangers, ([, connection]) => connection.address);
+    const own = perAddress.get(address) ?? [];
+    const isOwnFull = own.length >= Math.ceil(this.#max * STRANGERS_OF_ADDRESS_MAX);
+    if (!isOwnFull && this.#connections.size < this.#max) return undefined;
+    const most = [...perAddress.values()].toSorted((a, b) => b.length - a.length)[0];
+    const [key, connection] = (isOwnFull ? own : (most ?? free))[0] ?? [];
+    if (key === undefined) return 'none';
+    connection?.socket.destroy();
+    return key;
   }
 }
 

@@ -24,7 +24,9 @@ export function listenField(defaultAddress: string) {
       error: `must have a port of ${PORT_MAX} or less`,
     })
     .default(defaultAddress)
-    .describe('Address and port. An address other than loopback requires token. Port 0 selects a free port')
+    .describe(
+      'Address and port. An address other than loopback requires users or token, and TLS. Port 0 selects a free port',
+    )
     .meta({ examples: [defaultAddress, defaultAddress.replace('127.0.0.1', '0.0.0.0')] });
 }
 

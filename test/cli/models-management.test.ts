@@ -24,7 +24,7 @@ function configure(model: string, listen = '127.0.0.1:0'): void {
   const tags = { level: { register: 'holding', address: 0, type: 'uint16', unit: 'bar' } };
   folder.configure({
     sources: { plc: { type: 'modbus', url: 'tcp://127.0.0.1:1', scanInterval: '1s', tags } },
-    models: { directory: 'models' },
+    models: { directory: 'models', privateDownloads: true },
     http: { listen },
     watches: { level: { model, tags: ['level'], window: { step: '1s', maxAge: '5s' }, alarm: {} } },
   });

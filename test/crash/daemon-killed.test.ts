@@ -102,7 +102,11 @@ describe('the daemon is killed', () => {
       await using plant = await CrashPlant.start();
       using folder = new AgentFolder();
       const watch = { model: 'echo', tags: ['level'], window: { step: '50ms', maxAge: '5s' }, alarm: {} };
-      folder.configure({ ...plant.sections('50ms'), watches: { seen: watch, shelved: watch } });
+      folder.configure({
+        ...plant.sections('50ms'),
+        watches: { seen: watch, shelved: watch },
+        http: { listen: '127.0.0.1:0', anonymous: 'operator' },
+      });
       plant.plc.registers[0] = 5;
       {
         await using agent = await AgentProcess.start(folder.configFile);

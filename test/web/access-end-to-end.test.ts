@@ -53,7 +53,7 @@ afterAll(async () => {
 });
 
 test('private files are readable by their owner alone, and contain no password and no token', () => {
-  for (const name of ['users.yaml', 'tls/ca.key', 'tls/box.key', 'local.token'])
+  for (const name of ['users.yaml', 'tls/ca.key', 'tls/box.key', 'outbox.db.token'])
     expect({ name, mode: statSync(path(name)).mode & 0o777 }).toEqual({ name, mode: 0o600 });
   const text = readFileSync(path('users.yaml'), 'utf8');
   expect(text).not.toContain(password);

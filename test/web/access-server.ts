@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FastifyRequest } from 'fastify';
 import { stringify } from 'yaml';
 import { httpConfigSchema } from '../../src/http/http-config.ts';
 import type { Deps } from '../../src/platform/deps.ts';
@@ -22,6 +23,8 @@ export class AccessServer implements AsyncDisposable {
   readonly usersFile = join(this.directory, 'users.yaml');
   readonly deps: Deps;
   readonly audit: OperatorAudit;
+  /** Ends of answers that wait. */
+  readonly waiting: (() => void)[] = [];
   #server: HttpServer | undefined;
   #writes = 0;
 
@@ -52,6 +55,9 @@ export class AccessServer implements AsyncDisposable {
           app.post(`/${permission}`, { config: { permission } }, ({ caller }) => ({ actor: actorWithAddress(caller) }));
         app.get('/open', { config: { permission: 'open' } }, ({ caller }) => ({ caller: caller?.name ?? null }));
         app.get('/view', () => ({}));
+        const released = ({ url }: FastifyRequest) =>
+          url.endsWith('later') ? new Promise<void>((resolve) => this.waiting.push(resolve)) : Promise.resolve();
+        app.get('/admitted', (request) => released(request).then(() => ({ admitted: request.isStillAdmitted() })));
       },
       deps,
     });

@@ -266,6 +266,32 @@ describe('a token', () => {
   });
 });
 
+describe('a stored password that is damaged', () => {
+  test.each(['$scrypt$ln=15,r=8,p=1$AAAA$A', '$scrypt$ln=0,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$' + 'A'.repeat(43), 'plain'])(
+    'opens nothing: %s',
+    async (password) => {
+      server.writeFile(`users: { anna: { role: admin, password: '${password}' } }\n`);
+      const url = await server.start({ users: true });
+      expect((await logIn(url, 'anna', 'x')).answer.status).toBe(401);
+    },
+  );
+});
+
+test('a long answer ends when its login does', async () => {
+  const clock = new FakeClock();
+  await using timed = new AccessServer(testDeps(clock));
+  await timed.writeUsers();
+  const url = await timed.start({ users: true });
+  const admitted = async () => (await fetch(`${url}/admitted`, { headers: bearer(tokenOf('viewer')) })).json();
+  expect(await admitted()).toEqual({ admitted: true });
+  const waiting = fetch(`${url}/admitted?later`, { headers: bearer(tokenOf('viewer')) });
+  await expect.poll(() => timed.waiting.length).toBe(1);
+  timed.writeFile('tokens: {}\n');
+  await clock.advance(1_000);
+  timed.waiting[0]?.();
+  expect(await (await waiting).json()).toEqual({ admitted: false });
+});
+
 describe('a file of users that cannot be used', () => {
   test('keeps the last valid users in force, and health names the problem', async () => {
     const clock = new FakeClock();

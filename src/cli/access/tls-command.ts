@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -7,7 +7,7 @@ import { errorCode } from '../../platform/errors.ts';
 import { configOption, jsonOption, runs } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { accessPaths } from './access-paths.ts';
-import { writePrivateFile } from './private-file.ts';
+import { writeOwnFile, writePrivateFile, writePublicFile } from './private-file.ts';
 
 type TlsInitOptions = { readonly config: string; readonly name?: readonly string[]; readonly json?: boolean };
 
@@ -30,6 +30,7 @@ export function addTlsCommands(program: Command): void {
 async function tlsInitCommand(options: TlsInitOptions, output: Output): Promise<number> {
   const { agentId, outboxPath, tlsFolder: directory, hasTlsKey } = await accessPaths(options.config);
   await mkdir(directory, { recursive: true });
+  await chmod(directory, 0o755);
   const file = (name: string) => join(directory, name);
   const names = [...new Set([...ownNames(), ...(options.name ?? [])])];
   const nowMs = new SystemClock().nowMs();
@@ -42,12 +43,13 @@ async function tlsInitCommand(options: TlsInitOptions, output: Output): Promise<
       : await CertificateAuthority.read(known.certificate, known.key);
   const { certificate, key, notAfter } = await authority.certificateFor(names, nowMs);
   if (known === undefined) {
-    await writePrivateFile(file('ca.key'), await authority.key(), outboxPath);
-    await writeFile(file('ca.pem'), authority.pem);
+    // Not for the agent, which never signs.
+    await writeOwnFile(file('ca.key'), await authority.key());
+    await writePublicFile(file('ca.pem'), authority.pem);
   }
   // An agent that reads in between reports that the two do not fit, and reads again.
   await writePrivateFile(file('box.key'), key, outboxPath);
-  await writeFile(file('box.pem'), certificate);
+  await writePublicFile(file('box.pem'), certificate);
   const expires = notAfter.toISOString().slice(0, 10);
   const shown = relative(dirname(resolve(options.config)), directory);
   const section = `tls: { cert: ${shown}/box.pem, key: ${shown}/box.key }`;

@@ -14,6 +14,7 @@ type Options = { readonly config: string; readonly json?: boolean };
 type AddOptions = Options & { readonly role: Role; readonly for?: string };
 
 const TOKEN_BYTES = 32;
+const VALIDITY_MS_MAX = 3_650 * 86_400_000;
 
 /** Adds `andon tokens add | remove | list`. */
 export function addTokensCommands(program: Command): void {
@@ -56,8 +57,12 @@ async function addCommand(name: string, options: AddOptions, output: Output): Pr
 function expiry(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const forMs = parseDurationMs(text);
-  if (forMs === undefined || forMs <= 0)
-    throw new OperatingError('account-invalid', 'reject', `--for ${text}: expected a duration such as 365d`);
+  if (forMs === undefined || forMs <= 0 || forMs > VALIDITY_MS_MAX)
+    throw new OperatingError(
+      'account-invalid',
+      'reject',
+      `--for ${text}: expected a duration up to 3650d, such as 365d`,
+    );
   return new Date(new SystemClock().nowMs() + forMs).toISOString();
 }
 

@@ -5,16 +5,16 @@ import { formatDuration } from '../../domain/duration.ts';
 import type { HttpConfig } from '../../http/http-config.ts';
 import { errorJson } from '../../web/http-errors.ts';
 import { listenAddress } from '../../web/listen-address.ts';
-import { readSecret } from '../../platform/config-fields.ts';
+import { readSecret, type SecretReference } from '../../platform/config-fields.ts';
 import { readPem } from '../../platform/tls-files.ts';
 import type { AgentConfig } from '../../config/config-schema.ts';
 import { LOCAL_USER_HEADER } from '../../web/access/access-control.ts';
-import { readLocalToken } from '../../web/access/local-token.ts';
+import { localTokenOwner, readLocalToken } from '../../web/access/local-token.ts';
 import { commandUser } from './command-user.ts';
+import { listenersOf } from './port-owner.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
-const LOOPBACK_HOST = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /** The running agent, for the commands on its box. */
 export type RunningAgentAddress = {
@@ -26,16 +26,38 @@ export type RunningAgentAddress = {
 
 /**
  * Returns the address and the token of the agent of a configuration. The token is the local one, or `http.token` if this
- * Unix user may not read that.
+ * Unix user may not read that, or none.
  *
- * @param url Another address. It gets the local token only if it is on this box.
+ * @param url Another address. It gets no token of this configuration.
  */
 export function agentOf({ http, outbox }: Pick<AgentConfig, 'http' | 'outbox'>, url?: string): RunningAgentAddress {
-  const address = url ?? agentUrl(http);
-  const isLocal = LOOPBACK_HOST.test(URL.parse(address)?.hostname ?? '');
-  const local = isLocal ? readLocalToken(outbox.path) : undefined;
-  const token = local ?? (http.token === undefined ? undefined : readSecret(http.token));
-  return { url: address, token, certificate: isLocal && http.tls !== undefined ? readPem(http.tls.cert) : undefined };
+  const own = agentUrl(http);
+  if (url !== undefined && !isSameOrigin(url, own)) return { url, token: undefined, certificate: undefined };
+  const certificate = http.tls === undefined ? undefined : readPem(http.tls.cert);
+  // The certificate proves who listens. Without one, another user may have taken the port.
+  const isProved = certificate !== undefined || isOwnListener(Number(new URL(own).port), outbox.path);
+  const token = isProved ? (readLocalToken(outbox.path) ?? secretOf(http.token)) : undefined;
+  return { url: own, token, certificate };
+}
+
+function isSameOrigin(a: string, b: string): boolean {
+  return URL.parse(a)?.origin === URL.parse(b)?.origin;
+}
+
+/** Returns true if only root and the owner of the state folder listen on the port. */
+function isOwnListener(port: number, outboxPath: string): boolean {
+  const listeners = listenersOf(port);
+  const owner = localTokenOwner(outboxPath);
+  return listeners === undefined || [...listeners].every((uid) => uid === 0 || uid === owner);
+}
+
+function secretOf(reference: SecretReference | undefined): string | undefined {
+  try {
+    return reference === undefined ? undefined : readSecret(reference);
+  } catch {
+    // Another Unix user: health needs no token.
+    return undefined;
+  }
 }
 
 /**
@@ -125,6 +147,6 @@ export function agentUrl(http: HttpConfig): string {
   const scheme = http.tls === undefined ? 'http' : 'https';
   if (address === undefined) return `${scheme}://${http.listen}`;
   // An agent that listens on all addresses is reached at the loopback address.
-  const host = address.loopback ? address.host : '127.0.0.1';
+  const host = ['0.0.0.0', '::'].includes(address.host) ? '127.0.0.1' : address.host;
   return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
 }

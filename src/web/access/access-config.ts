@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import * as z from 'zod';
 import { duration, type SecretReference, secretReference } from '../../platform/config-fields.ts';
 import { type Role, roles } from './roles.ts';
@@ -34,7 +35,7 @@ export const accessFields = {
       'Role of requests from this box without a login, on a loopback address only. Default: viewer if neither users nor token are configured, otherwise none',
     ),
   trustedProxies: z
-    .array(z.string().min(1))
+    .array(z.string().refine(isNetwork, { error: 'expected an IP address, or a network such as 10.0.0.0/8' }))
     .default([])
     .describe(
       'Addresses of reverse proxies whose X-Forwarded-For names the client, for the login limit and the audit log',
@@ -50,4 +51,15 @@ export const accessFields = {
 export function anonymousRole({ users, token, anonymous }: AccessConfig): Role | undefined {
   const role = anonymous ?? (users === undefined && token === undefined ? 'viewer' : 'none');
   return role === 'none' ? undefined : role;
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...more] = text.split('/');
+  const bits = isIP(address) === 6 ? 128 : 32;
+  return (
+    isIP(address) !== 0 &&
+    more.length === 0 &&
+    (prefix === undefined || /^\d+$/.test(prefix)) &&
+    Number(prefix ?? 0) <= bits
+  );
 }

@@ -39,7 +39,7 @@ export type AccessOptions = {
 const LOOPBACK_HOST = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i;
 const LOOPBACK_ADDRESS = /^(127\.|::1$|::ffff:127\.)/;
 /** Headers of reverse proxies. A proxy on the box makes every client look like a local one. */
-const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'];
+const PROXY_HEADER = /^(forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|.*-connecting-ip)$/;
 /** Header in which a command on the box names the Unix user. It is believed only with the local token. */
 export const LOCAL_USER_HEADER = 'x-andon-user';
 export const SESSION_COOKIE = 'andon-session';
@@ -163,6 +163,10 @@ export class AccessControl {
     const permission = request.is404 ? 'view' : (request.routeOptions.config.permission ?? 'view');
     const caller = this.#caller(request, permission === 'open');
     request.caller = caller;
+    request.isStillAdmitted = () => {
+      const present = this.#caller(request, true);
+      return permission === 'open' || (present !== undefined && mayDo(present.role, permission));
+    };
     if (this.#options.clientCertificates && caller?.kind !== 'local' && !hasCertificate(request))
       throw accessFailure('certificate-needed', 'A client certificate of the authority in tls.clientCa is needed');
     if (permission === 'open') return;
@@ -230,7 +234,7 @@ export class AccessControl {
   #anonymousCaller({ headers, raw, ip }: FastifyRequest): Caller | undefined {
     const role = anonymousRole(this.#options.config);
     if (role === undefined || !this.#options.loopback) return undefined;
-    if (PROXY_HEADERS.some((name) => headers[name] !== undefined)) return undefined;
+    if (Object.keys(headers).some((name) => PROXY_HEADER.test(name))) return undefined;
     if (!LOOPBACK_ADDRESS.test(raw.socket.remoteAddress ?? '')) return undefined;
     // The page of another site may have a name that resolves to this machine (DNS rebinding).
     if (!LOOPBACK_HOST.test(headers.host ?? ''))
@@ -265,7 +269,8 @@ function hasCertificate({ raw: { socket } }: FastifyRequest): boolean {
 
 function localUser({ headers }: FastifyRequest): string {
   const name = headers[LOCAL_USER_HEADER];
-  return typeof name === 'string' && name !== '' ? name.slice(0, 100) : 'local';
+  // Never the name of a user of the page.
+  return typeof name === 'string' && name.startsWith('cli:') ? name.slice(0, 100) : 'cli';
 }
 
 function sameDigest(a: string, b: string): boolean {

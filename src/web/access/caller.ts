@@ -15,6 +15,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Undefined on a route that is open to everyone, if the request has no valid login. */
     caller: Caller | undefined;
+    /** Returns false if the login of the request has ended since: revoked, expired, or logged out. For long answers. */
+    isStillAdmitted: () => boolean;
   }
 }
 

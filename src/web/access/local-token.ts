@@ -1,15 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
 import { errorMessage } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 
-const FILE = 'local.token';
+const FILE = 'token';
 const TOKEN_BYTES = 32;
 
 /**
- * A token that each start of the agent writes into its state folder, for commands on the box. Only the agent's Unix user and
+ * A token that each start of the agent writes next to its outbox, for commands on the box. Only the agent's Unix user and
  * root may read the file, so its reader may do everything.
  */
 export class LocalToken {
@@ -17,7 +16,6 @@ export class LocalToken {
   readonly #path: string;
   readonly #log: Logger;
 
-  /** @param outboxPath The state folder is that of the outbox. */
   constructor(outboxPath: string, log: Logger) {
     this.#path = tokenPath(outboxPath);
     this.#log = log;
@@ -27,10 +25,9 @@ export class LocalToken {
   async write(): Promise<void> {
     const fresh = `${this.#path}.new`;
     try {
+      await rm(fresh, { force: true });
       {
-        await using file = await open(fresh, 'w', 0o600);
-        // An older file may have other rights.
-        await file.chmod(0o600);
+        await using file = await open(fresh, 'wx', 0o600);
         await file.writeFile(this.secret);
       }
       await rename(fresh, this.#path);
@@ -52,6 +49,11 @@ export function readLocalToken(outboxPath: string): string | undefined {
   }
 }
 
+/** Returns the Unix user (uid) who wrote the token; undefined if there is none. */
+export function localTokenOwner(outboxPath: string): number | undefined {
+  return statSync(tokenPath(outboxPath), { throwIfNoEntry: false })?.uid;
+}
+
 function tokenPath(outboxPath: string): string {
-  return join(dirname(outboxPath), FILE);
+  return `${outboxPath}.${FILE}`;
 }

@@ -19,7 +19,11 @@ const LOGINS_PER_USER_MAX = 10;
 const LOGINS_PER_ADDRESS_MAX = 60;
 
 const loginBody = z.strictObject({
-  user: z.string().min(1).max(100),
+  user: z
+    .string()
+    .min(1)
+    .max(100)
+    .transform((name) => name.normalize('NFC')),
   password: z.string().min(1).max(PASSWORD_LENGTH_MAX),
 });
 const errorJson = z.object({ error: z.string() });
@@ -33,6 +37,7 @@ const sessionJson = z.object({
 /** Reads the cookies of every request, for `AccessControl`. */
 export async function readCookies(app: FastifyInstance): Promise<void> {
   app.decorateRequest('caller', undefined);
+  app.decorateRequest('isStillAdmitted');
   await app.register(cookie);
 }
 

@@ -14,20 +14,18 @@ const KEY_BYTES = 32;
 const PARALLEL_MAX = 2;
 const WAITING_MAX = 20;
 
-/** PHC string format: `$scrypt$ln=15,r=8,p=1$<salt>$<key>`, in base64 without padding. */
-const HASH_PATTERN = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
-const COST_LOG2_MAX = 17;
+/** PHC string format: `$scrypt$ln=15,r=8,p=1$<salt>$<key>`, with 16 and 32 bytes in base64 without padding. */
+const HASH_PATTERN = /^\$scrypt\$ln=(1[4-7]),r=8,p=1\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})$/;
 
 /** Returns true if the text has the form of a stored password. */
 export function isPasswordHash(text: string): boolean {
-  const [, cost] = HASH_PATTERN.exec(text) ?? [];
-  return cost !== undefined && Number(cost) <= COST_LOG2_MAX;
+  return HASH_PATTERN.test(text);
 }
 
 /** Returns a password in the form in which it is stored: scrypt with a random salt. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
-  const key = await deriveKey(password, salt, { ln: COST_LOG2, r: BLOCK_SIZE, p: PARALLELIZATION, bytes: KEY_BYTES });
+  const key = await deriveKey(password, salt, COST_LOG2);
   return `$scrypt$ln=${COST_LOG2},r=${BLOCK_SIZE},p=${PARALLELIZATION}$${unpadded(salt)}$${unpadded(key)}`;
 }
 
@@ -47,12 +45,11 @@ export class PasswordCheck {
   async matches(password: string, stored: string | undefined): Promise<boolean> {
     await this.#turn();
     try {
-      const [, ln, r, p, salt, key] = HASH_PATTERN.exec(stored ?? (await this.#dummy)) ?? [];
+      const [, costLog2, salt, key] = HASH_PATTERN.exec(stored ?? (await this.#dummy)) ?? [];
       if (salt === undefined || key === undefined) return false;
       const expected = Buffer.from(key, 'base64');
-      const costs = { ln: Number(ln), r: Number(r), p: Number(p), bytes: expected.length };
-      const given = await deriveKey(password, Buffer.from(salt, 'base64'), costs);
-      return timingSafeEqual(given, expected) && stored !== undefined;
+      const given = await deriveKey(password, Buffer.from(salt, 'base64'), Number(costLog2));
+      return expected.length === KEY_BYTES && timingSafeEqual(given, expected) && stored !== undefined;
     } finally {
       this.#running -= 1;
       this.#waiting.shift()?.();
@@ -69,12 +66,11 @@ export class PasswordCheck {
   }
 }
 
-type Costs = { readonly ln: number; readonly r: number; readonly p: number; readonly bytes: number };
-
-function deriveKey(password: string, salt: Buffer, { ln, r, p, bytes }: Costs): Promise<Buffer> {
-  const N = 2 ** ln;
+function deriveKey(password: string, salt: Buffer, costLog2: number): Promise<Buffer> {
+  const N = 2 ** costLog2;
   // scrypt needs 128 * N * r bytes; the default limit of Node is exactly that for 2^14.
-  return derive(password.normalize('NFC'), salt, bytes, { N, r, p, maxmem: 256 * N * r });
+  const options = { N, r: BLOCK_SIZE, p: PARALLELIZATION, maxmem: 256 * N * BLOCK_SIZE };
+  return derive(password.normalize('NFC'), salt, KEY_BYTES, options);
 }
 
 function unpadded(bytes: Buffer): string {
