@@ -51,6 +51,11 @@ export abstract class BrokerSource<Config extends MqttConfig> implements Source 
     return [];
   }
 
+  /** Returns a remedy to append to the reason of a lost connection, or ''. */
+  protected lossHint(_state: MqttState & { connected: false }): string {
+    return '';
+  }
+
   /** Sends the last messages before the DISCONNECT. */
   protected goodbye(): Promise<void> {
     return Promise.resolve();
@@ -117,7 +122,7 @@ export abstract class BrokerSource<Config extends MqttConfig> implements Source 
     if (state === undefined) return;
     if (!state.connected) {
       const nextAttempt = `next attempt in ${(state.retryInMs / 1000).toFixed(1)} s`;
-      return this.#health?.report('degraded', `${state.reason}; ${nextAttempt}`);
+      return this.#health?.report('degraded', `${state.reason}${this.lossHint(state)}; ${nextAttempt}`);
     }
     // The last report stays valid until the subscriptions are answered.
     if (!state.subscribed) return;

@@ -272,6 +272,18 @@ describe('a broker that refuses what is large', () => {
   });
 });
 
+describeWith(['mosquitto'], 'a broker without retained messages', () => {
+  test('and with MQTT 3.1.1 is named in health as a possible cause', async () => {
+    await using broker = await Mosquitto.start({ lines: ['retain_available false'] });
+    await withBench(async ({ store, deps, start }) => {
+      await store.appendVerdicts(3);
+      start({ url: broker.url, retain: true, protocolVersion: '3.1.1' });
+      const hint = 'A broker without retained messages closes it at the first batch: retain: false';
+      await eventually(() => expect(health(deps)?.reason).toContain(hint));
+    });
+  });
+});
+
 test('records may be retained, and are not by default', async () => {
   for (const retain of [undefined, true] as const)
     await withBench(async ({ store, broker, start, delivered }) => {

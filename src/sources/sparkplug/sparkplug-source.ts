@@ -49,6 +49,7 @@ export class SparkplugSource extends BrokerSource<SparkplugSourceConfig> {
   readonly #nodes = new Map<string, EdgeNode>();
   readonly #hostState: HostState | undefined;
   #wasSubscribed = false;
+  #hasConnected = false;
 
   constructor(context: SourceContext<SparkplugSourceConfig>) {
     const { config, deps } = context;
@@ -84,7 +85,16 @@ export class SparkplugSource extends BrokerSource<SparkplugSourceConfig> {
     return [...new Set([...tags, ...this.#router.fixedTags()])];
   }
 
+  /** The state of the host is retained, and so is its will at the login. Only MQTT 5 names this as the reason. */
+  protected override lossHint({ reason, retainRefused }: MqttState & { connected: false }): string {
+    if (this.#hostState === undefined) return '';
+    if (retainRefused) return '. hostId needs a broker with retained messages';
+    if (this.#hasConnected || !reason.startsWith('The broker closed the connection')) return '';
+    return '. A broker without retained messages closes it at the login: hostId needs them';
+  }
+
   protected override whenState({ subscribed }: MqttState): void {
+    this.#hasConnected = true;
     if (subscribed && !this.#wasSubscribed) {
       void this.#publishHostState('online');
       for (const node of this.#nodes.values()) if (!node.isAlive) this.#requestBirth(node);

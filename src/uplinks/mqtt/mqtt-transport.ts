@@ -44,6 +44,7 @@ export class MqttTransport implements UplinkTransport {
   readonly #sending = new Set<Sending>();
   /** Most bytes of a batch, learnt from refusals. */
   #learntMax = Infinity;
+  #hasDelivered = false;
   /** Batches accepted since the last refusal. */
   #accepted = 0;
   /** True after several batches were lost together: the next ones are sent one at a time. */
@@ -68,7 +69,13 @@ export class MqttTransport implements UplinkTransport {
   }
 
   onConnection(listener: (state: ConnectionState) => void): void {
-    this.#connection.onState((state) => listener(state.connected ? { connected: true } : state));
+    this.#connection.onState((state) =>
+      listener(
+        state.connected
+          ? { connected: true }
+          : { connected: false, reason: `${state.reason}${this.#retainHint(state.reason)}` },
+      ),
+    );
   }
 
   bytesMax(): number | undefined {
@@ -155,7 +162,14 @@ export class MqttTransport implements UplinkTransport {
     if (batch.length > 1) return this.#learn(error, bytes);
     const count = this.#strikesOf(batch) + 1;
     this.#strikes = { id: batch.first.id, count };
-    return count < STRIKES_MAX ? error : tooLarge(error, bytes);
+    return count < STRIKES_MAX ? error : tooLarge(error, bytes, this.#retainHint(errorMessage(error)));
+  }
+
+  /** With 3.1.1 a broker names no reason. MQTT 5 announces that it keeps no retained messages. */
+  #retainHint(reason: string): string {
+    const isPossible = this.#config.retain && !this.#hasDelivered && this.#connection.protocolVersion === 4;
+    if (!isPossible || !reason.includes('closed the connection')) return '';
+    return '. A broker without retained messages closes it at the first batch: retain: false';
   }
 
   #learn(cause: unknown, bytes: number): UplinkError {
@@ -167,6 +181,7 @@ export class MqttTransport implements UplinkTransport {
 
   #noteAccepted(): void {
     this.#isCautious = false;
+    this.#hasDelivered = true;
     this.#accepted += 1;
     if (this.#accepted < RETRY_LARGER_AFTER) return;
     this.#accepted = 0;
@@ -178,8 +193,8 @@ export class MqttTransport implements UplinkTransport {
   }
 }
 
-function tooLarge(cause: unknown, bytes: number): UplinkError {
-  const text = `The broker does not accept a batch of ${bytes} bytes: ${errorMessage(cause)}`;
+function tooLarge(cause: unknown, bytes: number, hint = ''): UplinkError {
+  const text = `The broker does not accept a batch of ${bytes} bytes: ${errorMessage(cause)}${hint}`;
   return new UplinkError('uplink-batch-too-large', text, { cause });
 }
 

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { MqttBroker } from '../../../src/plant/mqtt-broker.ts';
 import { dataTypes } from '../../../src/protocols/sparkplug/sparkplug-payload.ts';
+import { describeWith } from '../../support/programs.ts';
+import { Mosquitto } from '../../support/mosquitto.ts';
 import { type RawMetric, rawSparkplug } from '../../support/sparkplug-encoder.ts';
 import { sparkplugPlant } from '../../support/sparkplug-plant.ts';
 
@@ -334,5 +336,20 @@ describe('the state of the host', () => {
     const again = await received.when(({ payload }) => stateOf(payload).online, from);
     expect(stateOf(again.payload).timestamp).toBeGreaterThanOrEqual(timestamp);
     expect(health()?.reason).toContain('spBv1.0/STATE/andon-1: another client published {"online":false,');
+  });
+});
+
+describeWith(['mosquitto'], 'a host id on a broker without retained messages', () => {
+  test.each([
+    ['3.1.1', 'A broker without retained messages closes it at the login: hostId needs them'],
+    ['5', 'hostId needs a broker with retained messages'],
+  ])('is named in health with MQTT %s', async (protocolVersion, hint) => {
+    const broker = own(await Mosquitto.start({ lines: ['retain_available false'] }));
+    const { health } = await sparkplugPlant(broker.url, own, {
+      tags: { x: of('X') },
+      hostId: 'andon-1',
+      protocolVersion,
+    });
+    expect(health()?.reason).toContain(hint);
   });
 });
