@@ -123,7 +123,7 @@ class TagFileReader {
     for (const line of table.broken) report(line, 1, 'a quotation mark is not closed on its line');
     const { header, format } = table;
     const known = [NAME, ...keys.keys()];
-    const expected = `expected the column ${NAME}, and columns such as ${known.slice(1, 6).join(', ')}`;
+    const expected = `expected the column ${NAME}, and columns such as ${known.slice(1, 6).join(', ')} (andon import --as csv reads files with other columns)`;
     if (header === undefined) {
       report(1, 1, `the file has no header: ${expected}`);
       return [];
