@@ -36,7 +36,9 @@ async function probed(
     serving: { listen: '127.0.0.1:0' },
     models: { directory: join(import.meta.dirname, '../../models'), serve: ['pump-anomaly'] },
   });
-  const env = { NODE_OPTIONS: `--import=${probe.href} ${flags}`, ANDON_PROBE_FOLDER: folder.path };
+  // Child processes get no variable that the agent does not know.
+  const url = `${probe.href}?folder=${encodeURIComponent(folder.path)}`;
+  const env = { NODE_OPTIONS: `--import=${url} ${flags}` };
   await using agent = await AgentProcess.start(folder.configFile, env);
   const { pid } = agent.child;
   const all = () =>

@@ -96,7 +96,7 @@ statistics = client.get_inference_statistics("echo-fp32", "1")["model_stats"]
 assert statistics[0]["inference_stats"]["success"]["count"] == 3, statistics
 assert len(client.get_inference_statistics()["model_stats"]) == len(arrays)
 
-refused(lambda: client.get_model_repository_index(), "401", "admin token")
+refused(lambda: client.get_model_repository_index(), "401", "role engineer")
 index = client.get_model_repository_index(headers=admin)
 assert index[0] == {"name": "echo", "version": "1", "state": "READY", "reason": ""}, index
 client.load_model("other", headers=admin)

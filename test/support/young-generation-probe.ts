@@ -22,7 +22,7 @@ const bytes = sizes.toSorted((a, b) => a - b)[Math.floor(sizes.length / 2)];
 const isModelServer = process.argv[1]?.includes('hosts/model-server') === true;
 const report = { pid: process.pid, isModelServer, threadId, bytes };
 writeFileSync(
-  join(process.env['ANDON_PROBE_FOLDER'] ?? '.', `${process.pid}-${threadId}.json`),
+  join(new URL(import.meta.url).searchParams.get('folder') ?? '.', `${process.pid}-${threadId}.json`),
   JSON.stringify(report),
 );
 
