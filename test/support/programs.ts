@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { describe } from 'vitest';
 
@@ -14,7 +15,8 @@ export function programPath(name: string): string | undefined {
 export function pythonWith(module: string, pipPackages: string): string {
   if (programPath('python3') === undefined) return 'python3';
   try {
-    execFileSync('python3', ['-c', `import ${module}`], { stdio: 'ignore' });
+    // Elsewhere, because Python would take the folder packaging/ of this repository for its module of that name.
+    execFileSync('python3', ['-c', `import ${module}`], { stdio: 'ignore', cwd: tmpdir() });
     return 'python3';
   } catch {
     return `python3 with pip's ${pipPackages}`;
