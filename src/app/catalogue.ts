@@ -89,7 +89,6 @@ const commandErrors = {
     'Install the service: docs/install.md.',
   ),
   'unit-not-written': retry('The drop-in of the systemd unit cannot be written.', 'Run the command with sudo.'),
-  'file-not-written': reject('A file could not be written.', 'Run the command as root or as the owner of the folder.'),
   'file-exists': reject('The command would overwrite a file.', 'Give another name, or move the file away.'),
   'import-unreadable': reject(
     '`andon import` cannot read a file that it was given.',

@@ -8,19 +8,19 @@ import { errorCode, errorMessage, OperatingError } from '../../platform/errors.t
  * it for the agent's Unix user.
  *
  * @param outboxPath The state folder is that of the outbox.
- * @throws {OperatingError} 'file-not-written' (reject), for example without the right to write the folder.
+ * @throws {OperatingError} 'file-not-written' (retry), for example without the right to write the folder.
  */
 export async function writePrivateFile(path: string, text: string, outboxPath: string): Promise<void> {
   const owner = process.getuid?.() === 0 ? await ownerOf(dirname(outboxPath)) : undefined;
   await replaceFile(path, text, 0o600, owner);
 }
 
-/** Replaces a file that everyone may read (0644). @throws {OperatingError} 'file-not-written' (reject). */
+/** Replaces a file that everyone may read (0644). @throws {OperatingError} 'file-not-written' (retry). */
 export async function writePublicFile(path: string, text: string): Promise<void> {
   await replaceFile(path, text, 0o644, undefined);
 }
 
-/** Replaces a file that only its writer may read (0600). @throws {OperatingError} 'file-not-written' (reject). */
+/** Replaces a file that only its writer may read (0600). @throws {OperatingError} 'file-not-written' (retry). */
 export async function writeOwnFile(path: string, text: string): Promise<void> {
   await replaceFile(path, text, 0o600, undefined);
 }
@@ -44,7 +44,7 @@ async function replaceFile(path: string, text: string, mode: number, owner: Owne
   } catch (error) {
     throw new OperatingError(
       'file-not-written',
-      'reject',
+      'retry',
       `${path} cannot be written: ${errorMessage(error)}. Run the command as root or as the owner of the folder`,
       { cause: error },
     );
