@@ -2,7 +2,7 @@ import type { AgentConfig } from '../config/config-schema.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { ComponentStatus } from '../platform/health.ts';
 
-/** State of a part: 'starts' until there is a result. The reason is that of its health. */
+/** State of a part: 'starts' until there is a result. The reason comes from its health. */
 export type PartState = { readonly state: 'works' | 'starts' | 'fails'; readonly reason: string };
 
 const worst = ['fails', 'starts', 'works'] as const;

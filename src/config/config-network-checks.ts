@@ -76,7 +76,9 @@ function usersFileFindings(path: string | undefined): readonly Finding[] {
     return isOpen ? [warning(at, `other Unix users may read or change ${path}: run chmod 600 ${path}`)] : [];
   } catch (problem) {
     // The command that checks may be one of another Unix user.
-    return errorCode((problem as Error).cause) === 'EACCES' ? [] : [error(at, errorMessage(problem))];
+    if (errorCode((problem as Error).cause) === 'EACCES') return [];
+    // No error: a wrong line for the page must not stop monitoring at the next start.
+    return [warning(at, `${errorMessage(problem)}. No login works until this is corrected`)];
   }
 }
 

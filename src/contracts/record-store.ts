@@ -60,7 +60,7 @@ export type Unstored = {
   readonly watch: string;
   /** Number of them. Default: 1. */
   readonly count?: number;
-  /** Time of the last one. Default: that of the first. */
+  /** Time of the last one. Default: the time of the first. */
   readonly toMs?: EpochMs;
 };
 

@@ -24,7 +24,7 @@ const VALUES_MAX = 10_000_000;
 /** WinCC's marks of the start and the stop of its runtime. */
 const RUNTIME_MARK = /^\$RT_/;
 
-/** True if the header is that of a file with one value a line, of which no column is known to hold the times. */
+/** True if the header belongs to a file with one value a line and no known column of times. */
 export function lacksTime(headers: readonly string[], timeColumn: string | undefined): boolean {
   const has = (pattern: RegExp) => headers.some((name) => pattern.test(name.toLowerCase()));
   return timeColumn === undefined && has(NAMES) && has(VALUES);

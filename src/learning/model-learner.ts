@@ -15,7 +15,7 @@ const RETRY_SHARE = 0.1;
 /** Most false alarms of a model that is activated without a person. */
 const FALSE_ALARM_RATE_MAX = 0.01;
 
-/** Longest time for which an observed value of a mode counts: that of two observations, ms. */
+/** Longest time for which an observed value of a mode counts: the time between two observations, ms. */
 const MODE_HELD_MS_MAX = 20_000;
 
 export type ModelLearnerOptions = {

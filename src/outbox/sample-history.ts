@@ -73,7 +73,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   #batches = 0;
   /** Samples in the columns of the series. */
   #waiting = 0;
-  /** Slices that the storage has not stored, in order. Their samples are not in the series any more. */
+  /** Slices that the storage has not stored, in order. Their samples have left the series. */
   #slices: Slice[] = [];
   /** Samples in the slices. */
   #taken = 0;

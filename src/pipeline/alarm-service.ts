@@ -138,7 +138,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   /**
    * Defines alarms after the start. One that is defined already keeps its state.
    *
-   * @param others 'stay' for alarms that become possible later, such as that of a component. 'end' for another
+   * @param others 'stay' for alarms that become possible later, such as the alarm of a component. 'end' for another
    *   configuration: alarms that it does not have end, so that no receiver keeps them, and new ones are announced.
    */
   define(definitions: readonly AlarmDefinition[], others: 'stay' | 'end'): void {

@@ -78,7 +78,7 @@ export function limitsOf(limits: LimitsConfig): readonly ConfiguredLimit[] {
     if (value === undefined) return [];
     const own = typeof value === 'number' ? { at: value } : value;
     const settings = { deadband: 0, onDelayMs: 0, offDelayMs: 0, priority: 'medium', ...withoutGaps(limits) } as const;
-    // The deadband of the tag is in the unit of the tag, not in that of the rate.
+    // The deadband of the tag is in the unit of the tag, not of the rate.
     const isRate = name === 'rateOfChange';
     const {
       deadband,

@@ -28,7 +28,7 @@ export class TagTable {
   /**
    * Makes room for tags that were added to the array.
    *
-   * @param renewed Tags whose last sample does not count any more.
+   * @param renewed Tags whose last sample no longer counts.
    */
   change(renewed: ReadonlySet<TagNumber>): void {
     const { length } = this.#tags;

@@ -49,7 +49,7 @@ export function runningWatch(
   return { watch: new Watch(id, config, tagNumbers), ...reports, refilling: undefined, pending: 0, ended: undefined };
 }
 
-/** Ends a watch: no window becomes due any more. Resolves when each due window has its verdict. */
+/** Ends a watch: no further window becomes due. Resolves when each due window has its verdict. */
 export async function endWatch(running: RunningWatch): Promise<void> {
   running.ended ??= Promise.withResolvers();
   running.refilling = undefined;

@@ -7,7 +7,7 @@ const NEEDED =
 /**
  * Returns the environment of a child process that needs no secret.
  *
- * ONNX Runtime's Linux builds, since 1.29, report models and machine to their maker unless they are told not to before they
+ * ONNX Runtime's Linux builds, since 1.29, report models and machine to their maker unless this variable is set before they
  * are loaded.
  */
 export function childEnvironment(): NodeJS.ProcessEnv {

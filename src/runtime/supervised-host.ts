@@ -88,7 +88,7 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
    * Reads the active versions again and retries models that failed or are quarantined. A new version takes over after it has
    * passed its checks in a fresh process; until then, and if it fails, the previous version keeps running.
    *
-   * @param models Models of the watches from now on: new ones are loaded, those that no watch names any more are unloaded.
+   * @param models Models of the watches from now on: new ones are loaded, and unused ones are unloaded.
    */
   reload(models?: readonly ModelReference[]): void {
     for (const host of this.#pool.hosts) for (const slot of host.slots) host.reload(slot);

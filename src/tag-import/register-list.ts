@@ -202,7 +202,7 @@ class ListReader {
   }
 }
 
-/** Number of the first register: 0 or 1, or that of its kind in the notation of manuals. */
+/** Number of the first register: 0 or 1, or the first number of its kind in the notation of manuals. */
 type Base = 0 | 1 | 40_001;
 
 /** Decides how the addresses count, or states why that is open. */
@@ -250,7 +250,7 @@ function manualNumber({ digits = '' }: ListAddress) {
   return register === undefined ? undefined : { register, number: Number(number) };
 }
 
-/** Returns true if the number of a manual is that of a coil or a discrete input. */
+/** Returns true if the number of a manual means a coil or a discrete input. */
 function isBitNumber(address: ListAddress): boolean {
   const register = manualNumber(address)?.register;
   return address.register === undefined && (register === 'coil' || register === 'discrete');

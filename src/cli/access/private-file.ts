@@ -4,10 +4,10 @@ import { syncFolder } from '../../platform/durable-file.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 
 /**
- * Replaces a file that only the agent may read (0600). Its owner becomes that of the state folder, so that root may write
- * it for the agent's Unix user.
+ * Replaces a file that only the agent may read (0600). It gets the owner of the state folder, so that root may write it
+ * for the agent's Unix user.
  *
- * @param outboxPath The state folder is that of the outbox.
+ * @param outboxPath The state folder contains the outbox.
  * @throws {OperatingError} 'file-not-written' (retry), for example without the right to write the folder.
  */
 export async function writePrivateFile(path: string, text: string, outboxPath: string): Promise<void> {

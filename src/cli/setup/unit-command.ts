@@ -75,7 +75,7 @@ async function writeDropIn(path: string, text: string | undefined): Promise<stri
     if (before === text) return text === undefined ? 'the unit needs no drop-in' : `${path} is up to date`;
     if (text === undefined) {
       await rm(path);
-      return `removed ${path}, which is not needed any more. Apply it: ${apply}`;
+      return `removed ${path}, which is no longer needed. Apply it: ${apply}`;
     }
     await mkdir(dirname(path), { recursive: true });
     // The same for every user, as all units.

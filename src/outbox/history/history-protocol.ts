@@ -46,7 +46,7 @@ export type HistoryPage = {
   readonly next: EpochMs | undefined;
 };
 
-/** Samples that the storage has not stored: those that wait, and those that were dropped since it last stored all. */
+/** Samples that the storage has not stored: the waiting ones, and the ones dropped since it last stored all. */
 export type HistoryBacklog = { readonly waiting: number; readonly dropped: number };
 
 /** Storage of the sample history. */
@@ -59,7 +59,7 @@ export type SampleStorage = {
    * @throws {OperatingError} 'outbox-unavailable' (retry) if the batch may be sent again.
    */
   append(batch: HistoryBatch): Promise<void>;
-  /** Reports the samples that wait for the storage, and those that were dropped meanwhile, for the health. */
+  /** Reports the samples that wait for the storage or were dropped, for the health. */
   reportBacklog(backlog: HistoryBacklog): void;
   read(request: HistoryPageRequest): Promise<HistoryPage>;
   rollup(request: RollupRequest): Promise<Rollup>;
