@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
-import { statSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import * as z from 'zod';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorCode, errorMessage } from '../platform/errors.ts';
+import { errorMessage } from '../platform/errors.ts';
+import { fileVersion } from '../platform/file-version.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { type PemSource, pemSource, readPem } from '../platform/tls-files.ts';
 import { httpMetrics } from './http-metrics.ts';
@@ -113,17 +113,11 @@ export class ServerCertificate {
 
   #fileVersions(): string {
     const { cert, key, clientCa } = this.#tls;
-    return [cert, key, clientCa].map(fileVersion).join(' ');
+    return [cert, key, clientCa].map(versionOf).join(' ');
   }
 }
 
-function fileVersion(source: PemSource | undefined): string {
+function versionOf(source: PemSource | undefined): string {
   const path = typeof source === 'object' && 'file' in source ? source.file : source;
-  if (typeof path !== 'string') return '';
-  try {
-    const { ino, size, mtimeNs } = statSync(path, { bigint: true });
-    return `${ino}-${size}-${mtimeNs}`;
-  } catch (error) {
-    return errorCode(error) ?? 'unreadable';
-  }
+  return typeof path === 'string' ? fileVersion(path) : '';
 }

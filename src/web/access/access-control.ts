@@ -48,6 +48,7 @@ const SECRETS_READ_INTERVAL_MS = 1_000;
 /** Decides who sends a request and what it may do. */
 export class AccessControl {
   readonly #options: AccessOptions;
+  readonly #localDigest: string | undefined;
   readonly #passwords = new PasswordCheck();
   readonly #sessions: Sessions;
   readonly #usersFile: UsersFile | undefined;
@@ -61,6 +62,7 @@ export class AccessControl {
   constructor(options: AccessOptions) {
     const { config, deps, component } = options;
     this.#options = options;
+    this.#localDigest = options.localToken === undefined ? undefined : tokenDigest(options.localToken);
     this.#metrics = deps.metrics.of(accessMetrics);
     this.#sessions = new Sessions(config, deps.clock);
     if (config.users !== undefined) {
@@ -202,10 +204,10 @@ export class AccessControl {
   }
 
   #tokenCaller(token: string, request: FastifyRequest): Caller | undefined {
-    const { localToken, deps } = this.#options;
+    const { deps } = this.#options;
     const address = request.ip;
     const digest = tokenDigest(token);
-    if (localToken !== undefined && sameDigest(digest, tokenDigest(localToken)))
+    if (this.#localDigest !== undefined && sameDigest(digest, this.#localDigest))
       return { kind: 'local', name: localUser(request), role: 'admin', address };
     for (const [expected, role] of this.#secretRoles())
       if (sameDigest(digest, expected))

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
+import { fileVersion } from '../../platform/file-version.ts';
 import { isPasswordHash } from './password.ts';
 import { roles } from './roles.ts';
 
@@ -11,7 +12,7 @@ import { roles } from './roles.ts';
 const accountName = z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$/u, {
   error: 'expected a name of 1 to 64 letters, digits and . _ @ -',
 });
-const role = z.enum(roles);
+const role = z.enum(roles, { error: `expected a role: ${roles.join(', ')}` });
 
 /** Returns true if the text can be the name of a user or token. */
 export function isAccountName(text: string): boolean {
@@ -24,7 +25,9 @@ const usersSchema = z.strictObject({
       accountName,
       z.strictObject({
         role,
-        password: z.string().refine(isPasswordHash, { error: 'expected a password set by andon users passwd' }),
+        password: z.custom<string>((text) => typeof text === 'string' && isPasswordHash(text), {
+          error: 'expected a password set by andon users passwd',
+        }),
       }),
     )
     .default({}),
@@ -119,14 +122,5 @@ export class UsersFile {
       this.#onRead(errorMessage(error));
     }
     return this.#users;
-  }
-}
-
-function fileVersion(path: string): string {
-  try {
-    const { ino, size, mtimeNs } = statSync(path, { bigint: true });
-    return `${ino} ${size} ${mtimeNs}`;
-  } catch (error) {
-    return errorCode(error) ?? errorMessage(error);
   }
 }
