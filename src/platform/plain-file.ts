@@ -1,6 +1,6 @@
-import { constants } from 'node:fs';
+import { constants, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { errorCode } from './errors.ts';
+import { errorCode, errorMessage } from './errors.ts';
 
 /** Opens a plain file for reading. Follows no link and does not block on a pipe. */
 async function openPlain(path: string): Promise<FileHandle> {
@@ -18,4 +18,14 @@ async function openPlain(path: string): Promise<FileHandle> {
 export async function* plainFilePieces(path: string): AsyncGenerator<Buffer> {
   const file = await openPlain(path);
   for await (const piece of file.createReadStream({ highWaterMark: 256 * 1024 })) yield piece as Buffer;
+}
+
+/** Returns a text that differs after a change of the file, also if another file took its place; the error code without a file. */
+export function fileVersion(path: string): string {
+  try {
+    const { ino, size, mtimeNs } = statSync(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs}`;
+  } catch (error) {
+    return errorCode(error) ?? errorMessage(error);
+  }
 }

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
-import { fileVersion } from '../platform/file-version.ts';
+import { fileVersion } from '../platform/plain-file.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { type PemSource, pemSource, readPem } from '../platform/tls-files.ts';
 import { httpMetrics } from './http-metrics.ts';

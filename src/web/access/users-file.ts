@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import * as z from 'zod';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
-import { fileVersion } from '../../platform/file-version.ts';
+import { fileVersion } from '../../platform/plain-file.ts';
 import { isPasswordHash } from './password.ts';
 import { roles } from './roles.ts';
 
