@@ -71,7 +71,7 @@ function usersFileFindings(path: string | undefined): readonly Finding[] {
   try {
     const { users, tokens } = readUsers(path);
     if (Object.keys(users).length + Object.keys(tokens).length === 0)
-      return [warning(at, `${path} has no user: run andon users add NAME --role admin`)];
+      return [warning(at, `${path} has no user: run andon users init`)];
     const isOpen = (statSync(path).mode & 0o077) !== 0;
     return isOpen ? [warning(at, `other Unix users may read or change ${path}: run chmod 600 ${path}`)] : [];
   } catch (problem) {
