@@ -51,7 +51,7 @@ export function addInitCommand(program: Command): void {
 /** `andon init`. @returns Exit code of `andon check` for the new file, which is not kept unless it passes. @throws {OperatingError} 'file-exists' (reject). */
 export async function initCommand(file: string, options: InitOptions, output: Output): Promise<number> {
   // One document on standard output: the steps go to standard error.
-  const steps = options.json === true ? { out: output.err, err: output.err } : output;
+  const steps: Output = options.json === true ? { ...output, out: (text) => output.err(text) } : output;
   await refuseExisting(file);
   const answers = await askFor(options);
   const directory = dirname(resolve(file));
