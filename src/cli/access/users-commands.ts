@@ -11,9 +11,8 @@ import { newPassword, type PasswordOptions } from './password-input.ts';
 
 type Options = PasswordOptions & { readonly config: string; readonly json?: boolean };
 
-/** Adds `andon users add | passwd | remove | list`. */
-export function addUsersCommands(program: Command): void {
-  const users = program.command('users').description('who may log in; a change applies without a restart');
+/** Defines `andon users add | passwd | remove | list`. */
+export function defineUsers(users: Command): void {
   const add = (name: string, description: string) =>
     users.command(name).description(description).addOption(configOption).addOption(jsonOption);
   const withPassword = (command: Command) =>
