@@ -4,7 +4,7 @@ import { basename, extname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
-import { ConfigDocument, isPlainObject, valueAt } from '../config/config-document.ts';
+import { PositionedDocument, isPlainObject, valueAt } from '../platform/positioned-document.ts';
 import { readConfigText } from '../config/config-text.ts';
 import { encodingOf } from '../csv/csv-text.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
@@ -193,7 +193,7 @@ async function basesOfConfig(
   if (config === undefined) return new Map();
   const read = await readConfigText(config);
   if ('problem' in read) throw new OperatingError('import-unreadable', 'reject', `${config}: ${read.problem}`);
-  const sources = valueAt(new ConfigDocument(read.text).value, ['sources']);
+  const sources = valueAt(new PositionedDocument(read.text).value, ['sources']);
   const all = isPlainObject(sources) ? Object.values(sources).filter(isPlainObject) : [];
   return new Map(
     all.flatMap((source) => {

@@ -5,7 +5,7 @@ import { readUsers } from '../web/access/users-file.ts';
 import type { EndpointConfig } from '../web/endpoint-config.ts';
 import { listenAddress } from '../web/listen-address.ts';
 import { type CheckContext, duplicates, error, type Finding, warning } from './config-finding.ts';
-import { isPlainObject } from './config-document.ts';
+import { isPlainObject } from '../platform/positioned-document.ts';
 import { SECRET_IN_CLEAR } from './config-messages.ts';
 
 /** Checks what crosses the network: access from outside, client ids, and secrets in clear text. */

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { isPlainObject, valueAt } from '../../config/config-document.ts';
+import { isPlainObject, valueAt } from '../../platform/positioned-document.ts';
 import { loadConfig } from '../../config/config-file.ts';
 import { tagFileText } from '../../config/config-tag-files.ts';
 import { OperatingError } from '../../platform/errors.ts';
