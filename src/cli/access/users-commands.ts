@@ -12,9 +12,8 @@ import { newPassword, type PasswordOptions } from './password-input.ts';
 
 type Options = PasswordOptions & { readonly config: string; readonly json?: boolean };
 
-/** Adds `andon users init | add | passwd | remove | list`. */
-export function addUsersCommands(program: Command): void {
-  const users = program.command('users').description('who may log in; a change applies without a restart');
+/** Defines `andon users init | add | passwd | remove | list`. */
+export function defineUsers(users: Command): void {
   const add = (name: string, description: string) =>
     users.command(name).description(description).addOption(configOption).addOption(jsonOption);
   add('init', 'adds the user admin if there is no user, and prints its password once')

@@ -31,12 +31,10 @@ const schemaFile = fileURLToPath(new URL('../../../docs/andon.schema.json', impo
 /** Tags of a first watch. More columns need more data to learn from. */
 const WATCHED_TAGS_MAX = 30;
 
-/** Adds `andon init`. */
-export function addInitCommand(program: Command): void {
-  program
-    .command('init')
+/** Defines `andon init`. */
+export function defineInit(command: Command): void {
+  command
     .argument('[file]', 'configuration to write', 'andon.yaml')
-    .description('writes a commented configuration for one device; asks for what no option gives')
     .option('--url <url>', 'device or broker: tcp://10.0.0.7:502, serial:///dev/ttyUSB0, mqtt://127.0.0.1:1883')
     .option('--unit <n>', 'Modbus unit id')
     .option('--tags <file>', 'register list as CSV, with the columns name, register, address, type, unit, …')
