@@ -3,6 +3,7 @@ import { type AlarmMemory, type AlarmRules, applyVerdict, noDelay } from '../dom
 import { normalFacts } from '../domain/alarm/alarm.ts';
 import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
+import { NEVER_ABNORMAL } from '../domain/alarm/verdict-rule.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { type Judgement, notReadyReason, type WindowModels } from '../contracts/window-models.ts';
@@ -180,7 +181,7 @@ class BacktestRun {
 
   #conclude({ row, timeMs, window }: WaitingRow): JudgedRow {
     const judgement = window === undefined ? undefined : this.#judgements.get(window);
-    const verdict = judgement === undefined ? undefined : this.#watch.decide(judgement, false);
+    const verdict = judgement === undefined ? undefined : this.#watch.decide(judgement, NEVER_ABNORMAL);
     let raised = false;
     if (verdict !== undefined) {
       const { memory, change } = applyVerdict(this.#memory, verdict.verdict, verdict.timestampMs, this.#rules);

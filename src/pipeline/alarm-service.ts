@@ -11,6 +11,7 @@ import {
   shelve,
   suppress,
 } from '../domain/alarm/alarm-logic.ts';
+import type { ScoreMemory } from '../domain/alarm/verdict-rule.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import {
   type AlarmFacts,
@@ -46,6 +47,8 @@ export type AlarmInput = {
   readonly condition: 'normal' | 'abnormal' | 'unknown';
   readonly timestampMs: EpochMs;
   readonly score: number | undefined;
+  /** Kept with the facts of the alarm, for the verdicts after a restart; undefined for other alarms than those of watches. */
+  readonly scoreExtreme?: number | undefined;
   /** Called if the observation raises the alarm. */
   readonly raises: () => AlarmOccasion;
   /** Returns the message if the observation clears the alarm. */
@@ -135,6 +138,12 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     return this.#alarms.get(alarm)?.memory.facts.active === true;
   }
 
+  /** Returns the memory of a watch's score as of the last stored change of its alarm. */
+  scoreMemory(watch: string): ScoreMemory {
+    const facts = this.#alarms.get(watchAlarmId(watch))?.memory.facts;
+    return { verdict: facts?.active === true ? 'abnormal' : 'normal', extreme: facts?.scoreExtreme };
+  }
+
   /**
    * Defines alarms after the start. One that is defined already keeps its state.
    *
@@ -215,9 +224,10 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   }
 
   #applyCondition(alarm: Alarm, input: AlarmInput): readonly Entry[] {
-    const { condition, timestampMs, score } = input;
-    const { facts } = alarm.memory;
-    const { memory, change } = applyVerdict(alarm.memory, condition, timestampMs, alarm.definition);
+    const { condition, timestampMs, score, scoreExtreme } = input;
+    const known = condition === 'unknown' ? alarm.memory.facts.scoreExtreme : scoreExtreme;
+    const facts = { ...alarm.memory.facts, scoreExtreme: known };
+    const { memory, change } = applyVerdict({ ...alarm.memory, facts }, condition, timestampMs, alarm.definition);
     alarm.memory = { facts, delay: memory.delay };
     if (change === undefined) return [];
     if (change === 'cleared') {

@@ -4,7 +4,6 @@ import type { SampleSink } from '../contracts/sample-sink.ts';
 import type { WatchOverview, WatchStatuses } from '../contracts/watch-statuses.ts';
 import type { WatchConditions } from '../contracts/watch-summaries.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
-import { watchAlarmId } from '../domain/alarm/alarm.ts';
 import type { Judgement, WindowModels } from '../contracts/window-models.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { qualities } from '../domain/sample/quality.ts';
@@ -410,7 +409,7 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
       if (running === undefined) continue;
       const { watch, telemetry, drift } = running;
       running.pending -= 1;
-      const verdict = watch.decide(judgement, this.#options.alarms.isActive(watchAlarmId(watch.id)));
+      const verdict = watch.decide(judgement, this.#options.alarms.scoreMemory(watch.id));
       const waitedMs = this.#options.deps.clock.monotonicMs() - judgement.job.dueMs;
       telemetry.decided(judgement.outcome, verdict, waitedMs);
       const { lastRow, timestampMs } = judgement.job.window;
@@ -448,7 +447,9 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
     const tags = () => blamedTags(verdict, this.#table.readings(tagNumbers), manifest);
-    return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) }))];
+    const { scoreExtreme } = watch;
+    const suppressed = this.#isSuppressed(watch);
+    return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, scoreExtreme, tags, suppressed }))];
   }
 
   /** Returns undefined if the deciding tag is not good: then the suppression does not change. */

@@ -1,7 +1,7 @@
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
-import { contributionsOf, judgeScore, type VerdictRule } from '../domain/alarm/verdict-rule.ts';
-import type { Verdict } from '../domain/alarm/verdict.ts';
+import { contributionsOf, judgeScore, type ScoreMemory, type VerdictRule } from '../domain/alarm/verdict-rule.ts';
+import { isSameVersion, type JudgedBy, type Verdict } from '../domain/alarm/verdict.ts';
 import type { WatchCondition } from '../domain/alarm/watch-state.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { DueListener, Windower, WindowPlan } from '../domain/window/window-plan.ts';
@@ -111,8 +111,9 @@ export class Watch {
   lateSamplesCounted = 0;
   #steps = 0;
   #lastVerdict: Verdict | undefined;
-  /** True if the last judged score was on the abnormal side. */
-  #wasAbnormal: boolean | undefined;
+  /** Undefined until a score was judged. */
+  #scoreMemory: ScoreMemory | undefined;
+  #judgedBy: JudgedBy | undefined;
 
   constructor(id: string, config: WatchConfig, tagNumbers: readonly TagNumber[]) {
     this.id = id;
@@ -163,25 +164,33 @@ export class Watch {
     };
   }
 
-  /** @param alarmIsActive Used instead of the last verdict after a start, so that the deadband holds across a restart. */
-  decide(judgement: Judgement, alarmIsActive: boolean): Verdict {
+  /** Extreme of the score, for the alarm; undefined if there is none. */
+  get scoreExtreme(): number | undefined {
+    return this.#scoreMemory?.extreme;
+  }
+
+  /** @param stored Used instead of the last verdict after a start, so that the deadband holds across a restart. */
+  decide(judgement: Judgement, stored: ScoreMemory): Verdict {
     const { timestampMs } = judgement.job.window;
     const verdict =
       judgement.outcome === 'judged'
-        ? this.#judged(judgement, timestampMs, alarmIsActive)
+        ? this.#judged(judgement, timestampMs, stored)
         : this.unknown(judgement.reason, timestampMs);
     this.#lastVerdict = verdict;
     return verdict;
   }
 
-  #judged(judgement: Judgement & { outcome: 'judged' }, timestampMs: EpochMs, alarmIsActive: boolean): Verdict {
+  #judged(judgement: Judgement & { outcome: 'judged' }, timestampMs: EpochMs, stored: ScoreMemory): Verdict {
     const rule = verdictRule(this.config, judgement.manifest);
-    const verdict = judgeScore(judgement.score, rule, this.#wasAbnormal ?? alarmIsActive);
-    this.#wasAbnormal = verdict === 'abnormal';
+    const before = this.#scoreMemory ?? stored;
+    // The scores of another version have another scale.
+    const isSameModel = this.#judgedBy === undefined || isSameVersion(this.#judgedBy, judgement.judgedBy);
+    this.#scoreMemory = judgeScore(judgement.score, rule, isSameModel ? before : { ...before, extreme: undefined });
+    this.#judgedBy = judgement.judgedBy;
     return {
       watch: this.id,
       timestampMs,
-      verdict,
+      verdict: this.#scoreMemory.verdict,
       score: judgement.score,
       threshold: rule.threshold,
       reason: '',
@@ -260,6 +269,8 @@ export function verdictRule(config: WatchConfig, manifest: ModelManifest): Verdi
     threshold: threshold === 'model' ? manifest.threshold : threshold,
     abnormal: alarm?.abnormal ?? manifest.abnormal,
     deadband: alarm?.deadband ?? manifest.deadband,
+    // A dead band of the watch replaces the whole rule of the model for the end of an alarm.
+    relativeEnd: alarm?.deadband === undefined ? manifest.relativeEnd : undefined,
   };
 }
 
