@@ -448,8 +448,8 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
     const tags = () => blamedTags(verdict, this.#table.readings(tagNumbers), manifest);
     const { scoreExtreme } = watch;
-    const suppressed = this.#isSuppressed(watch);
-    return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, scoreExtreme, tags, suppressed }))];
+    const judged = { verdict, abnormal, scoreExtreme, tags, suppressed: this.#isSuppressed(watch) };
+    return [entry, ...alarms.apply(verdictAlarm(judged))];
   }
 
   /** Returns undefined if the deciding tag is not good: then the suppression does not change. */

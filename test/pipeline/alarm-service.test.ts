@@ -295,12 +295,12 @@ describe('across a restart', () => {
     const store = new FakeRecordStore();
     store.restored = [{ ...active, facts }];
     const line = await startLine({ watches: { 'pump-1': { alarm: {} } }, inference, store });
-    for (const current of [3.1, 3.1]) await line.second(1, current);
+    for (const current of [4, 4]) await line.second(1, current);
     expect(states(line)).toEqual([]);
-    for (const current of [2.9, 2.9, 2.9]) await line.second(1, current);
+    for (const current of [2, 2]) await line.second(1, current);
     expect(states(line)).toEqual(['returned-unacknowledged']);
     const [cleared] = store.appends.flat().flatMap(({ alarm }) => alarm ?? []);
-    expect(cleared?.facts.scoreExtreme).toBe(2.9);
+    expect(cleared?.facts.scoreExtreme).toBe(2);
   });
 
   test('shelving that ran out while the agent was down ends at the start', async () => {
