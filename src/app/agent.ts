@@ -248,7 +248,8 @@ export async function startAgent(
     new Parts({
       section: 'uplinks',
       wanted: (next) => next.uplinks,
-      create: (uplink: UplinkConfig, id) => createUplink({ id, agentId, config: uplink, records: outbox, deps }),
+      create: (uplink: UplinkConfig, id) =>
+        createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
     }),
   );
   const publishers = stack.use(
@@ -347,6 +348,7 @@ export async function startAgent(
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
+    await outbox.readers.change(recordInterests(next));
     await pipeline.endWatches(endedWatches);
     config = next;
     keeps = keptTags(config);

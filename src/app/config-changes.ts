@@ -41,7 +41,7 @@ export function configChanges(before: AgentConfig, after: AgentConfig): ConfigCh
     uplinks: entryChanges(before.uplinks, after.uplinks),
     parts: new Set(partSections.filter((section) => !isDeepStrictEqual(before[section], after[section]))),
     tags,
-    restart: [...restartKeys(before, after), ...interestKeys(before, after)],
+    restart: restartKeys(before, after),
   };
 }
 
@@ -80,13 +80,6 @@ function restartKeys(before: AgentConfig, after: AgentConfig): readonly string[]
       .filter((key) => !isDeepStrictEqual(old[key], next[key]))
       .map((key) => `${section}.${key.replace(/(?:Ms|Bytes)$/u, '')}`);
   });
-}
-
-/** Returns the changed keys that decide which records the outbox keeps. */
-function interestKeys({ uplinks: before }: AgentConfig, { uplinks: after }: AgentConfig): readonly string[] {
-  return [...new Set([...Object.keys(before), ...Object.keys(after)])]
-    .filter((id) => !isDeepStrictEqual(before[id]?.records, after[id]?.records))
-    .map((id) => `uplinks.${id}.records`);
 }
 
 function entriesOf(config: AgentConfig, section: string): Readonly<Record<string, unknown>> {
