@@ -10,7 +10,7 @@ import { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { versionLedger } from '../registry/version-ledger.ts';
 import { VersionRegistry } from '../registry/version-registry.ts';
-import { sharedWithWatches } from '../models/store/serving.ts';
+import { isServedBy, watchHosts } from '../models/store/serving.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { RolloutHosts } from '../runtime/rollout-hosts.ts';
 import { HistoryStorage } from '../outbox/history-storage.ts';
@@ -56,6 +56,7 @@ import { recordInterests } from './record-interests.ts';
 import {
   alarmsOf,
   blindAfterMs,
+  changingSettings,
   delivering,
   diagnosticSettings,
   modelServerSettings,
@@ -133,7 +134,7 @@ export async function startAgent(
       config: config.models,
       models: modelsOf(config),
       incompatibilities: (manifest) => watchIncompatibilities(config, manifest),
-      serves: sharedWithWatches(config.models, modelsOf(config)),
+      serves: (name) => isServedBy(watchHosts(config.models, modelsOf(config)), config.models, name),
       deps,
     }),
   );
@@ -145,6 +146,7 @@ export async function startAgent(
           entry: modelServerEntry,
           env: environmentWithout({ ...config, http: undefined, serving: undefined, models: undefined }),
           settings: { ...identity, ...settings, localToken: localToken.secret },
+          changing: () => changingSettings(config),
           agent: {
             models: () => inference.clients.snapshot(),
             run: async ({ model, inputs }) => {

@@ -135,8 +135,6 @@ describe('uplinks that change while the agent scans', () => {
     expect(idsUsedTwice(records, received(lake), received(cloud))).toEqual([]);
     expect(unexplainedGaps(records)).toEqual([]);
     const before = records.filter(({ timestamp_ms: timeMs }) => timeMs < startedMs);
-    const missing = (receiver: UpstreamHttp, kind: string) =>
-      idsOf(before.filter((record) => record.kind === kind)).filter((id) => !receiver.ids.includes(id));
     // Each took its kind all the time, and others in turn: a record that arrived before its kind was added is repeated.
     for (const [receiver, kind] of [
       [lake, 'verdict'],
