@@ -76,7 +76,8 @@ const floors: readonly (readonly string[])[] = [
   ['app', 'offline', 'service'],
   ['hosts'],
   ['cli/output'],
-  ['cli/models', 'cli/demo', 'cli/setup', 'cli/access'],
+  ['cli/access'],
+  ['cli/models', 'cli/demo', 'cli/setup'],
   ['cli/training'],
   ['cli'],
 ];

@@ -6,7 +6,7 @@ import { readUsers } from '../web/access/users-file.ts';
 import type { EndpointConfig } from '../web/endpoint-config.ts';
 import { listenAddress } from '../web/listen-address.ts';
 import { type CheckContext, duplicates, error, type Finding, warning } from './config-finding.ts';
-import { isPlainObject } from './config-document.ts';
+import { isPlainObject } from '../platform/positioned-document.ts';
 import { SECRET_IN_CLEAR } from './config-messages.ts';
 
 /** Checks what crosses the network: access from outside, client ids, and secrets in clear text. */
@@ -73,7 +73,7 @@ function usersFileFindings(path: string | undefined): readonly Finding[] {
   try {
     const { users, tokens } = readUsers(path);
     if (Object.keys(users).length + Object.keys(tokens).length === 0)
-      return [warning(at, `${path} has no user: run andon users add NAME --role admin`)];
+      return [warning(at, `${path} has no user: run andon users init`)];
     const isOpen = (statSync(path).mode & 0o077) !== 0;
     return isOpen ? [warning(at, `other Unix users may read or change ${path}: run chmod 600 ${path}`)] : [];
   } catch (problem) {

@@ -1,4 +1,4 @@
-import { isPlainObject } from '../config/config-document.ts';
+import { isPlainObject } from '../platform/positioned-document.ts';
 import { parseCsvTable } from '../csv/csv-table.ts';
 import { simplified } from '../domain/nearest-word.ts';
 import { registersOf } from '../sources/modbus/frame/register-decode.ts';
