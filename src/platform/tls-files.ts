@@ -20,14 +20,14 @@ export const pemSource = z.union([z.string().min(1), secretReference], {
   error: 'expected a path, { file: PATH } or { env: NAME }',
 });
 
-const pem = (description: string) => pemSource.optional().describe(description);
+const pemField = (description: string) => pemSource.optional().describe(description);
 
 /** Schema of the section `tls`. @param peer Other end of the connection: `the broker`. */
 export function tlsSchema(peer: string) {
   return configObject({
-    ca: pem(`PEM file with the certificate authority of ${peer}, or a secret that holds its text`),
-    cert: pem('PEM file with the client certificate of the agent, or a secret that holds its text'),
-    key: pem('PEM file with the private key of cert, or a secret that holds its text'),
+    ca: pemField(`PEM file with the certificate authority of ${peer}, or a secret that holds its text`),
+    cert: pemField('PEM file with the client certificate of the agent, or a secret that holds its text'),
+    key: pemField('PEM file with the private key of cert, or a secret that holds its text'),
   }).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
     error: 'cert and key must be set together',
   });

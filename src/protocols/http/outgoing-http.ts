@@ -84,33 +84,41 @@ export class OutgoingHttp {
     const tls = { timeout: connectTimeoutMs, allowH2: false, ...readTlsFiles(this.#options.tls) };
     // The connection to a proxy has no deadline of a request: an unanswered CONNECT would block the next ones for 5 min.
     const proxyLimits = { allowH2: false, headersTimeout: connectTimeoutMs };
-    try {
-      return new EnvHttpProxyAgent({
-        ...limits,
-        noProxy: `${env['no_proxy'] ?? env['NO_PROXY'] ?? ''},${NEVER_PROXIED}`,
-        connectTimeout: connectTimeoutMs,
-        connect: lookup === undefined ? tls : { ...tls, lookup },
-        requestTls: tls,
-        proxyTls: tls,
-        clientFactory: (origin, given) => new Pool(origin, { ...given, ...proxyLimits }),
-        // For http:// through a proxy, undici passes none of the limits.
-        factory: (origin, given) =>
-          new Pool(origin, { ...given, ...limits }).on('connect', () => {
-            this.#connectionsOpened += 1;
-          }),
-      });
-    } catch (error) {
-      // Without its cause: the value may contain a password.
-      throw new Error(
-        `HTTPS_PROXY and HTTP_PROXY must be http://host:port or https://host:port: ${errorMessage(error)}`,
-      );
-    }
+    return new EnvHttpProxyAgent({
+      ...limits,
+      ...proxiesOf(env),
+      connectTimeout: connectTimeoutMs,
+      connect: lookup === undefined ? tls : { ...tls, lookup },
+      requestTls: tls,
+      proxyTls: tls,
+      clientFactory: (origin, given) => new Pool(origin, { ...given, ...proxyLimits }),
+      // For http:// through a proxy, undici passes none of the limits.
+      factory: (origin, given: object) =>
+        new Pool(origin, { ...given, ...limits }).on('connect', () => {
+          this.#connectionsOpened += 1;
+        }),
+    });
   }
+}
+
+/** @throws {Error} A value is not a URL. The message does not contain it, because it may contain a password. */
+function proxiesOf(variables: NodeJS.ProcessEnv): { httpProxy: string; httpsProxy: string; noProxy: string } {
+  const valueOf = (name: string) => variables[name.toLowerCase()] ?? variables[name] ?? '';
+  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY']) {
+    const value = valueOf(name);
+    if (value !== '' && !/^https?:$/.test(URL.parse(value)?.protocol ?? ''))
+      throw new Error(`${name} is not a URL such as http://proxy:3128`);
+  }
+  return {
+    httpProxy: valueOf('HTTP_PROXY'),
+    httpsProxy: valueOf('HTTPS_PROXY'),
+    noProxy: `${valueOf('NO_PROXY')},${NEVER_PROXIED}`,
+  };
 }
 
 /** Returns the text of an error of `OutgoingHttp` for a reason in health. */
 export function httpErrorText(error: unknown): string {
   // Requests themselves have no such deadline.
   if (error instanceof errors.HeadersTimeoutError) return 'the proxy did not answer CONNECT';
-  return errorMessage(error) === '' ? String(errorCode(error)) : errorMessage(error);
+  return errorMessage(error) === '' ? errorCode(error) : errorMessage(error);
 }

@@ -110,7 +110,7 @@ test.each(['proxy:3128', 'edge:s3cret@proxy:3128', 'http://edge:s3cret@proxy:999
   async (value) => {
     vi.stubEnv('HTTPS_PROXY', value);
     const error: unknown = await get('https://lake.example/').catch((caught: unknown) => caught);
-    expect(String(error)).toContain('HTTPS_PROXY and HTTP_PROXY must be http://host:port');
+    expect(String(error)).toContain('HTTPS_PROXY is not a URL such as http://proxy:3128');
     expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain('s3cret');
   },
 );
