@@ -88,8 +88,9 @@ test.each([
   ['this host at another port', '127.0.0.2:1', 1],
   ['every host', '*', 0],
 ])('a host in NO_PROXY is reached without the proxy: %s', async (_, noProxy, requests) => {
-  const port = await serve((_, response) => response.end('stored'), undefined, '127.0.0.2');
-  const proxied = await serve((_, response) => response.end('stored'));
+  const stored: RequestListener = (_request, response) => response.end('stored');
+  const port = await serve(stored, undefined, '127.0.0.2');
+  const proxied = await serve(stored);
   const proxy = await proxyFor({ [`127.0.0.2:${port}`]: proxied });
   vi.stubEnv('HTTP_PROXY', proxy.url);
   vi.stubEnv('NO_PROXY', noProxy);
