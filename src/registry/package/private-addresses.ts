@@ -69,7 +69,7 @@ export const lookupPublic: LookupFunction = (host, options, done) => {
 };
 
 /** The server of a download is on a local network. */
-export class PrivateAddressError extends Error {
+class PrivateAddressError extends Error {
   override readonly name = 'PrivateAddressError';
   /** Not an error of the network: a retry does not help. */
   readonly code = 'ERR_PRIVATE_ADDRESS';
