@@ -41,12 +41,10 @@ export type ImportOptions = {
   readonly json?: boolean;
 };
 
-/** Adds `andon import`. */
-export function addImportCommand(program: Command): void {
-  program
-    .command('import')
+/** Defines `andon import`. */
+export function defineImport(command: Command): void {
+  command
     .argument('<file>', 'export of another tool')
-    .description('register maps and tag exports of other tools as tag files; lists every line that is not understood')
     .addOption(new Option('--as <kind>', 'what the file is').choices(Object.keys(tagReaders)).makeOptionMandatory())
     .option('--out <file>', 'tag file (.csv) or configuration (.yaml) to write; one that exists is merged')
     .option('-c, --config <file>', 'configuration that uses the tag file, or gets the sources of the file')

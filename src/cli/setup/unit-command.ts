@@ -21,11 +21,9 @@ export type UnitOptions = {
   readonly root: string;
 };
 
-/** Adds `andon unit`. */
-export function addUnitCommand(program: Command): void {
-  program
-    .command('unit')
-    .description('drop-in that opens the sandbox of the installed service to what the configuration needs')
+/** Defines `andon unit`. */
+export function defineUnit(command: Command): void {
+  command
     .addOption(configOption)
     .option('--write', 'write it to /etc/systemd/system/andon.service.d, or remove it if none is needed')
     .option('--root <folder>', 'root of the file system with the unit', '/')
