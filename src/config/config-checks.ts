@@ -1,4 +1,4 @@
-import { type PositionedData, isPlainObject, valueAt } from './config-document.ts';
+import { type PositionedData, isPlainObject, valueAt } from '../platform/positioned-document.ts';
 import { type CheckContext, checkContext, error, type Finding, warning } from './config-finding.ts';
 import { modelFindings, type ModelLookup } from './config-model-checks.ts';
 import { linkFindings } from './config-link-checks.ts';

@@ -12,9 +12,8 @@ type AuditOptions = { readonly config: string; readonly json?: boolean };
 /** The two audit logs of a box, by name. */
 type Logs = Readonly<Record<'operators' | 'models', ChainReport<Chained>>>;
 
-/** Adds `andon audit verify | export`. */
-export function addAuditCommands(program: Command): void {
-  const audit = program.command('audit').description('who did what: acts of operators, and changes of models');
+/** Defines `andon audit verify | export`. */
+export function defineAudit(audit: Command): void {
   audit
     .command('verify')
     .description('checks the hash chains of both logs; exit 1 with the first broken line')
