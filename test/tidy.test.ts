@@ -25,7 +25,7 @@ const floors: readonly (readonly string[])[] = [
   ['platform'],
   ['contracts'],
   ['csv'],
-  ['protocols/mqtt', 'protocols/open-inference', 'protocols/sparkplug'],
+  ['protocols/http', 'protocols/mqtt', 'protocols/open-inference', 'protocols/sparkplug'],
   ['models/errors'],
   ['models/signing'],
   ['models/store'],
