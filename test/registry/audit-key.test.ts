@@ -48,7 +48,7 @@ async function write(count: number, settings = config): Promise<void> {
 
 const lines = () => readFileSync(log, 'utf8').trimEnd().split('\n');
 const save = (text: readonly string[]) => writeFileSync(log, `${text.join('\n')}\n`);
-const hashOf = (line: string | undefined) => String((JSON.parse(line ?? '{}') as { readonly hash: string }).hash);
+const hashOf = (line: string | undefined) => (JSON.parse(line ?? '{}') as { readonly hash: string }).hash;
 
 /** Writes the whole log again with other content and correct hashes, as an attacker does. */
 function remake(key?: { readonly file: string }): void {
