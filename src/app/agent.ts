@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
-import type { Source, SourceHistory } from '../contracts/source.ts';
+import type { Source } from '../contracts/source.ts';
 import { OperatorAudit } from '../web/access/operator-audit.ts';
 import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
@@ -34,7 +34,7 @@ import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import { environmentWithout } from '../platform/child-environment.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { errorMessage } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
@@ -68,6 +68,7 @@ import {
 import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
+import { sourceHistory } from './source-history.ts';
 import { Watchdog, type WatchedPart } from './watchdog.ts';
 import { WatchStateMonitor } from './watch-state-monitor.ts';
 
@@ -403,24 +404,6 @@ function numbersOf(names: Iterable<string>, register: TagRegister): readonly Tag
 function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {
   const { watch: watchConfig, tags } = bindWatch(config, watch);
   return { watch, config: watchConfig, tags, models: config.models, outboxPath: config.outbox.path, fromMs, toMs };
-}
-
-/** Returns the history as one source uses it: `stored` rejects if samples were lost since its last call. */
-function sourceHistory(history: SampleHistoryStore): SourceHistory {
-  let lost = history.lost;
-  return {
-    add: (batch) => history.add(batch),
-    stored: async () => {
-      await history.flush();
-      const lostNow = history.lost - lost;
-      lost = history.lost;
-      if (lostNow === 0 && !history.isRefused) return;
-      const text = history.isRefused
-        ? 'The history cannot be written now, and samples wait in memory'
-        : `${lostNow} samples could not be stored in the history`;
-      throw new OperatingError('samples-not-stored', 'retry', text);
-    },
-  };
 }
 
 /** Returns the parts that the watchdog monitors. */

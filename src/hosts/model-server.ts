@@ -58,7 +58,7 @@ serveRpc<ModelServerProtocol>(port, {
   statuses: () => serving?.models.statuses() ?? [],
   metrics: () => serving?.deps.metrics.values() ?? [],
   reload: (changing) => {
-    if (serving !== undefined) change(serving, changing as ChangingSettings);
+    if (serving !== undefined) applySettings(serving, changing as ChangingSettings);
   },
 });
 process.once('disconnect', () => {
@@ -68,7 +68,7 @@ process.once('disconnect', () => {
   void (serving?.stack.disposeAsync() ?? Promise.resolve()).finally(end);
 });
 
-function change({ models, clients, deps }: Serving, { watched, logLevel }: ChangingSettings): void {
+function applySettings({ models, clients, deps }: Serving, { watched, logLevel }: ChangingSettings): void {
   deps.log.level = logLevel;
   clients.change(watched);
   models.reload();

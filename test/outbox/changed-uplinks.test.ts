@@ -52,7 +52,7 @@ describe.each([
       { id: 'a', kinds: both },
       { id: 'b', kinds: both },
     ]);
-    if (restart !== 'crash') expect(received(storage, 'a', both)).toEqual([3]);
+    expect(received(storage, 'a', both)).toEqual([3]);
     expect(received(storage, 'b', both)).toEqual([1, 2, 3]);
     expect(storage.stats().uplinks.map(({ uplink }) => uplink)).toEqual(['a', 'b']);
   });

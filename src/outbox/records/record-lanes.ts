@@ -54,7 +54,7 @@ export class RecordLanes {
   /** Moves the start of each range to its first waiting record. */
   #skipGaps({ interest, cursor }: UplinkPosition): void {
     const { cursors, sequence } = this.#database;
-    for (const range of [...cursor.ranges]) {
+    for (const range of cursor.ranges.slice()) {
       const first = this.#firstPending(range, interest);
       cursor.advance(range, first === undefined ? (range.through ?? sequence) : first.sequence - 1);
     }
