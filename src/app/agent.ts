@@ -112,7 +112,7 @@ export async function startAgent(
   const { tags } = register;
   const localToken = new LocalToken(config.outbox.path, deps.log);
   await using stack = new AsyncDisposableStack();
-  const audit = stack.use(new OperatorAudit(config.outbox.path, deps));
+  const audit = stack.use(new OperatorAudit(config.outbox.path, config.audit, deps));
 
   const outbox = stack.use(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: recordInterests(config), deps }),
@@ -173,6 +173,7 @@ export async function startAgent(
     new VersionRegistry({
       entry: inferenceHostEntry,
       config: config.models,
+      audit: config.audit,
       inUse: async () => modelUses(config, [...ownModels(), ...(await clientModels())]),
       incompatibilities: (manifest) => watchIncompatibilities(config, manifest),
       onActivated: () => activations.report(),

@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import { loadConfig } from '../config/config-file.ts';
 import { lookUpModels } from '../config/config-model-checks.ts';
 import { type AgentPlan, canBeMet, planAgent, scanLoad } from '../offline/plan.ts';
@@ -5,7 +6,7 @@ import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
 import { plural } from './setup/check-command.ts';
-import { DEFAULT_CONFIG } from './output/command.ts';
+import { DEFAULT_CONFIG, runs, withConfig } from './output/command.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
 
@@ -20,6 +21,11 @@ export type PlanOptions = {
   /** Used without an argument. */
   readonly config?: string;
 };
+
+/** Defines `andon plan`. */
+export function definePlan(command: Command): void {
+  withConfig(command).argument('[file]', 'configuration file').action(runs(planCommand));
+}
 
 /**
  * `andon plan FILE`: requests and bus time of each scan against its interval, windows, models and providers.

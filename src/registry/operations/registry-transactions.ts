@@ -87,6 +87,8 @@ export class RegistryTransactions {
   ): Promise<T> {
     const result = await this.locked(async () => {
       await steps.check();
+      // Without its key, the log could not be continued after the change.
+      this.#options.audit.checkKey();
       const record = { ...operation, outcome: 'ok' } as const;
       const journal: Journal = { after: (await this.#options.audit.last())?.sequence ?? 0, note: record };
       await writeDurably(this.#journalPath, JSON.stringify(journal));

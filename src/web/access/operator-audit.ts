@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { type AuditFormat, type Unchained } from '../../registry/audit/audit-chain.ts';
+import type { AuditConfig } from '../../registry/audit/audit-key.ts';
 import { AuditLog, type ChainReport } from '../../registry/audit/audit-log.ts';
 import { accessMetrics } from './access-metrics.ts';
 import { actorWithAddress, type Caller } from './caller.ts';
@@ -31,6 +32,7 @@ const operatorEntrySchema = z.strictObject({
   detail: z.record(z.string(), z.unknown()),
   previous: z.string(),
   hash: z.string(),
+  hmac: z.string().optional(),
 });
 export type OperatorEntry = Readonly<z.infer<typeof operatorEntrySchema>>;
 
@@ -40,13 +42,17 @@ const format: AuditFormat<OperatorEntry> = {
 };
 
 /** Returns the audit log of operators. It is in the folder of the outbox. */
-function operatorLog(outboxPath: string, deps: Pick<Deps, 'clock'>): AuditLog<OperatorEntry> {
-  return new AuditLog(dirname(outboxPath), deps.clock, format);
+function operatorLog(outboxPath: string, config: AuditConfig, { clock }: Pick<Deps, 'clock'>): AuditLog<OperatorEntry> {
+  return new AuditLog({ directory: dirname(outboxPath), config, format, clock });
 }
 
 /** Reads and checks the log. @throws {OperatingError} It cannot be read. */
-export function readOperatorLog(outboxPath: string, deps: Pick<Deps, 'clock'>): Promise<ChainReport<OperatorEntry>> {
-  return operatorLog(outboxPath, deps).report();
+export function readOperatorLog(
+  outboxPath: string,
+  config: AuditConfig,
+  deps: Pick<Deps, 'clock'>,
+): Promise<ChainReport<OperatorEntry>> {
+  return operatorLog(outboxPath, config, deps).report();
 }
 
 /** Most records that wait for the disk. */
@@ -60,8 +66,8 @@ export class OperatorAudit {
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
 
-  constructor(outboxPath: string, deps: Deps) {
-    this.#log = operatorLog(outboxPath, deps);
+  constructor(outboxPath: string, config: AuditConfig, deps: Deps) {
+    this.#log = operatorLog(outboxPath, config, deps);
     this.#deps = deps;
     this.#metrics = deps.metrics.of(accessMetrics);
   }
