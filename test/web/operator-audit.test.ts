@@ -19,8 +19,8 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 test('agents with their outboxes in one folder write one log with an intact chain', async () => {
   const deps = testDeps();
   const agents = ['a.db', 'b.db', 'c.db'].map((name) => new OperatorAudit(join(directory, name), config, deps));
-  const records = Array.from({ length: 60 }, (_, index) =>
-    agents[index % 3]?.record(undefined, 'acknowledge', `watch/${index}`),
+  const records = agents.flatMap((agent, index) =>
+    Array.from({ length: 20 }, (_, number) => agent.record(undefined, 'acknowledge', `watch/${index}-${number}`)),
   );
   await Promise.all(records);
   const { entries, broken } = await readOperatorLog(join(directory, 'a.db'), config, deps);
@@ -34,10 +34,10 @@ test('an operator does not wait for ever for a process that keeps the lock, and 
   const deps = testDeps(clock);
   const audit = new OperatorAudit(join(directory, 'a.db'), config, deps);
   using _lock = FileLock.take(join(directory, 'audit.lock'), 0);
-  let isAnswered = false;
-  void audit.record(undefined, 'acknowledge', 'watch/press').then(() => (isAnswered = true));
+  const recorded = audit.record(undefined, 'acknowledge', 'watch/press').then(() => 'recorded');
   const startMs = clock.monotonicMs();
-  while (!isAnswered) await clock.advance(20);
+  const waited = () => clock.advance(20).then(() => 'waited');
+  while ((await Promise.race([recorded, waited()])) === 'waited');
   expect(clock.monotonicMs() - startMs).toBeLessThan(11_000);
   expect(await metricValue(deps, 'andon_audit_missed_total')).toBe(1);
 });
