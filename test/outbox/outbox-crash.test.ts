@@ -354,7 +354,7 @@ function openFile(folder: string): OutboxFile {
   const config = outboxConfigSchema.parse({ path: path(folder) });
   let epochs = 0;
   const newEpoch = () => `e${(epochs += 1)}`;
-  const file = new OutboxFile({ agentId: 'edge-01', config, uplinks: [cloud], life: 'one process', newEpoch });
+  const file = new OutboxFile({ agentId: 'edge-01', config, uplinks: () => [cloud], life: 'one process', newEpoch });
   file.ensureOpen(0);
   return file;
 }

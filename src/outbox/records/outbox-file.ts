@@ -21,7 +21,7 @@ import { RecordSpace } from './record-space.ts';
 import { LossCounts } from './loss-counts.ts';
 import type { MissingRange } from './loss-ledger.ts';
 import { Salvage, unsalvaged } from './salvage.ts';
-import type { StorageOptions, StoreHealth } from '../file/storage-protocol.ts';
+import type { StorageOptions, StoreHealth, UplinkInterest } from '../file/storage-protocol.ts';
 
 /** The outbox file while it is open and sound. */
 export type OpenOutbox = {
@@ -31,7 +31,8 @@ export type OpenOutbox = {
   readonly space: RecordSpace;
 };
 
-export type OutboxFileOptions = StorageOptions & {
+export type OutboxFileOptions = Omit<StorageOptions, 'uplinks'> & {
+  readonly uplinks: () => readonly UplinkInterest[];
   /** Returns an epoch name that was never used before and sorts after the older ones. */
   readonly newEpoch: (nowMs: EpochMs) => string;
 };
@@ -198,12 +199,16 @@ export class OutboxFile {
 
   /** Prepares every statement, so that a damaged schema is found here. */
   #openFile(): OpenOutbox {
-    const { agentId, uplinks, config } = this.#options;
+    const { agentId, config } = this.#options;
+    const uplinks = this.#options.uplinks();
     const { path, maxSizeBytes: bytesMax } = config;
     const database = new OutboxDatabase({ path, agentId, bytesMax, uplinks, lossCounts: this.lossCounts });
     try {
       const history = new HistoryIndex(database);
-      return { database, lanes: new RecordLanes(database), history, space: new RecordSpace(database, config) };
+      const lanes = new RecordLanes(database);
+      // The kinds may differ from those of the last start. The next commit stores them.
+      lanes.change(uplinks);
+      return { database, lanes, history, space: new RecordSpace(database, config) };
     } catch (error) {
       database.close();
       throw error;
