@@ -25,7 +25,7 @@ const floors: readonly (readonly string[])[] = [
   ['platform'],
   ['contracts'],
   ['csv'],
-  ['protocols/mqtt', 'protocols/open-inference', 'protocols/sparkplug'],
+  ['protocols/http', 'protocols/mqtt', 'protocols/open-inference', 'protocols/sparkplug'],
   ['models/errors'],
   ['models/signing'],
   ['models/store'],
@@ -76,7 +76,8 @@ const floors: readonly (readonly string[])[] = [
   ['app', 'offline', 'service'],
   ['hosts'],
   ['cli/output'],
-  ['cli/models', 'cli/demo', 'cli/setup', 'cli/access'],
+  ['cli/access'],
+  ['cli/models', 'cli/demo', 'cli/setup'],
   ['cli/training'],
   ['cli'],
 ];

@@ -54,8 +54,8 @@ type ProbeOptions = {
 type Kind = keyof typeof readFunctionCodes;
 type Probe = { readonly url: string; readonly kind: Kind; readonly range: Range; readonly options: ProbeOptions };
 
-export function addProbeCommand(program: Command): void {
-  const command = program.command('probe');
+/** Defines `andon probe`. */
+export function defineProbe(command: Command): void {
   const registers = range(REGISTERS_MAX);
   const bits = range(BITS_MAX);
   command
@@ -64,7 +64,6 @@ export function addProbeCommand(program: Command): void {
       'a Modbus device: tcp://host:port, rtu+tcp://host:port, serial:///dev/ttyUSB0?baudRate=19200&parity=even',
       modbusUrl,
     )
-    .description('reads a block and shows what it may mean, in the types and byte orders of vendors; never writes')
     .option('--unit <n>', 'unit id, 0-255', unitId, 1)
     .option('--holding <a-b>', 'holding registers, addresses as on the wire', registers)
     .option('--input <a-b>', 'input registers', registers)

@@ -8,6 +8,7 @@ import { diagnosticSchema } from '../pipeline/diagnostic-config.ts';
 import { limitsSchema } from '../pipeline/limit-config.ts';
 import { outboxConfigSchema } from '../outbox/file/outbox-config.ts';
 import { watchSchema, withModel } from '../pipeline/watch-config.ts';
+import { auditConfigSchema } from '../registry/audit/audit-key.ts';
 import { publishSchema } from '../uplinks/publish-config.ts';
 import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
 import { parseExpression } from '../pipeline/expression.ts';
@@ -126,6 +127,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('HTTP endpoint of the agent: health, metrics, alarms, management of models and dashboard'),
   serving: servingConfigSchema.optional(),
+  audit: auditConfigSchema.prefault({}).describe('Audit logs of operators and models'),
   reload: reloadSchema.prefault({}),
   log: logSchema,
 });

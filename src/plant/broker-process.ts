@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { entryFile } from '../platform/entry-file.ts';
+import { entryFile } from '../platform/entries.ts';
 import { plantFailure } from './plant-errors.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Clock } from '../platform/clock.ts';
-import { entryFile } from '../platform/entry-file.ts';
+import { entryFile } from '../platform/entries.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { PlantMessage, PlantOptions } from './plant-protocol.ts';
 import type { PumpPhase } from './pump-scenario.ts';

@@ -170,7 +170,7 @@ describe('the HTTP endpoint', () => {
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       localToken: undefined,
-      audit: new OperatorAudit(join(mkdtempSync(join(tmpdir(), 'andon-http-')), 'outbox.db'), deps),
+      audit: new OperatorAudit(join(mkdtempSync(join(tmpdir(), 'andon-http-')), 'outbox.db'), { after: [] }, deps),
       deps,
     });
     await server.start();
