@@ -21,7 +21,7 @@ describeWith(['chromium'], 'the alarms page', () => {
   });
   afterEach(async () => {
     await stack.disposeAsync();
-    expect(screen.errors).toEqual([]);
+    if (screen.errors.length > 0) throw new Error(`Errors on the page: ${screen.errors.join('; ')}`);
   });
 
   const start = async (...options: Parameters<typeof WatchedPlant.start>) =>
