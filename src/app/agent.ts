@@ -279,12 +279,14 @@ export async function startAgent(
         agentEndpoint({
           config: http,
           identity,
+          location: config.agent.location,
           alarms,
           flood: () => flood.flood(),
           board: pipeline,
           rollouts,
           summaries: watchStates,
           records: outbox,
+          outboxPath: config.outbox.path,
           history,
           models: () =>
             clientModels().then(
