@@ -1,7 +1,8 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
+import { FileLock } from '../../platform/file-lock.ts';
 import { type AuditFormat, type Unchained } from '../../registry/audit/audit-chain.ts';
 import type { AuditConfig } from '../../registry/audit/audit-key.ts';
 import { AuditLog, type ChainReport } from '../../registry/audit/audit-log.ts';
@@ -55,12 +56,16 @@ export function readOperatorLog(
   return operatorLog(outboxPath, config, deps).report();
 }
 
+/** Two agents may have their outboxes in one folder, and then share its log. */
+const LOCK_FILE = 'audit.lock';
+const LOCK_WAIT_MS_MAX = 10_000;
 /** Most records that wait for the disk. */
 const WAITING_MAX = 1_000;
 
 /** Records what operators do, in the order in which they did it. */
 export class OperatorAudit {
   readonly #log: AuditLog<OperatorEntry>;
+  readonly #lockPath: string;
   readonly #deps: Deps;
   readonly #metrics;
   #last: Promise<void> = Promise.resolve();
@@ -68,6 +73,7 @@ export class OperatorAudit {
 
   constructor(outboxPath: string, config: AuditConfig, deps: Deps) {
     this.#log = operatorLog(outboxPath, config, deps);
+    this.#lockPath = join(dirname(outboxPath), LOCK_FILE);
     this.#deps = deps;
     this.#metrics = deps.metrics.of(accessMetrics);
   }
@@ -101,6 +107,8 @@ export class OperatorAudit {
 
   async #append(record: Unchained<OperatorEntry>): Promise<void> {
     try {
+      using lock = await FileLock.wait(this.#lockPath, LOCK_WAIT_MS_MAX, this.#deps.clock);
+      if (lock === undefined) return this.#miss(record, `another process has locked ${this.#lockPath}`);
       await this.#log.append(record);
     } catch (error) {
       this.#miss(record, errorMessage(error));
