@@ -131,12 +131,12 @@ function reloadOnHangup(log: Deps['log'], { read, apply }: Reload): { idle(): Pr
   const reload = async (): Promise<void> => {
     isReadWaiting = false;
     log.info({ signal: 'SIGHUP' }, 'Reading the configuration again.');
-    const next = await read();
-    if (next === undefined) return;
+    const found = await read();
+    if (found === undefined) return;
     newest.abort();
     newest = new AbortController();
     const { signal } = newest;
-    applying = applying.then(() => (signal.aborted ? undefined : apply(next, signal)));
+    applying = applying.then(() => (signal.aborted ? undefined : apply(found, signal)));
   };
   process.on('SIGHUP', () => {
     if (isReadWaiting) return;
