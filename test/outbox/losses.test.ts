@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { timeLeft } from '../../src/cli/outbox-command.ts';
@@ -319,6 +320,35 @@ describe('a start of the agent', () => {
     expect(startsOf(second)).toMatchObject([
       { reason: 'clean-stop', last_record_ms: start + 5, down_ms: 59_995, epoch: first.opened.epoch },
     ]);
+    second.stop();
+  });
+
+  test('after a stop that gave records up is no clean stop, although the files were closed', () => {
+    const folder = testFolder();
+    const first = openStorage(folder, { uplinks, life: 'a' });
+    first.append(draft('verdict', 1));
+    const other = new Database(join(folder, 'outbox.db'));
+    other.exec('BEGIN IMMEDIATE');
+    expect(() => first.append(draft('verdict', 2))).toThrow('locked');
+    first.stop();
+    other.close();
+    const second = openStorage(folder, { uplinks, life: 'b' });
+    expect(startsOf(second)).toMatchObject([{ reason: 'crash', last_record_ms: start + 1 }]);
+    second.stop();
+  });
+
+  test('has the last time of the life before, also if it is stored after newer records', () => {
+    const folder = testFolder();
+    const first = openStorage(folder, { uplinks, life: 'a' });
+    first.append(draft('verdict', 5));
+    first.stop();
+    const other = new Database(join(folder, 'outbox.db'));
+    other.exec('BEGIN IMMEDIATE');
+    const second = openStorage(folder, { uplinks, life: 'b', nowMs: start + 60_000 });
+    other.close();
+    second.append(draft('verdict', 60_000));
+    second.upkeep(start + 61_000);
+    expect(startsOf(second)).toMatchObject([{ reason: 'clean-stop', last_record_ms: start + 5 }]);
     second.stop();
   });
 
