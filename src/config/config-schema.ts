@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { httpFields } from '../http/http-config.ts';
 import { movedHttpKeys, servingConfigSchema } from '../serving/serving-config.ts';
-import { configObject, duration } from '../platform/config-fields.ts';
+import { configObject, duration, locationField } from '../platform/config-fields.ts';
 import { logLevels } from '../platform/log.ts';
 import { modelsConfigSchema } from '../models/store/models-config.ts';
 import { diagnosticSchema } from '../pipeline/diagnostic-config.ts';
@@ -40,11 +40,7 @@ const agentSchema = z
         'Name of this agent, unique among all agents that send to the same receivers. Record ids and topics start with it',
       )
       .meta({ examples: ['edge-01'] }),
-    location: z
-      .string()
-      .regex(/^[^+#/\p{Cc}]+(\/[^+#/\p{Cc}]+)*$/u, {
-        error: "expected levels joined by '/', such as acme/lyon/filling/line-2, without empty levels, '+' and '#'",
-      })
+    location: locationField()
       .optional()
       .describe('Location of the agent, as ISA-95 enterprise/site/area/line')
       .meta({ examples: ['acme/lyon/filling/line-2'] }),
