@@ -1,6 +1,6 @@
 import type { Contribution, ProviderFallback, Verdict } from '../alarm/verdict.ts';
 import { qualities, type Quality } from '../sample/quality.ts';
-import type { JsonWriter } from './json-writer.ts';
+import { JsonKeys, type JsonWriter } from './json-writer.ts';
 
 /**
  * A record as columns. `names` is JSON text that many records share: it is stored once, and each record has its hash.
@@ -91,9 +91,10 @@ export class VerdictJson {
   readonly #afterReason: Uint8Array;
   readonly #beforeTags: Uint8Array;
   /** `"name":`, from the second on after a comma. */
-  readonly #keys: readonly Uint8Array[];
+  readonly #keys: readonly string[];
+  readonly #beforeValues: JsonKeys;
   /** Nothing, from the second on a comma. */
-  readonly #commas: readonly Uint8Array[];
+  readonly #commas: JsonKeys;
   readonly #afterFallbacks: Uint8Array;
   readonly #allGood: Uint8Array;
 
@@ -109,8 +110,9 @@ export class VerdictJson {
     const host = `,"provider":${JSON.stringify(provider)},"fallbacks":${JSON.stringify(fallbacks)}`;
     this.#beforeTags = utf8(`${host},"tags":{`);
     this.#afterFallbacks = utf8(host);
-    this.#keys = keys.map(utf8);
-    this.#commas = tags.map((_, index) => utf8(index === 0 ? '' : ','));
+    this.#keys = keys;
+    this.#beforeValues = new JsonKeys(keys);
+    this.#commas = new JsonKeys(tags.map((_, index) => (index === 0 ? '' : ',')));
     this.#allGood = utf8(`${BEFORE_QUALITIES}${keys.map((key) => `${key}"good"`).join('')}${AFTER_QUALITIES}`);
   }
 
@@ -138,7 +140,7 @@ export class VerdictJson {
     const notGood = notGoodOf(view, qualitiesAt, contributionsAt);
     if (columns === undefined) {
       to.bytes(this.#beforeTags);
-      to.float32s(this.#keys, view, VALUES_AT);
+      to.float32s(this.#beforeValues, view, VALUES_AT);
       this.#writeQualities(notGood, to);
       return true;
     }
@@ -154,8 +156,7 @@ export class VerdictJson {
     if (notGood.size === 0) return writer.bytes(this.#allGood);
     writer.text(BEFORE_QUALITIES);
     for (const [tag, key] of this.#keys.entries()) {
-      writer.bytes(key);
-      writer.text(`"${notGood.get(tag) ?? 'good'}"`);
+      writer.text(`${key}"${notGood.get(tag) ?? 'good'}"`);
     }
     return writer.text(AFTER_QUALITIES);
   }
