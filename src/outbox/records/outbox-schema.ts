@@ -65,7 +65,15 @@ export type OutboxRow = {
   readonly names: number | null;
 };
 
+/** A row of `pendingHeads`. */
+export type PendingHead = Omit<OutboxRow, 'body'> & {
+  /** JSON, or number of bytes of the columns in `joinedColumns`. */
+  body: OutboxRow['body'] | number;
+};
+
 const ROW_COLUMNS = 'sequence, kind, watch, timestamp, checksum, original_id, body, names';
+
+const HAS_COLUMNS = "(names IS NOT NULL AND typeof(body) = 'blob')";
 
 export const EPOCHS = 'SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence';
 
@@ -183,6 +191,20 @@ export function prepareStatements(database: SqliteDatabase) {
       `SELECT ${ROW_COLUMNS} FROM outbox WHERE sequence > ? AND sequence <= ?
        AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,
     ),
+    /** The same rows, without their columns. */
+    pendingHeads: database.prepare(
+      `SELECT sequence, kind, watch, timestamp, checksum, original_id, names,
+       CASE WHEN ${HAS_COLUMNS} THEN octet_length(body) ELSE body END AS body
+       FROM outbox WHERE sequence > ? AND sequence <= ?
+       AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,
+    ),
+    /** Columns of these rows, one after the other: a buffer for each row takes longer than to read the row. */
+    joinedColumns: database
+      .prepare(
+        `SELECT CAST(group_concat(body, '') AS BLOB) FROM outbox WHERE sequence > ? AND sequence <= ?
+         AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} AND ${HAS_COLUMNS}`,
+      )
+      .pluck(),
     pendingBytes: database.prepare(
       `SELECT sequence, octet_length(body) AS bytes FROM outbox WHERE sequence > ? AND sequence <= ?
        AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,
