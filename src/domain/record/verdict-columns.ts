@@ -87,6 +87,8 @@ export class VerdictJson {
   /** JSON array of the names of the tags. */
   readonly tagsJson: string;
   readonly #beforeScore: Uint8Array;
+  /** Text from the score to the values for each verdict, without a reason and contributions, and with the names. */
+  readonly #betweenPlain: readonly Uint8Array[];
   readonly #beforeVerdict: Uint8Array;
   readonly #afterReason: Uint8Array;
   readonly #beforeTags: Uint8Array;
@@ -109,6 +111,15 @@ export class VerdictJson {
     this.#afterReason = utf8(`,"model":${JSON.stringify(model)},"version":${version},"contributions":`);
     const host = `,"provider":${JSON.stringify(provider)},"fallbacks":${JSON.stringify(fallbacks)}`;
     this.#beforeTags = utf8(`${host},"tags":{`);
+    this.#betweenPlain = verdicts.map((verdict) =>
+      Buffer.concat([
+        this.#beforeVerdict,
+        utf8(`${verdict}","reason":""`),
+        this.#afterReason,
+        utf8('[]'),
+        this.#beforeTags,
+      ]),
+    );
     this.#afterFallbacks = utf8(host);
     this.#keys = keys;
     this.#beforeValues = new JsonKeys(keys);
@@ -127,19 +138,23 @@ export class VerdictJson {
     if (bytes.length < qualitiesAt) return false;
     const contributionsAt = qualitiesAt + QUALITY_BYTES * view.getUint16(0, true);
     const reasonAt = contributionsAt + CONTRIBUTION_BYTES * view.getUint8(3);
-    const verdict = verdicts[view.getUint8(2)];
-    if (bytes.length < reasonAt || verdict === undefined) return false;
+    const verdict = view.getUint8(2);
+    const between = this.#betweenPlain[verdict];
+    if (bytes.length < reasonAt || between === undefined) return false;
     const score = view.getFloat64(4, true);
     to.bytes(this.#beforeScore);
     to.text(Number.isNaN(score) ? 'null' : String(score));
-    to.bytes(this.#beforeVerdict);
-    to.text(`${verdict}","reason":${reasonAt === bytes.length ? '""' : jsonText(bytes.subarray(reasonAt))}`);
-    to.bytes(this.#afterReason);
-    const contributions = this.#contributions(view, contributionsAt, reasonAt);
-    to.text(contributions.length === 0 ? '[]' : JSON.stringify(contributions));
+    if (columns === undefined && bytes.length === contributionsAt) to.bytes(between);
+    else {
+      const reason = reasonAt === bytes.length ? '""' : jsonText(bytes.subarray(reasonAt));
+      to.bytes(this.#beforeVerdict);
+      to.text(`${verdicts[verdict]}","reason":${reason}`);
+      to.bytes(this.#afterReason);
+      to.text(JSON.stringify(this.#contributions(view, contributionsAt, reasonAt)));
+      if (columns === undefined) to.bytes(this.#beforeTags);
+    }
     const notGood = notGoodOf(view, qualitiesAt, contributionsAt);
     if (columns === undefined) {
-      to.bytes(this.#beforeTags);
       to.float32s(this.#beforeValues, view, VALUES_AT);
       this.#writeQualities(notGood, to);
       return true;
