@@ -38,6 +38,12 @@ problems=$(systemd-analyze verify --man=no /usr/lib/systemd/system/andon.service
 PATH=/usr/bin:/bin andon check /etc/andon/andon.yaml
 runuser -u andon -- andon demo --seconds 15 | grep -q ' verdicts (' || fail "the demo gave no verdicts"
 
+# The password of the first user is in no log of the installation.
+lacks /etc/andon/users.yaml
+grep -q 'andon users init' /tmp/dpkg.log || fail "the installation names no command for the first user"
+andon users init --json | grep -q '"password":"' || fail "there is no first user"
+[ "$(stat -c '%U %a' /etc/andon/users.yaml)" = 'andon 600' ] || fail "users.yaml is open, or not of the service"
+
 # The sandbox follows the configuration: check names what it blocks, an upgrade opens it.
 drop_in=/etc/systemd/system/andon.service.d/50-configuration.conf
 lacks "$drop_in"
@@ -50,7 +56,7 @@ mv /etc/andon/andon.yaml /tmp/andon.yaml
 printf 'name,register,address,type\nload,holding,0,float32\n' >/etc/andon/press.csv
 andon init /etc/andon/andon.yaml --url tcp://203.0.113.7 --unit 1 --tags /etc/andon/press.csv --machine press >/dev/null 2>&1
 grep -q '^IPAddressAllow=203.0.113.7$' "$drop_in" || fail "init wrote no drop-in"
-if andon check 2>&1 | grep warning; then fail "the sandbox blocks what init wrote"; fi
+if andon check 2>&1 | grep 'andon unit'; then fail "the sandbox blocks what init wrote"; fi
 mv /tmp/andon.yaml /etc/andon/andon.yaml
 rm /etc/andon/press.csv
 

@@ -1,5 +1,5 @@
 import { parse } from 'yaml';
-import { type ConfigPath, isPlainObject } from '../src/config/config-document.ts';
+import { type ConfigPath, isPlainObject } from '../src/platform/positioned-document.ts';
 import { expectedOf } from '../src/config/config-expectations.ts';
 import { branches, configJsonSchema, entryName, fieldKind, type SchemaNode } from '../src/config/config-json-schema.ts';
 

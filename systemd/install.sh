@@ -87,11 +87,13 @@ mv "$program.new" "$program"
 
 mkdir -p "$root/etc/andon/credentials" "$records/models" "$root/etc/systemd/system" "$root/usr/local/bin"
 chmod 0700 "$root/etc/andon/credentials"
+is_fresh=
 if [ -e "$root/etc/andon/andon.yaml" ]; then
   echo "configuration  $root/etc/andon/andon.yaml (kept)"
 else
   cp "$bundle/config/andon.yaml" "$root/etc/andon/andon.yaml"
   echo "configuration  $root/etc/andon/andon.yaml (example: edit it)"
+  is_fresh=yes
 fi
 cp -Rn "$bundle/models/." "$records/models/"
 cp "$bundle/systemd/andon.service" "$unit"
@@ -107,6 +109,11 @@ if [ -z "$root" ]; then
   # Opens the sandbox to what the kept configuration needs.
   printf 'sandbox        '
   "$root/usr/local/bin/andon" unit --write || true
+  # The password is shown at a terminal only: it must not be in the log of an installation.
+  if [ -n "$is_fresh" ]; then
+    printf 'login          '
+    "$root/usr/local/bin/andon" users init 2>&1 || true
+  fi
 fi
 
 # With a running service this is an upgrade.

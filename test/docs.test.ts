@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
-import { isPlainObject } from '../src/config/config-document.ts';
+import { isPlainObject } from '../src/platform/positioned-document.ts';
 import { loadConfig } from '../src/config/config-file.ts';
 import { configSchema } from '../src/config/config-schema.ts';
 
@@ -109,7 +109,7 @@ function unknownKeys(markdown: string): readonly string[] {
   return [...markdown.matchAll(/`(\w+)((?:\.[\w<>]+)+)`/g)]
     .filter(
       ([, section = '', rest = '']) =>
-        section in configSchema.shape && !/^\.db\b/.test(rest) && !inManifest.has(`${section}${rest}`),
+        section in configSchema.shape && !/^\.db\b|\.jsonl$/.test(rest) && !inManifest.has(`${section}${rest}`),
     )
     .map(([, section = '', rest = '']) => `${section}${rest}`)
     .filter((key) => !hasKey(jsonSchema, key.split('.')));

@@ -17,9 +17,8 @@ type AlarmOptions = {
 };
 type Alarm = z.infer<typeof alarmJson>;
 
-/** Adds `andon alarms list | ack | shelve | unshelve`. */
-export function addAlarmCommands(program: Command): void {
-  const alarms = program.command('alarms').description('alarms of the running agent');
+/** Defines `andon alarms list | ack | shelve | unshelve`. */
+export function defineAlarms(alarms: Command): void {
   const add = (name: string, description: string) =>
     subcommand(alarms, name, description).option(
       '--url <url>',

@@ -6,7 +6,7 @@ import { restoreBackup } from '../offline/restore.ts';
 import { SystemClock } from '../platform/clock.ts';
 import { readSecret } from '../platform/config-fields.ts';
 import { OperatingError } from '../platform/errors.ts';
-import { runs, subcommand } from './output/command.ts';
+import { runs, withConfig } from './output/command.ts';
 import { type Output, printResult } from './output/output.ts';
 import { statSync } from 'node:fs';
 
@@ -22,31 +22,25 @@ type BackupOptions = PassphraseOptions & {
 };
 type RestoreOptions = PassphraseOptions & { readonly config: string; readonly json?: boolean };
 
-/** `andon backup`, `andon restore`. */
-export function addBackupCommands(program: Command): void {
-  const passphrase = [
-    new Option('--passphrase-env <name>', 'environment variable with the passphrase').conflicts('passphraseFile'),
-    new Option('--passphrase-file <file>', 'file with the passphrase'),
-  ];
-  const backup = subcommand(
-    program,
-    'backup',
-    'copies records, alarms, history, models and configuration to one file, also while the agent runs',
-  )
+/** Defines `andon backup`. */
+export function defineBackup(command: Command): void {
+  withPassphrase(withConfig(command))
     .option('--out <file>', 'the new file; by default andon-<agent>-<time>.tar.gz in this folder')
     .option('--no-history', 'leaves the sample history out')
     .action(runs(backupCommand));
-  const restore = subcommand(
-    program,
-    'restore',
-    'puts the content of a backup in place of the present one, which is kept; the agent must be stopped',
-  )
-    .argument('<file>', 'a file of `andon backup`')
-    .action(runs(restoreCommand));
-  for (const option of passphrase) {
-    backup.addOption(option);
-    restore.addOption(option);
-  }
+}
+
+/** Defines `andon restore`. */
+export function defineRestore(command: Command): void {
+  withPassphrase(withConfig(command)).argument('<file>', 'a file of `andon backup`').action(runs(restoreCommand));
+}
+
+function withPassphrase(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--passphrase-env <name>', 'environment variable with the passphrase').conflicts('passphraseFile'),
+    )
+    .option('--passphrase-file <file>', 'file with the passphrase');
 }
 
 async function backupCommand(options: BackupOptions, output: Output): Promise<number> {

@@ -1,19 +1,16 @@
 import type { Command, Option } from 'commander';
 import { output } from './output/command.ts';
 
-/** Adds `andon completion`. Call it after every other command. */
-export function addCompletionCommand(program: Command): void {
-  program
-    .command('completion')
-    .argument('<shell>', 'bash, zsh or fish')
-    .description('script that completes commands and options in a shell')
-    .action((shell: string, _options: object, command: Command) => {
-      if (shell === 'bash') return output.out(bashScript(program));
-      // zsh understands the functions of bash.
-      if (shell === 'zsh') return output.out(`autoload -U +X bashcompinit && bashcompinit\n${bashScript(program)}`);
-      if (shell === 'fish') return output.out(fishScript(program));
-      return command.error(`error: unknown shell '${shell}': expected bash, zsh or fish`);
-    });
+/** Defines `andon completion`. It needs every other command defined. */
+export function defineCompletion(completion: Command): void {
+  completion.argument('<shell>', 'bash, zsh or fish').action((shell: string, _options: object, command: Command) => {
+    const program = command.parent ?? command;
+    if (shell === 'bash') return output.out(bashScript(program));
+    // zsh understands the functions of bash.
+    if (shell === 'zsh') return output.out(`autoload -U +X bashcompinit && bashcompinit\n${bashScript(program)}`);
+    if (shell === 'fish') return output.out(fishScript(program));
+    return command.error(`error: unknown shell '${shell}': expected bash, zsh or fish`);
+  });
 }
 
 type Entry = { readonly path: string; readonly words: readonly string[]; readonly command: Command };

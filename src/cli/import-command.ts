@@ -4,7 +4,7 @@ import { basename, extname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
-import { ConfigDocument, isPlainObject, valueAt } from '../config/config-document.ts';
+import { PositionedDocument, isPlainObject, valueAt } from '../platform/positioned-document.ts';
 import { readConfigText } from '../config/config-text.ts';
 import { encodingOf } from '../csv/csv-text.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
@@ -41,12 +41,10 @@ export type ImportOptions = {
   readonly json?: boolean;
 };
 
-/** Adds `andon import`. */
-export function addImportCommand(program: Command): void {
-  program
-    .command('import')
+/** Defines `andon import`. */
+export function defineImport(command: Command): void {
+  command
     .argument('<file>', 'export of another tool')
-    .description('register maps and tag exports of other tools as tag files; lists every line that is not understood')
     .addOption(new Option('--as <kind>', 'what the file is').choices(Object.keys(tagReaders)).makeOptionMandatory())
     .option('--out <file>', 'tag file (.csv) or configuration (.yaml) to write; one that exists is merged')
     .option('-c, --config <file>', 'configuration that uses the tag file, or gets the sources of the file')
@@ -195,7 +193,7 @@ async function basesOfConfig(
   if (config === undefined) return new Map();
   const read = await readConfigText(config);
   if ('problem' in read) throw new OperatingError('import-unreadable', 'reject', `${config}: ${read.problem}`);
-  const sources = valueAt(new ConfigDocument(read.text).value, ['sources']);
+  const sources = valueAt(new PositionedDocument(read.text).value, ['sources']);
   const all = isPlainObject(sources) ? Object.values(sources).filter(isPlainObject) : [];
   return new Map(
     all.flatMap((source) => {

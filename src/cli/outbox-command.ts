@@ -1,8 +1,10 @@
+import { type Command, Option } from 'commander';
+import { configOption, positiveNumber, runs, subcommand } from './output/command.ts';
 import { loadConfig } from '../config/config-file.ts';
 import { recordInterests } from '../app/record-interests.ts';
 import type { OutboxStats } from '../contracts/record-store.ts';
 import { formatByteSize } from '../domain/byte-size.ts';
-import { recordJson, type RecordKind } from '../domain/record/record.ts';
+import { recordJson, type RecordKind, recordKinds } from '../domain/record/record.ts';
 import { exportRecords, outboxStats } from '../outbox/records/outbox-reader.ts';
 import { rewindUplink } from '../outbox/records/outbox-rewind.ts';
 import { OperatingError } from '../platform/errors.ts';
@@ -15,6 +17,24 @@ export type OutboxExportOptions = {
   readonly from?: number;
   readonly kind?: readonly RecordKind[];
 };
+
+/** Defines `andon outbox stats | export | rewind`. */
+export function defineOutbox(outbox: Command): void {
+  subcommand(outbox, 'stats', 'records waiting for each uplink, and hours until the outbox is full').action(
+    runs(outboxStatsCommand),
+  );
+  outbox
+    .command('export')
+    .description('records as JSON lines, oldest first')
+    .addOption(configOption)
+    .option('--from <sequence>', 'first sequence number', positiveNumber)
+    .addOption(new Option('--kind <kinds...>', 'only these').choices([...recordKinds]))
+    .action(runs(outboxExportCommand));
+  subcommand(outbox, 'rewind', 'makes an uplink send delivered records again; the agent must be stopped')
+    .requiredOption('--uplink <id>', 'uplink of the configuration')
+    .requiredOption('--from <sequence|time>', 'first record: its sequence number, or an ISO time')
+    .action(runs(outboxRewindCommand));
+}
 
 /** `andon outbox stats`: reads the file, also while the agent runs. */
 export async function outboxStatsCommand(options: OutboxStatsOptions, output: Output): Promise<number> {

@@ -1,3 +1,5 @@
+import type { Command } from 'commander';
+import { restartSections } from '../app/config-changes.ts';
 import { loadConfig } from '../config/config-file.ts';
 import { lookUpModels } from '../config/config-model-checks.ts';
 import { type AgentPlan, canBeMet, planAgent, scanLoad } from '../offline/plan.ts';
@@ -5,7 +7,7 @@ import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
 import { plural } from './setup/check-command.ts';
-import { DEFAULT_CONFIG } from './output/command.ts';
+import { DEFAULT_CONFIG, runs, withConfig } from './output/command.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
 
@@ -21,6 +23,11 @@ export type PlanOptions = {
   readonly config?: string;
 };
 
+/** Defines `andon plan`. */
+export function definePlan(command: Command): void {
+  withConfig(command).argument('[file]', 'configuration file').action(runs(planCommand));
+}
+
 /**
  * `andon plan FILE`: requests and bus time of each scan against its interval, windows, models and providers.
  * @returns Exit code: 0, 1 if a scan interval cannot be met, 78 if the configuration is invalid.
@@ -31,10 +38,11 @@ export async function planCommand(argument: string | undefined, options: PlanOpt
     const { config, warnings } = await loadConfig(file);
     const plan = planAgent(config, await lookUpModels(config, { readGraphs: true }));
     const met = canBeMet(plan);
-    if (options.json) output.out(JSON.stringify({ ok: met, file, ...plan, warnings }, undefined, 2));
+    const restart = restartSections(config);
+    if (options.json) output.out(JSON.stringify({ ok: met, file, ...plan, restart, warnings }, undefined, 2));
     else {
       for (const warning of warnings) output.err(formatConfigProblem(warning, 'warning: '));
-      output.out(sections(plan).join('\n\n'));
+      output.out(sections(plan, restart).join('\n\n'));
     }
     return met ? 0 : 1;
   } catch (error) {
@@ -45,7 +53,7 @@ export async function planCommand(argument: string | undefined, options: PlanOpt
   }
 }
 
-function sections(plan: AgentPlan): readonly string[] {
+function sections(plan: AgentPlan, restart: readonly string[]): readonly string[] {
   const notPolled = plan.tagsNotPolled;
   return [
     ...(plan.scans.length === 0 ? [] : [`SCANS\n${scanTable(plan.scans)}`, `REQUESTS\n${requestTable(plan.scans)}`]),
@@ -54,6 +62,7 @@ function sections(plan: AgentPlan): readonly string[] {
     ...(plan.models.length === 0 ? [] : [`MODELS\n${modelTable(plan)}`]),
     ...(plan.history.length === 0 ? [] : [`HISTORY\n${historyTable(plan)}`]),
     ...noteSection(plan),
+    `RELOAD\nA change of ${restart.join(', ')} restarts all parts. Everything else changes alone.`,
     conclusion(plan),
   ];
 }

@@ -1,3 +1,5 @@
+import type { Command } from 'commander';
+import { configOption, runs } from './output/command.ts';
 import { ReloadableAgent } from '../app/reload.ts';
 import { loadConfig, type LoadedConfig } from '../config/config-file.ts';
 import { runOnce } from './setup/live-commands.ts';
@@ -13,6 +15,14 @@ import { processMetrics } from './output/process-metrics.ts';
 
 /** Longest that a clean stop may take before the process ends anyway; systemd's own limit is longer. */
 const STOP_TIMEOUT_MS = 20_000;
+
+/** Defines `andon run`. */
+export function defineRun(command: Command): void {
+  command
+    .addOption(configOption)
+    .option('--once', 'print one window of every watch and exit; stores and publishes nothing')
+    .action(runs(runCommand));
+}
 
 /**
  * `andon run -c FILE`: the daemon. SIGTERM and SIGINT stop it cleanly, SIGHUP reads the configuration again.

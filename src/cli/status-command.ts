@@ -1,3 +1,5 @@
+import type { Command } from 'commander';
+import { jsonOption, runs } from './output/command.ts';
 import * as z from 'zod';
 import { loadConfig } from '../config/config-file.ts';
 import { watchSummaryJson } from '../contracts/watch-json.ts';
@@ -16,6 +18,16 @@ export type StatusOptions = {
 
 const watchesJson = z.object({ watches: z.array(watchSummaryJson) });
 type WatchState = z.infer<typeof watchSummaryJson>;
+
+/** Defines `andon status`. */
+export function defineStatus(command: Command): void {
+  command
+    .option('-c, --config <file>', 'configuration of the agent, for its address and token')
+    .option('--url <url>', 'of the agent; default: http://127.0.0.1:8080')
+    .option('--token-file <file>', 'file with the token of http.token')
+    .addOption(jsonOption)
+    .action(runs(statusCommand));
+}
 
 /**
  * `andon status`: shows the health of the running agent and the state of each watch.

@@ -1,6 +1,6 @@
 import { parseByteSize } from '../domain/byte-size.ts';
 import { parseDurationMs } from '../domain/duration.ts';
-import { isPlainObject } from './config-document.ts';
+import { isPlainObject } from '../platform/positioned-document.ts';
 import { branches, fieldKind, mayHoldSecret, type SchemaNode } from './config-json-schema.ts';
 import { nearest } from '../domain/nearest-word.ts';
 

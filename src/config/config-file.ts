@@ -3,12 +3,12 @@ import type * as z from 'zod';
 import { ConfigError, type ConfigProblem } from '../platform/errors.ts';
 import { checkConfig } from './config-checks.ts';
 import {
-  ConfigDocument,
+  PositionedDocument,
   type ConfigPath,
   type DocumentProblem,
   isPlainObject,
   type PositionedData,
-} from './config-document.ts';
+} from '../platform/positioned-document.ts';
 import type { Finding } from './config-finding.ts';
 import { configJsonSchema } from './config-json-schema.ts';
 import { lookUpModels } from './config-model-checks.ts';
@@ -61,7 +61,7 @@ type CheckedText = {
 };
 
 async function checkText(text: string, file: string, options: LoadOptions): Promise<CheckedText> {
-  const document = new ConfigDocument(text);
+  const document = new PositionedDocument(text);
   const failed = (problems: readonly DocumentProblem[]) => ({
     config: undefined,
     data: undefined,

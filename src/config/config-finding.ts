@@ -1,7 +1,7 @@
 import type { Tag } from '../domain/sample/tag.ts';
 import { inputsOf } from '../pipeline/derived-tags.ts';
 import { parseTagTemplate, type TagTemplate } from '../domain/sample/tag-template.ts';
-import { type ConfigPath, isPlainObject, valueAt } from './config-document.ts';
+import { type ConfigPath, isPlainObject, valueAt } from '../platform/positioned-document.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { agentTags, DERIVED } from './config-tags.ts';
 import { type SourceConfig, sourceKindOf } from './kinds.ts';

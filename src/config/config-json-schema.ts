@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { byteSizePattern } from '../domain/byte-size.ts';
 import { durationPattern } from '../domain/duration.ts';
-import { type ConfigPath, isPlainObject, valueAt } from './config-document.ts';
+import { type ConfigPath, isPlainObject, valueAt } from '../platform/positioned-document.ts';
 import { configSchema } from './config-schema.ts';
 
 /** Part of JSON Schema 2020-12 that the configuration uses. */

@@ -6,7 +6,7 @@ import {
   isPlainObject,
   type PositionedData,
   valueAt,
-} from './config-document.ts';
+} from '../platform/positioned-document.ts';
 import { expectedOf, hintFor, textOf } from './config-expectations.ts';
 import {
   branches,

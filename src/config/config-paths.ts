@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { isPlainObject } from './config-document.ts';
+import { isPlainObject } from '../platform/positioned-document.ts';
 import type { AgentConfig } from './config-schema.ts';
 
 /** Keys with the path of a file or folder. In tags and headers, the same words may be names that the user chose. */

@@ -2,7 +2,7 @@ import { modelServerConfig, movedHttpKeys } from '../serving/serving-config.ts';
 import { type ListenAddress, listenAddress } from '../web/listen-address.ts';
 import { CLIENT_HOST, FORMER_CLIENT_HOST, type ProviderConfig } from '../models/store/models-config.ts';
 import { hostOf } from '../models/store/serving.ts';
-import { isPlainObject, valueAt } from './config-document.ts';
+import { isPlainObject, valueAt } from '../platform/positioned-document.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { type CheckContext, error, type Finding, warning } from './config-finding.ts';
 import type { ModelLookup } from './config-model-checks.ts';

@@ -4,14 +4,14 @@ import { columnOf, type CsvFormat, type CsvLine, type CsvTable, formatCsv, parse
 import { encodingOf } from '../csv/csv-text.ts';
 import { simplified } from '../domain/nearest-word.ts';
 import {
-  type ConfigDocument,
+  type PositionedDocument,
   type ConfigPath,
   type DocumentProblem,
   type FilePosition,
   isPlainObject,
   type PositionedData,
   valueAt,
-} from './config-document.ts';
+} from '../platform/positioned-document.ts';
 import { branches, schemaAt, type SchemaNode } from './config-json-schema.ts';
 import { nearestKey } from './config-suggestions.ts';
 import { readConfigText } from './config-text.ts';
@@ -32,10 +32,10 @@ export class ConfigTagFiles implements PositionedData {
   readonly value: unknown;
   /** Problems of the files themselves. The values of the tags are checked with the configuration. */
   readonly problems: readonly DocumentProblem[];
-  readonly #document: ConfigDocument;
+  readonly #document: PositionedDocument;
   readonly #places: ReadonlyMap<string, TagPlace>;
 
-  private constructor(document: ConfigDocument, value: unknown, reader: TagFileReader) {
+  private constructor(document: PositionedDocument, value: unknown, reader: TagFileReader) {
     this.#document = document;
     this.value = value;
     this.problems = reader.problems;
@@ -43,7 +43,7 @@ export class ConfigTagFiles implements PositionedData {
   }
 
   /** @param directory Folder that the paths of the files start from, for reading and for messages. */
-  static async read(document: ConfigDocument, schema: SchemaNode, directory: string): Promise<ConfigTagFiles> {
+  static async read(document: PositionedDocument, schema: SchemaNode, directory: string): Promise<ConfigTagFiles> {
     const reader = new TagFileReader(document, schema, directory);
     return new ConfigTagFiles(document, await reader.read(), reader);
   }
@@ -65,11 +65,11 @@ export class ConfigTagFiles implements PositionedData {
 class TagFileReader {
   readonly problems: DocumentProblem[] = [];
   readonly places = new Map<string, TagPlace>();
-  readonly #document: ConfigDocument;
+  readonly #document: PositionedDocument;
   readonly #schema: SchemaNode;
   readonly #directory: string;
 
-  constructor(document: ConfigDocument, schema: SchemaNode, directory: string) {
+  constructor(document: PositionedDocument, schema: SchemaNode, directory: string) {
     this.#document = document;
     this.#schema = schema;
     this.#directory = directory;

@@ -2,7 +2,7 @@ import process from 'node:process';
 import { Worker } from 'node:worker_threads';
 import type { HostProtocol } from '../runtime/session/host-protocol.ts';
 import { SessionRunner } from '../runtime/session/session-runner.ts';
-import { entryFile } from '../platform/entry-file.ts';
+import { entryFile } from '../platform/entries.ts';
 import { serveRpc } from '../platform/rpc.ts';
 import { parentProcessPort } from '../platform/rpc-ports.ts';
 import { setOomScore } from './set-oom-score.ts';

@@ -1,4 +1,12 @@
-import { entryFile } from './entry-file.ts';
+/**
+ * Returns the URL of a child's entry file: `.ts` in a checkout, `.js` in the published package.
+ *
+ * @param from The caller's `import.meta.url`. Its extension selects between the two.
+ * @param path Relative path with the extension `.ts`.
+ */
+export function entryFile(from: string, path: string): URL {
+  return new URL(from.endsWith('.ts') ? path : path.replace(/\.ts$/, '.js'), from);
+}
 
 /** Entry files of the threads and child processes that the agent starts. */
 export const storageWorkerEntry = entryFile(import.meta.url, '../hosts/storage-worker.ts');

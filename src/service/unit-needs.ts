@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { type ConfigPath, isPlainObject } from '../config/config-document.ts';
+import { type ConfigPath, isPlainObject } from '../platform/positioned-document.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { listenAddress } from '../web/listen-address.ts';
 import { isIn, isMet, type UnitSetting, type UnitSettings } from './unit-settings.ts';

@@ -1,4 +1,4 @@
-import { isPlainObject } from '../config/config-document.ts';
+import { isPlainObject } from '../platform/positioned-document.ts';
 import type { LocatedJson } from './located-json.ts';
 
 type Fields = Readonly<Record<string, unknown>>;

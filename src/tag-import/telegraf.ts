@@ -1,5 +1,5 @@
 import { parse, TomlError } from 'smol-toml';
-import { isPlainObject } from '../config/config-document.ts';
+import { isPlainObject } from '../platform/positioned-document.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { ImportDraft, sourceId, type TagImport } from './imported-tags.ts';
 import { SharedNames } from './shared-names.ts';

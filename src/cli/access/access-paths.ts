@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from 'node:path';
-import { ConfigDocument, valueAt } from '../../config/config-document.ts';
+import { PositionedDocument, valueAt } from '../../platform/positioned-document.ts';
 import { readConfigText } from '../../config/config-text.ts';
 import { outboxConfigSchema } from '../../outbox/file/outbox-config.ts';
 import { ConfigError } from '../../platform/errors.ts';
@@ -27,7 +27,7 @@ export type AccessPaths = {
 export async function accessPaths(file: string): Promise<AccessPaths> {
   const read = await readConfigText(file);
   if ('problem' in read) throw new ConfigError([{ file, line: 1, column: 1, path: '', message: read.problem }]);
-  const document = new ConfigDocument(read.text);
+  const document = new PositionedDocument(read.text);
   if (!document.readable) throw new ConfigError(document.problems.map((each) => ({ ...each, file, path: '' })));
   const directory = dirname(resolve(file));
   const textAt = (...keys: readonly string[]) => {

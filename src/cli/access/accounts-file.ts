@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { stringify } from 'yaml';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
@@ -12,12 +13,13 @@ const HEADER = '# Users and tokens of andon. Written by `andon users` and `andon
 export class AccountsFile {
   readonly path: string;
   readonly #outboxPath: string;
-  readonly #isConfigured: boolean;
+  /** True if the configuration names the file. */
+  readonly isConfigured: boolean;
 
   private constructor(path: string, outboxPath: string, isConfigured: boolean) {
     this.path = path;
     this.#outboxPath = outboxPath;
-    this.#isConfigured = isConfigured;
+    this.isConfigured = isConfigured;
   }
 
   /** If the configuration names no file, it is `users.yaml` next to it. */
@@ -35,13 +37,17 @@ export class AccountsFile {
     }
   }
 
+  exists(): boolean {
+    return existsSync(this.path);
+  }
+
   async write(users: Users): Promise<void> {
     await writePrivateFile(this.path, HEADER + stringify(users), this.#outboxPath);
   }
 
   /** Says what the configuration lacks, on standard error, so that scripts are not disturbed. */
   remind(output: Output): void {
-    if (this.#isConfigured) return;
+    if (this.isConfigured) return;
     output.err(`The configuration does not use ${this.path} yet. Add to section http: users: ${basename(this.path)}`);
   }
 }

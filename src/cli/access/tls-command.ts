@@ -11,11 +11,9 @@ import { writeOwnFile, writePrivateFile, writePublicFile } from './private-file.
 
 type TlsInitOptions = { readonly config: string; readonly name?: readonly string[]; readonly json?: boolean };
 
-/** Adds `andon tls init`. */
-export function addTlsCommands(program: Command): void {
-  program
-    .command('tls')
-    .description('certificates of this box')
+/** Defines `andon tls init`. */
+export function defineTls(tls: Command): void {
+  tls
     .command('init')
     .description(
       'makes a certificate authority for this box and a certificate for its endpoints; renews the certificate if the authority exists',

@@ -16,9 +16,8 @@ type AddOptions = Options & { readonly role: Role; readonly for?: string };
 const TOKEN_BYTES = 32;
 const VALIDITY_MS_MAX = 3_650 * 86_400_000;
 
-/** Adds `andon tokens add | remove | list`. */
-export function addTokensCommands(program: Command): void {
-  const tokens = program.command('tokens').description('tokens of programs; a change applies without a restart');
+/** Defines `andon tokens add | remove | list`. */
+export function defineTokens(tokens: Command): void {
   const add = (name: string, description: string) =>
     tokens.command(name).description(description).addOption(configOption).addOption(jsonOption);
   add('add', 'makes a token and prints it once; a program sends it as Authorization: Bearer TOKEN')

@@ -7,15 +7,18 @@ import { configOption, jsonOption, runs } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { table } from '../output/table.ts';
 import { AccountsFile } from './accounts-file.ts';
+import { addFirstUser, firstUserJson, type FirstUserOptions, firstUserText } from './first-user.ts';
 import { newPassword, type PasswordOptions } from './password-input.ts';
 
 type Options = PasswordOptions & { readonly config: string; readonly json?: boolean };
 
-/** Adds `andon users add | passwd | remove | list`. */
-export function addUsersCommands(program: Command): void {
-  const users = program.command('users').description('who may log in; a change applies without a restart');
+/** Defines `andon users init | add | passwd | remove | list`. */
+export function defineUsers(users: Command): void {
   const add = (name: string, description: string) =>
     users.command(name).description(description).addOption(configOption).addOption(jsonOption);
+  add('init', 'adds the user admin if there is no user, and prints its password once')
+    .option('--password-file <file>', 'file with the password; nothing is printed then')
+    .action(runs(initCommand));
   const withPassword = (command: Command) =>
     command
       .argument('<name>', 'name of the user')
@@ -29,6 +32,21 @@ export function addUsersCommands(program: Command): void {
     .argument('<name>', 'name of the user')
     .action(runs(removeCommand));
   add('list', 'users and their roles').action(runs(listCommand));
+}
+
+async function initCommand(options: FirstUserOptions, output: Output): Promise<number> {
+  const accounts = await AccountsFile.of(options.config);
+  const added = await addFirstUser(accounts, options);
+  if (added === 'not-shown') {
+    output.err(firstUserText(added, options.config) ?? '');
+    return 1;
+  }
+  printResult(output, options, {
+    document: { ok: true, ...firstUserJson(added) },
+    text: firstUserText(added, options.config) ?? `${accounts.path} has users already: andon users list`,
+  });
+  accounts.remind(output);
+  return 0;
 }
 
 async function addCommand(name: string, options: Options & { readonly role: Role }, output: Output): Promise<number> {

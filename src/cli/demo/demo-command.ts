@@ -1,3 +1,5 @@
+import type { Command } from 'commander';
+import { jsonOption, positiveNumber, runs } from '../output/command.ts';
 import { openSync } from 'node:fs';
 import { request } from 'undici';
 import { type RunningAgent, startAgent } from '../../app/agent.ts';
@@ -19,6 +21,14 @@ const BEAT_MS = 3_000;
 /** How long the demo's operator takes to walk to the screen. */
 const OPERATOR_DELAY_MS = 4_000;
 const VIBRATION_TOPIC = 'acme/lyon/filling/line-2/pump-1/vibration';
+
+/** Defines `andon demo`. */
+export function defineDemo(command: Command): void {
+  command
+    .option('--seconds <n>', 'stop after this time', positiveNumber)
+    .addOption(jsonOption)
+    .action(runs(demoCommand));
+}
 
 /**
  * `andon demo`: plant and broker in child processes, the agent in this one, and the story in the terminal.

@@ -1,10 +1,12 @@
+import type { Command } from 'commander';
+import { positiveNumber, runs } from '../output/command.ts';
 import { basename, extname } from 'node:path';
 import { CsvFile } from '../../csv/csv-file.ts';
 import { CsvReplay } from '../../plant/csv-replay.ts';
 import { sourcesSection } from '../../plant/replay-sources.ts';
 import { sleep } from '../../platform/clock.ts';
 import { OperatingError } from '../../platform/errors.ts';
-import { type CsvCommandOptions, notationOf } from '../output/csv-options.ts';
+import { addCsvOptions, type CsvCommandOptions, notationOf } from '../output/csv-options.ts';
 import type { Output } from '../output/output.ts';
 import { systemDeps } from '../../platform/deps.ts';
 
@@ -16,6 +18,17 @@ export type SimulateOptions = CsvCommandOptions & {
   readonly speed: number;
   readonly loop?: boolean;
 };
+
+/** Defines `andon simulate`. */
+export function defineSimulate(command: Command): void {
+  addCsvOptions(command)
+    .argument('<csv>', "a historian's CSV")
+    .option('--modbus <url>', 'serve as a Modbus device on tcp://host:port (port 0 takes a free one)')
+    .option('--mqtt <url>', 'publish to a broker, one topic a column')
+    .option('--speed <n>', 'times as fast as recorded', positiveNumber, 1)
+    .option('--loop', 'restart at the end')
+    .action(runs(simulateCommand));
+}
 
 /**
  * `andon simulate CSV`: replays a historian's file as a live machine, and prints the `sources:` section that reads it.

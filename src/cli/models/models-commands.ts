@@ -7,9 +7,8 @@ import { modelsShowCommand } from './show-command.ts';
 import { addSigningCommands } from './signing-command.ts';
 import { modelsVerifyCommand } from './verify-command.ts';
 
-/** `andon models`. */
-export function addModelsCommands(program: Command): void {
-  const models = program.command('models').description('the model directory');
+/** Defines `andon models` and its commands. */
+export function defineModels(models: Command): void {
   subcommand(models, 'list', 'models, their versions, the active version and its provider').action(
     runs(modelsListCommand),
   );

@@ -16,7 +16,12 @@ export const jsonOption = new Option('--json', 'one JSON document and nothing el
 
 /** Adds a command with the options `--config` and `--json`. */
 export function subcommand(parent: Command, name: string, description: string): Command {
-  return parent.command(name).description(description).addOption(configOption).addOption(jsonOption);
+  return withConfig(parent.command(name).description(description));
+}
+
+/** Adds the options `--config` and `--json`. */
+export function withConfig(command: Command): Command {
+  return command.addOption(configOption).addOption(jsonOption);
 }
 
 /**
@@ -29,6 +34,13 @@ export function runs(command: (...args: never[]) => number | Promise<number>) {
     // Commander passes the arguments and options that were declared with the command, and then the command itself.
     process.exitCode = await command(...([...args.slice(0, -1), output] as never[]));
   };
+}
+
+/** Parser of an option's value. */
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError(`expected a number above 0, not '${text}'`);
 }
 
 /** Parser of an option's value. */

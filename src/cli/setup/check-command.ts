@@ -1,9 +1,10 @@
+import type { Command } from 'commander';
 import { liveCheck } from './live-commands.ts';
 import { sandboxWarnings } from './unit-command.ts';
 import { loadConfig, type LoadedConfig } from '../../config/config-file.ts';
 import { agentTags } from '../../config/config-tags.ts';
 import { ConfigError, formatConfigProblem } from '../../platform/errors.ts';
-import { DEFAULT_CONFIG } from '../output/command.ts';
+import { DEFAULT_CONFIG, runs, withConfig } from '../output/command.ts';
 import type { Output } from '../output/output.ts';
 
 /** EX_CONFIG: systemd does not restart a unit that ends with it. */
@@ -18,6 +19,15 @@ export type CheckOptions = {
   /** True to read each tag once. */
   readonly live?: boolean;
 };
+
+/** Defines `andon check`. */
+export function defineCheck(command: Command): void {
+  withConfig(command)
+    .argument('[file]', 'configuration file')
+    .option('--strict', 'exit 1 also for warnings, such as a model that cannot be used')
+    .option('--live', 'also connect to each device and broker, and read each tag once')
+    .action(runs(checkCommand));
+}
 
 /**
  * `andon check FILE`: reports every problem of a configuration, and warns of settings that are probably not intended.

@@ -8,8 +8,10 @@ import { readConfigText } from '../../config/config-text.ts';
 import { parseCsvTable } from '../../csv/csv-table.ts';
 import { simplified } from '../../domain/nearest-word.ts';
 import { ConfigError, errorCode, OperatingError } from '../../platform/errors.ts';
+import { AccountsFile } from '../access/accounts-file.ts';
+import { addFirstUser, firstUserJson, firstUserText } from '../access/first-user.ts';
 import { checkCommand } from './check-command.ts';
-import { DEFAULT_CONFIG, runs } from '../output/command.ts';
+import { DEFAULT_CONFIG, jsonOption, runs } from '../output/command.ts';
 import type { Output } from '../output/output.ts';
 import { scanCommand } from './scan-command.ts';
 import { fitUnit } from './unit-command.ts';
@@ -21,54 +23,66 @@ export type InitOptions = {
   readonly scan?: boolean;
   readonly machine?: string;
   readonly agent?: string;
+  readonly passwordFile?: string;
+  readonly json?: boolean;
 };
 
 const schemaFile = fileURLToPath(new URL('../../../docs/andon.schema.json', import.meta.url));
 /** Tags of a first watch. More columns need more data to learn from. */
 const WATCHED_TAGS_MAX = 30;
 
-/** Adds `andon init`. */
-export function addInitCommand(program: Command): void {
-  program
-    .command('init')
+/** Defines `andon init`. */
+export function defineInit(command: Command): void {
+  command
     .argument('[file]', 'configuration to write', 'andon.yaml')
-    .description('writes a commented configuration for one device; asks for what no option gives')
     .option('--url <url>', 'device or broker: tcp://10.0.0.7:502, serial:///dev/ttyUSB0, mqtt://127.0.0.1:1883')
     .option('--unit <n>', 'Modbus unit id')
     .option('--tags <file>', 'register list as CSV, with the columns name, register, address, type, unit, …')
     .option('--scan', 'find the registers or topics of the device instead')
     .option('--machine <name>', "the machine's name, for the watch")
     .option('--agent <id>', 'unique name of this box')
+    .option('--password-file <file>', 'password of the first user, admin; by default one is made and printed once')
+    .addOption(jsonOption)
     .action(runs(initCommand));
 }
 
 /** `andon init`. @returns Exit code of `andon check` for the new file, which is not kept unless it passes. @throws {OperatingError} 'file-exists' (reject). */
 export async function initCommand(file: string, options: InitOptions, output: Output): Promise<number> {
+  // One document on standard output: the steps go to standard error.
+  const steps: Output = options.json === true ? { ...output, out: (text) => output.err(text) } : output;
   await refuseExisting(file);
   const answers = await askFor(options);
   const directory = dirname(resolve(file));
   const { machine, url } = answers;
   const tags = answers.tags ?? resolve(directory, `${machine}.csv`);
   if (answers.tags === undefined) await refuseExisting(tags);
-  if (answers.tags === undefined && (await scan(answers, tags, output)) !== 0)
+  if (answers.tags === undefined && (await scan(answers, tags, steps)) !== 0)
     throw new OperatingError('scan-found-nothing', 'retry', `${url} gave no tags, so ${file} was not written`);
   const tagFile = resolve(tags);
   const watched = await watchedTags(tagFile);
   const shown = relative(directory, tagFile);
   const text = configText(answers, directory, shown.startsWith('..') || isAbsolute(shown) ? tagFile : shown, watched);
   await writeFile(file, text, { flag: 'wx' });
+  const accounts = await AccountsFile.of(file);
+  const user = await addFirstUser(accounts, { ...options, config: file });
   try {
-    await fitUnit(file, output);
+    await fitUnit(file, steps);
   } catch (error) {
     // The check below reports the problems.
     if (!(error instanceof ConfigError)) throw error;
   }
-  const code = await checkCommand(file, { json: false, strict: false }, output);
-  if (code === 0) output.out(`${file} is written. Next: andon check --live ${file}, then andon run -c ${file}`);
-  else {
+  const code = await checkCommand(file, { json: false, strict: false }, steps);
+  if (code !== 0) {
     await unlink(file);
+    if (typeof user === 'object' && user.isNewFile) await unlink(accounts.path);
     output.err(`${file} is not kept: correct the problems above, and run andon init again`);
+    if (options.json === true) output.out(JSON.stringify({ ok: false, file }));
+    return code;
   }
+  steps.out(`${file} is written. Next: andon check --live ${file}, then andon run -c ${file}`);
+  const login = firstUserText(user, file);
+  if (options.json === true) output.out(JSON.stringify({ ok: true, file, ...firstUserJson(user) }));
+  else if (login !== undefined) output.out(login);
   return code;
 }
 
@@ -171,7 +185,8 @@ outbox:
 # publish: { type: mqtt, url: mqtt://127.0.0.1:1883 }   # verdicts and alarms for subscribers in the plant
 http:
   listen: 127.0.0.1:8080         # dashboard, health and API
-  # anonymous: operator          # anyone on this box may acknowledge alarms on the page; users: docs/security.md
+  users: users.yaml              # who may log in: andon users add NAME --role operator
+  anonymous: viewer              # anyone on this box may look; acknowledging needs a login. Remove it for logins only
 `;
 }
 

@@ -38,16 +38,12 @@ const PART_MIN = 4;
 const TOPICS_MAX = 10_000;
 const SAMPLE_SHOWN_MAX = 60;
 
-/** Adds `andon scan`. */
-export function addScanCommand(program: Command): void {
-  program
-    .command('scan')
+/** Defines `andon scan`. */
+export function defineScan(command: Command): void {
+  command
     .argument(
       '<url>',
       'tcp://host:port, rtu+tcp://host:port, serial:///dev/ttyUSB0?baudRate=19200, or mqtt://host:1883',
-    )
-    .description(
-      'units, identification and readable registers of Modbus devices, or the topics of a broker; never writes',
     )
     .option('--units <a-b>', 'unit ids', range(1, 247), { first: 1, last: 247 })
     .option('--addresses <a-b>', 'addresses as on the wire', range(0, 65_535), { first: 0, last: 999 })

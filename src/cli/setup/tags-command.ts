@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { isPlainObject, valueAt } from '../../config/config-document.ts';
+import { isPlainObject, valueAt } from '../../platform/positioned-document.ts';
 import { loadConfig } from '../../config/config-file.ts';
 import { tagFileText } from '../../config/config-tag-files.ts';
 import { OperatingError } from '../../platform/errors.ts';
@@ -16,11 +16,9 @@ type ExportOptions = {
   readonly out?: string;
 };
 
-/** Adds `andon tags export`. */
-export function addTagsCommands(program: Command): void {
-  program
-    .command('tags')
-    .description('tags of the configuration')
+/** Defines `andon tags export`. */
+export function defineTags(tags: Command): void {
+  tags
     .command('export')
     .description("writes the tags of a source as a CSV file for 'tags: { file: … }'")
     .addOption(configOption)

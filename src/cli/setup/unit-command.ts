@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { ConfigDocument } from '../../config/config-document.ts';
+import { PositionedDocument } from '../../platform/positioned-document.ts';
 import { loadConfig, type LoadedConfig } from '../../config/config-file.ts';
 import { lookUpModels } from '../../config/config-model-checks.ts';
 import { type ConfigProblem, errorCode, OperatingError } from '../../platform/errors.ts';
@@ -21,11 +21,9 @@ export type UnitOptions = {
   readonly root: string;
 };
 
-/** Adds `andon unit`. */
-export function addUnitCommand(program: Command): void {
-  program
-    .command('unit')
-    .description('drop-in that opens the sandbox of the installed service to what the configuration needs')
+/** Defines `andon unit`. */
+export function defineUnit(command: Command): void {
+  command
     .addOption(configOption)
     .option('--write', 'write it to /etc/systemd/system/andon.service.d, or remove it if none is needed')
     .option('--root <folder>', 'root of the file system with the unit', '/')
@@ -96,7 +94,7 @@ export async function sandboxWarnings(loaded: LoadedConfig, root = '/'): Promise
   const unit = installedUnit(root);
   if (unit?.configFile === undefined || resolve(loaded.file) !== resolve(unit.configFile)) return [];
   const needs = await needsOf(loaded, root, unit.effective);
-  const document = new ConfigDocument(await readFile(loaded.file, 'utf8'));
+  const document = new PositionedDocument(await readFile(loaded.file, 'utf8'));
   return needs.map((need) => ({
     ...document.position(need.path, 'value'),
     file: loaded.file,

@@ -2,15 +2,12 @@ import { type Command, Option } from 'commander';
 import { algorithms } from '../../training/catalogue/algorithms.ts';
 import { evaluateCommand } from './evaluate-command.ts';
 import { historyExportCommand } from './history-command.ts';
-import { configOption, finiteNumber, runs, subcommand } from '../output/command.ts';
+import { configOption, finiteNumber, runs, withConfig } from '../output/command.ts';
 import { addCsvOptions } from '../output/csv-options.ts';
 import { trainCommand } from './train-command.ts';
 
-/** `train`, `evaluate` and `history`. */
-export function addTrainingCommands(program: Command): void {
-  addTrain(program);
-  addEvaluate(program);
-  const history = program.command('history').description('samples kept on the box');
+/** Defines `andon history export`. */
+export function defineHistory(history: Command): void {
   history
     .command('export')
     .description('good samples as CSV, one row for each time')
@@ -22,15 +19,10 @@ export function addTrainingCommands(program: Command): void {
     .action(runs(historyExportCommand));
 }
 
-function addTrain(program: Command): void {
+/** Defines `andon train`. */
+export function defineTrain(command: Command): void {
   const names = algorithms.map(({ name, tasks, description }) => `${name} (${tasks.join(', ')}): ${description}`);
-  recordingOptions(
-    subcommand(
-      program,
-      'train',
-      'fits a model on the box, writes the next version with its assessment; activates nothing',
-    ),
-  )
+  recordingOptions(withConfig(command))
     .addOption(
       new Option('--algorithm <name>', 'how to learn; the default suits the task').choices(
         algorithms.map(({ name }) => name),
@@ -44,10 +36,9 @@ function addTrain(program: Command): void {
     .action(runs(trainCommand));
 }
 
-function addEvaluate(program: Command): void {
-  recordingOptions(
-    subcommand(program, 'evaluate', 'backtest of a model on recorded data, through the same code as live'),
-  )
+/** Defines `andon evaluate`. */
+export function defineEvaluate(command: Command): void {
+  recordingOptions(withConfig(command))
     .option('--model <name>', 'NAME or NAME@VERSION; default: the model of the watch')
     .option('--against <name>', 'a second model, side by side')
     .option('--out <file>', 'time;score;prediction, one line for each row')

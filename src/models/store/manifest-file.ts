@@ -1,4 +1,3 @@
-import { type Document, isMap, LineCounter, parseDocument, visit } from 'yaml';
 import * as z from 'zod';
 import {
   type AnyManifest,
@@ -8,10 +7,13 @@ import {
 } from '../../contracts/model-manifest.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { nearest } from '../../domain/nearest-word.ts';
-import { type ConfigProblem, errorMessage } from '../../platform/errors.ts';
+import type { ConfigProblem } from '../../platform/errors.ts';
+import { PositionedDocument } from '../../platform/positioned-document.ts';
 
 /** Problems reported for one file. To find the lines of thousands would take minutes. */
 const PROBLEMS_MAX = 100;
+/** Values that aliases may add: nested aliases grow exponentially when expanded. */
+const ALIASED_VALUES_MAX = 10_000;
 
 export type ManifestReading =
   | { readonly manifest: AnyManifest; readonly problems: readonly [] }
@@ -29,26 +31,15 @@ export function readManifest(
   text: string,
   expected: { readonly name: string; readonly version: number } | undefined,
 ): ManifestReading {
-  const lines = new LineCounter();
-  // With `uniqueKeys` the library compares every pair of keys, which takes minutes for 100,000 keys.
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
-  const at = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  const document = new PositionedDocument(text, text.length + ALIASED_VALUES_MAX);
+  const problemAt = (path: readonly PropertyKey[], message: string): ConfigProblem => {
+    const keys = path.map((key) => (typeof key === 'symbol' ? String(key) : key));
+    return { ...document.position(keys, 'key'), file, path: keys.join('.'), message };
   };
-  if (document.errors.length > 0)
-    return failed(document.errors.map(({ message, pos }) => ({ ...at(pos[0]), path: '', message })));
-  const problemAt = (path: readonly PropertyKey[], message: string): ConfigProblem => ({
-    ...at(offsetOf(document, path)),
-    path: path.map(String).join('.'),
-    message,
-  });
-  const repeated = repeatedKeyOffset(document);
-  if (repeated !== undefined) return failed([{ ...at(repeated), path: '', message: 'Map keys must be unique' }]);
-  const values = plainValues(document);
-  if (values instanceof Error) return failed([{ ...at(0), path: '', message: values.message }]);
-  const parsed = parsedManifest(values);
-  if (parsed === undefined) return failed([{ ...at(0), path: '', message: 'has too many invalid values to list' }]);
+  if (document.problems.length > 0)
+    return failed(document.problems.map((problem) => ({ ...problem, file, path: problem.path.join('.') })));
+  const parsed = parsedManifest(document.value);
+  if (parsed === undefined) return failed([problemAt([], 'has too many invalid values to list')]);
   if (!parsed.success) return failed(issueProblems(parsed.error.issues, problemAt));
   const manifest = parsed.data;
   const problems = [
@@ -100,35 +91,6 @@ function goldenProblems(
   });
 }
 
-/** Returns the offset of the first repeated key; undefined if there is none. */
-function repeatedKeyOffset(document: Document.Parsed): number | undefined {
-  let offset: number | undefined;
-  visit(document, {
-    Map: (_, { items }) => {
-      const seen = new Set<string>();
-      for (const { key } of items) {
-        const name = String(key);
-        if (seen.has(name)) {
-          offset = (key as { range?: readonly number[] } | null)?.range?.[0] ?? 0;
-          return visit.BREAK;
-        }
-        seen.add(name);
-      }
-      return undefined;
-    },
-  });
-  return offset;
-}
-
-/** Limits aliases: nested aliases grow exponentially when expanded, and no manifest needs more than 10. */
-function plainValues(document: Document.Parsed): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 10 });
-  } catch (error) {
-    return new Error(errorMessage(error), { cause: error });
-  }
-}
-
 function failed(problems: readonly ConfigProblem[]): ManifestReading {
   return { manifest: undefined, problems: problems.slice(0, PROBLEMS_MAX) };
 }
@@ -164,20 +126,4 @@ function manifestKeys(): readonly string[] {
   for (const schema of [modelManifestSchema, graphManifestSchema])
     collect(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
   return [...keys];
-}
-
-/** Returns the offset of a key, or of the longest existing part of its path. */
-function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
-  for (let length = path.length; length > 0; length -= 1) {
-    const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
-    const last = path[length - 1];
-    if (isMap(parent)) {
-      const pair = parent.items.find(({ key }) => String(key) === String(last));
-      const range = (pair?.key as { range?: readonly number[] } | undefined)?.range;
-      if (range?.[0] !== undefined) return range[0];
-    }
-    const node = document.getIn(path.slice(0, length), true) as { range?: readonly number[] } | undefined;
-    if (node?.range?.[0] !== undefined) return node.range[0];
-  }
-  return 0;
 }

@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import { entryFile } from '../../platform/entry-file.ts';
+import { entryFile } from '../../platform/entries.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { childEnvironment } from '../../platform/child-environment.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';

@@ -49,8 +49,10 @@ type Located = {
   readonly text?: string | undefined;
 };
 
+const LEAF: Located['children'] = new Map();
+
 /** A YAML file as plain data, with the position of each value in the file. */
-export class ConfigDocument implements PositionedData {
+export class PositionedDocument implements PositionedData {
   /** Content of the file as plain objects, arrays, strings, numbers and booleans. Undefined if it cannot be parsed. */
   readonly value: unknown;
   /** Problems of the YAML text: syntax, duplicate keys, aliases. */
@@ -60,8 +62,9 @@ export class ConfigDocument implements PositionedData {
   readonly #root: Located | undefined;
   readonly #lines: LineCounter;
 
-  constructor(text: string) {
-    const reader = new DocumentReader(text);
+  /** @param valuesMax Most values after aliases are expanded. */
+  constructor(text: string, valuesMax = VALUES_MAX) {
+    const reader = new DocumentReader(text, valuesMax);
     this.#root = reader.read();
     this.#lines = reader.lines;
     this.problems = reader.problems;
@@ -103,10 +106,12 @@ class DocumentReader {
   readonly #text: string;
   readonly #anchors = new Map<string, Node>();
   readonly #open = new Set<Node>();
+  readonly #valuesMax: number;
   #values = 0;
 
-  constructor(text: string) {
+  constructor(text: string, valuesMax: number) {
     this.#text = text;
+    this.#valuesMax = valuesMax;
   }
 
   read(): Located | undefined {
@@ -134,13 +139,13 @@ class DocumentReader {
 
   #located(node: Node | null, path: ConfigPath, keyOffset: number | undefined, after: number): Located {
     const offset = node?.range?.[0] ?? keyOffset ?? after;
-    const leaf = (value: unknown): Located => ({ value, offset, keyOffset, children: new Map() });
+    const leaf = (value: unknown): Located => ({ value, offset, keyOffset, children: LEAF });
     this.#values += 1;
-    if (this.#values === VALUES_MAX + 1) {
+    if (this.#values === this.#valuesMax + 1) {
       this.broken = true;
-      this.#report(offset, path, `more than ${VALUES_MAX} values after all aliases are expanded`);
+      this.#report(offset, path, `more than ${this.#valuesMax} values after all aliases are expanded`);
     }
-    if (this.#values > VALUES_MAX || node === null) return leaf(null);
+    if (this.#values > this.#valuesMax || node === null) return leaf(null);
     if (isAlias(node)) return this.#aliased(node.source, offset, path, keyOffset);
     if ('anchor' in node && node.anchor !== undefined) this.#anchors.set(node.anchor, node);
     if (isScalar(node)) return { ...leaf(node.value), text: node.source };
@@ -159,7 +164,7 @@ class DocumentReader {
     this.broken = true;
     const why = target === undefined ? `there is no anchor &${anchor} before it` : `it is inside &${anchor} itself`;
     this.#report(offset, path, `invalid alias *${anchor}: ${why}`);
-    return { value: null, offset, keyOffset, children: new Map() };
+    return { value: null, offset, keyOffset, children: LEAF };
   }
 
   #listChildren(node: Node, path: ConfigPath): Map<number, Located> {

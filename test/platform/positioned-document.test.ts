@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { ConfigDocument, valueAt } from '../../src/config/config-document.ts';
+import { PositionedDocument, valueAt } from '../../src/platform/positioned-document.ts';
 
 describe('a configuration file as data', () => {
   test('it is read as YAML 1.2', () => {
@@ -18,7 +18,7 @@ describe('a configuration file as data', () => {
     fc.assert(
       fc.property(tree, (value) => {
         const text = stringify(value);
-        const document = new ConfigDocument(text);
+        const document = new PositionedDocument(text);
         expect(document.problems).toEqual([]);
         expect(document.value).toEqual(parse(text));
       }),
@@ -33,7 +33,7 @@ two:
   <<: *one
   c: 5
 `;
-  const document = new ConfigDocument(text);
+  const document = new PositionedDocument(text);
 
   test.each([
     [['agent'], 'key', 1, 1],
@@ -50,11 +50,11 @@ two:
 
   test('own values of a map have priority over merged ones, and the first merged map over later ones', () => {
     expect(valueAt(document.value, ['two'])).toEqual({ b: 3, c: 5 });
-    const several = new ConfigDocument('a: &a { x: 1 }\nb: &b { x: 2, y: 2 }\nc: { <<: [*a, *b] }\n');
+    const several = new PositionedDocument('a: &a { x: 1 }\nb: &b { x: 2, y: 2 }\nc: { <<: [*a, *b] }\n');
     expect(valueAt(several.value, ['c'])).toEqual({ x: 1, y: 2 });
   });
 
   test('an alias refers to the last anchor of its name before it', () => {
-    expect(new ConfigDocument('a: &x 1\nb: *x\nc: &x 2\nd: *x\n').value).toEqual({ a: 1, b: 1, c: 2, d: 2 });
+    expect(new PositionedDocument('a: &x 1\nb: *x\nc: &x 2\nd: *x\n').value).toEqual({ a: 1, b: 1, c: 2, d: 2 });
   });
 });
