@@ -178,20 +178,14 @@ export type LossRow = {
 /** Selects the records of an uplink: loss records of another uplink are not sent to it. NULL selects all. */
 const OF_UPLINK = "(kind <> 'loss' OR watch IN ('', ifnull(?, watch)))";
 
-/** Statements of the hot paths, prepared once for each connection. */
-export function prepareStatements(database: SqliteDatabase) {
+/** Statements for the records that wait for an uplink. Their parameters are kinds as a JSON array, and the uplink. */
+function preparePending(database: SqliteDatabase) {
   return {
-    insert: database.prepare(
-      'INSERT INTO outbox (sequence, kind, watch, timestamp, checksum, key, original_id, body, names) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-    ),
-    byKey: database.prepare('SELECT sequence, original_id FROM outbox WHERE key = ?'),
-    byOriginalId: database.prepare('SELECT 1 FROM outbox WHERE original_id = ?'),
-    /** Kinds as a JSON array, and the uplink. */
     pending: database.prepare(
       `SELECT ${ROW_COLUMNS} FROM outbox WHERE sequence > ? AND sequence <= ?
        AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,
     ),
-    /** The same rows, without their columns. */
+    /** The rows of `pending`, without their columns. */
     pendingHeads: database.prepare(
       `SELECT sequence, kind, watch, timestamp, checksum, original_id, names,
        CASE WHEN ${HAS_COLUMNS} THEN octet_length(body) ELSE body END AS body
@@ -219,6 +213,18 @@ export function prepareStatements(database: SqliteDatabase) {
          AND ${OF_UPLINK}`,
       )
       .pluck(),
+  };
+}
+
+/** Statements of the hot paths, prepared once for each connection. */
+export function prepareStatements(database: SqliteDatabase) {
+  return {
+    insert: database.prepare(
+      'INSERT INTO outbox (sequence, kind, watch, timestamp, checksum, key, original_id, body, names) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    ),
+    byKey: database.prepare('SELECT sequence, original_id FROM outbox WHERE key = ?'),
+    byOriginalId: database.prepare('SELECT 1 FROM outbox WHERE original_id = ?'),
+    ...preparePending(database),
     bySequence: database.prepare(`SELECT ${ROW_COLUMNS} FROM outbox WHERE sequence = ?`),
     names: database
       .prepare('SELECT text FROM names WHERE hash = ? UNION ALL SELECT text FROM names_copy WHERE hash = ?')
