@@ -4,15 +4,16 @@ import { agentTags } from '../config/config-tags.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
 import type { Tag } from '../domain/sample/tag.ts';
+import { watchHosts } from '../models/store/serving.ts';
 import type { AlarmDefinition } from '../pipeline/alarm-definition.ts';
 import type { DiagnosticMonitorOptions } from '../pipeline/diagnostic-monitor.ts';
 import { limitAlarms } from '../pipeline/limit-monitor.ts';
 import type { PipelineConfig } from '../pipeline/pipeline.ts';
 import { watchAlarms } from '../pipeline/verdict-alarm.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
-import type { ModelServerSettings } from '../serving/model-server-settings.ts';
+import type { ChangingSettings, ModelServerSettings } from '../serving/model-server-settings.ts';
 import { modelServerConfig } from '../serving/serving-config.ts';
-import { neededComponents } from './needed-components.ts';
+import { dependencies } from './dependencies.ts';
 import { recordInterests } from './record-interests.ts';
 
 /** Time without a verdict after which a watch is blind, if diagnostic alarms are off. */
@@ -47,16 +48,20 @@ export function modelServerSettings(
 ): Omit<ModelServerSettings<AgentConfig['models']>, 'agentId' | 'version' | 'localToken'> | undefined {
   const serving = modelServerConfig(config);
   if (serving === undefined) return undefined;
-  return { serving, models: config.models, watched: modelsOf(config), logLevel: config.log.level };
+  return { serving, models: config.models, watchHosts: watchHosts(config.models, modelsOf(config)) };
+}
+
+/** Returns the settings of the model server that apply without a restart. */
+export function changingSettings(config: AgentConfig): ChangingSettings {
+  return { watched: modelsOf(config), logLevel: config.log.level };
 }
 
 /** @returns Undefined if the agent raises no alarms of its own. */
 export function diagnosticSettings(
   config: AgentConfig,
-): Pick<DiagnosticMonitorOptions, 'config' | 'neededBy'> | undefined {
+): Pick<DiagnosticMonitorOptions, 'config' | 'neededBy' | 'sharedBy'> | undefined {
   const { diagnostic } = config.alarms;
-  const neededBy = neededComponents({ watches: watchesOf(config), tags: agentTags(config), derived: config.derived });
-  return diagnostic === 'off' ? undefined : { config: diagnostic, neededBy };
+  return diagnostic === 'off' ? undefined : { config: diagnostic, ...dependencies(config) };
 }
 
 /** Returns the time without a verdict after which a watch is blind, ms. */

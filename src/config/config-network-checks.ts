@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { errorCode, errorMessage } from '../platform/errors.ts';
+import { pemProblem, type TlsFiles } from '../platform/tls-files.ts';
 import { modelServerConfig } from '../serving/serving-config.ts';
 import { readUsers } from '../web/access/users-file.ts';
 import type { EndpointConfig } from '../web/endpoint-config.ts';
@@ -15,6 +16,7 @@ export function networkFindings(context: CheckContext): readonly Finding[] {
     ...clientIdFindings(context),
     ...headerFindings(context),
     ...clearTextFindings(context),
+    ...tlsFileFindings(context),
   ];
 }
 
@@ -139,5 +141,22 @@ function clearTextFindings(context: CheckContext): readonly Finding[] {
     if (listenAddress(`${parsed.hostname}:1`)?.loopback === true) return [];
     const secure = `${parsed.protocol.slice(0, -1)}s://`;
     return [warning([...path, 'url'], `the secret is sent over the network without encryption: use ${secure}`)];
+  });
+}
+
+/** Checks the files of connections that andon opens. A wrong one is a warning: monitoring must start without it. */
+function tlsFileFindings({ config: { sources = {}, publish, sparkplug, uplinks = {}, models } }: CheckContext) {
+  const sections = [
+    ...Object.entries(sources).map(([id, entry]) => [['sources', id], entry] as const),
+    ...Object.entries(uplinks).map(([id, entry]) => [['uplinks', id], entry] as const),
+    ...Object.entries({ publish, sparkplug, models }).map(([key, entry]) => [[key], entry ?? {}] as const),
+  ];
+  return sections.flatMap(([path, entry]) => {
+    const tls: TlsFiles = 'tls' in entry ? (entry.tls ?? {}) : {};
+    return (['ca', 'cert', 'key'] as const).flatMap((name) => {
+      const source = tls[name];
+      const problem = source === undefined ? undefined : pemProblem(source, name === 'key' ? 'key' : 'certificate');
+      return problem === undefined ? [] : [warning([...path, 'tls', name], problem)];
+    });
   });
 }

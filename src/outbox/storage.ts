@@ -23,9 +23,11 @@ import type {
   RecordRun,
   SequenceSpans,
   RefusalReport,
+  StorageOptions,
   StorageProtocol,
   StorageReport,
   StoreHealth,
+  UplinkInterest,
 } from './file/storage-protocol.ts';
 
 /** Interval of loss records, so that these do not fill a full outbox. */
@@ -40,23 +42,29 @@ const CURSOR_SAVE_MS = 250;
  * Synchronous and without timers: the main thread requests each slice of upkeep.
  */
 export class Storage {
-  readonly #options: OutboxFileOptions;
+  readonly #options: StorageOptions;
   readonly #outbox: OutboxFile;
   readonly #alarms: AlarmStore;
   readonly #rate = new GrowthRate();
   readonly #drops = new DropHealth();
+  #uplinks: readonly UplinkInterest[];
   #bytesSinceUpkeep = 0;
   /** Number of the next batch; undefined before the first. */
   #nextBatch: number | undefined;
+  /** True if the last batch was refused: if the agent stops now, its records are lost. */
+  #owesRecords = false;
+  /** True if the last report of losses was refused. */
+  #owesLosses = false;
   #nowMs: EpochMs = 0;
   #lossReportedMs = -Infinity;
   #idleSyncMs = 0;
   #cursorsSavedMs = 0;
 
-  constructor(options: OutboxFileOptions) {
+  constructor(options: StorageOptions & Pick<OutboxFileOptions, 'newEpoch'>) {
     this.#options = options;
+    this.#uplinks = options.uplinks;
     const { path } = options.config;
-    this.#outbox = new OutboxFile(options);
+    this.#outbox = new OutboxFile({ ...options, uplinks: () => this.#uplinks });
     this.#alarms = new AlarmStore(join(dirname(path), 'alarms.db'));
   }
 
@@ -67,6 +75,7 @@ export class Storage {
       claim: ({ nowMs, ...request }) => this.#claim(request, nowMs),
       damaged: ({ sequences }) => this.#removeDamaged(sequences),
       lost: (report) => this.#lost(report),
+      uplinks: ({ uplinks, nowMs }) => this.#changeUplinks(uplinks, nowMs),
       acknowledge: ({ nowMs, ...run }) => this.#acknowledge(run, nowMs),
       setAside: ({ sequences, reason, nowMs, ...run }) => this.#setAside(run, sequences, reason, nowMs),
       alarms: () => this.#alarms.alarms(this.#nowMs),
@@ -93,10 +102,12 @@ export class Storage {
 
   /** Refuses a batch while the one before it is not stored, so that records keep their order. */
   #append(batch: AppendBatch): AppendOutcome {
+    this.#owesRecords = true;
     if (batch.number > (this.#nextBatch ?? batch.number)) throw unavailable('An earlier batch waits for the disk');
     this.#nextBatch = batch.number;
     const outcome = this.#appendNow(batch);
     this.#nextBatch = batch.number + 1;
+    this.#owesRecords = false;
     return outcome;
   }
 
@@ -131,6 +142,7 @@ export class Storage {
   /** Records losses of the main thread, each report once. */
   #lost({ life, number, losses, nowMs }: RefusalReport): undefined {
     const report = `${life}/${number}`;
+    this.#owesLosses = true;
     this.#outbox.use(nowMs, ({ database }) => {
       const { statements } = database;
       if (statements.getMeta.get('refusals') === report) return;
@@ -139,6 +151,14 @@ export class Storage {
         statements.setMeta.run('refusals', report);
       });
     });
+    this.#owesLosses = false;
+  }
+
+  /** If the commit fails, the file stays as it is, and the caller sends the change again. A file that opens later has it. */
+  #changeUplinks(uplinks: readonly UplinkInterest[], nowMs: EpochMs): undefined {
+    this.#nowMs = nowMs;
+    this.#uplinks = uplinks;
+    this.#outbox.use(nowMs, ({ database, lanes }) => database.commit(() => lanes.change(uplinks)));
   }
 
   #claim(request: ClaimRequest, nowMs: EpochMs): SequenceSpans {
@@ -291,7 +311,8 @@ export class Storage {
       // A failing disk must not prevent the agent from stopping. Every acknowledged record is in the file.
       if (!(error instanceof OperatingError)) throw error;
     } finally {
-      this.#outbox.close();
+      // The next start is then not one after a clean stop, after which nothing is missing.
+      this.#outbox.close(!this.#owesRecords && !this.#owesLosses);
       this.#alarms.close();
     }
   }

@@ -30,12 +30,12 @@ export const uplinkErrors = {
     'Check `url`. Another program may use the port.',
   ),
   'uplink-unreachable': retry(
-    'No connection to the receiver: refused, reset, no route, unknown host name, or TLS failed.',
-    'Check network, DNS, firewall and certificate. The reason contains the error of the operating system.',
+    'No connection to the receiver: refused, reset, no route, unknown host name, TLS failed, or the proxy refused.',
+    'Check network, DNS, firewall, certificate and proxy (HTTPS_PROXY). The reason contains the error of the operating system.',
   ),
   'uplink-connect-timeout': retry(
-    'The connection to the receiver took longer than `connectTimeout`.',
-    'Check network and firewall; raise `connectTimeout` on a slow link.',
+    'The connection to the receiver took longer than `connectTimeout`, or the proxy did not answer CONNECT in this time.',
+    'Check network, firewall and proxy (HTTPS_PROXY); raise `connectTimeout` on a slow link.',
   ),
   'uplink-timeout': retry(
     'The receiver did not answer within `timeout`. It may have stored the batch; the retry has the same ids.',

@@ -4,9 +4,8 @@ import * as z from 'zod';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
-import { fileVersion } from '../platform/plain-file.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import { type PemSource, pemSource, readPem } from '../platform/tls-files.ts';
+import { pemSource, readPem, tlsVersion } from '../platform/tls-files.ts';
 import { httpMetrics } from './http-metrics.ts';
 
 /** Section `tls` of an endpoint. */
@@ -113,11 +112,6 @@ export class ServerCertificate {
 
   #fileVersions(): string {
     const { cert, key, clientCa } = this.#tls;
-    return [cert, key, clientCa].map(versionOf).join(' ');
+    return tlsVersion({ cert, key, ca: clientCa });
   }
-}
-
-function versionOf(source: PemSource | undefined): string {
-  const path = typeof source === 'object' && 'file' in source ? source.file : source;
-  return typeof path === 'string' ? fileVersion(path) : '';
 }

@@ -1,8 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { isPrivateAddress } from '../../src/registry/package/private-addresses.ts';
+import { TestCertificates } from '../support/broker-certificates.ts';
+import { HttpProxy } from '../support/http-proxy.ts';
 import { RegistryHarness } from '../support/registry-harness.ts';
+import { describeWith } from '../support/programs.ts';
 import { packageArchive } from '../support/model-packages.ts';
 import { meanOf4x2 } from '../support/onnx-host-harness.ts';
 
@@ -12,17 +17,18 @@ const archive = packageArchive(pump);
 const opened: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
+  vi.unstubAllEnvs();
   for (const close of opened.splice(0)) await close();
 });
 
-async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
+async function serve(listener: RequestListener, tls?: { cert: Buffer; key: Buffer }): Promise<string> {
+  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   opened.push(async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 async function install(
@@ -124,6 +130,38 @@ test.each([
 });
 
 test.each([
+  ['http://pump.example/p.tgz', 'http://10.0.0.1/p.tgz'],
+  ['http://pump.example/p.tgz', 'http://[fd00::1]/p.tgz'],
+  ['http://pump.example/p.tgz', 'http://169.254.169.254/latest/meta-data'],
+  ['http://pump.example/p.tgz', 'http://127.0.0.1:8080/healthz'],
+  ['http://pump.example/p.tgz', 'http://localhost/p.tgz'],
+])('a redirect from a public server to a local network is refused: %s to %s', async (url, location) => {
+  const server = await serve((_, response) => response.writeHead(302, { location }).end());
+  await using proxy = await new HttpProxy({ 'pump.example': Number(new URL(server).port) }).listen();
+  vi.stubEnv('http_proxy', proxy.url);
+  vi.stubEnv('no_proxy', '');
+  await expect(install(url, { config: { privateDownloads: false } })).rejects.toMatchObject({
+    code: 'model-download-failed',
+    message: expect.stringContaining('models.privateDownloads') as string,
+  });
+  expect(proxy.requests.map(({ line }) => line)).toEqual([`GET ${url}`]);
+});
+
+test('a package comes through the proxy of the environment, which looks up its server', async () => {
+  const server = await serve((_, response) => response.end(archive));
+  await using proxy = await new HttpProxy({ 'pump.example': Number(new URL(server).port) }).listen();
+  vi.stubEnv('http_proxy', proxy.url);
+  vi.stubEnv('no_proxy', '');
+  const { installed } = await install('http://pump.example/p.tgz', { config: { privateDownloads: false } });
+  expect(installed).toMatchObject({ name: 'pump', version: 1 });
+  for (const address of ['10.0.0.1', '[::1]', '169.254.169.254'])
+    await expect(install(`http://${address}/p.tgz`, { config: { privateDownloads: false } })).rejects.toThrow(
+      'models.privateDownloads',
+    );
+  expect(proxy.requests.length).toBe(1);
+});
+
+test.each([
   ['10.1.2.3', true],
   ['172.31.0.1', true],
   ['169.254.169.254', true],
@@ -137,6 +175,20 @@ test.each([
   ['::ffff:93.184.215.14', false],
 ])('%s is private: %s', (address, expected) => {
   expect(isPrivateAddress(address)).toBe(expected);
+});
+
+describeWith(['openssl'], 'from a server with a certificate of a private authority', () => {
+  test('a package is installed if models.tls names the authority, and refused otherwise', async () => {
+    await using certificates = TestCertificates.make();
+    const { cert, key } = certificates.server;
+    const url = await serve((_, response) => response.end(archive), {
+      cert: readFileSync(cert),
+      key: readFileSync(key),
+    });
+    await expect(install(url)).rejects.toThrow('unable to verify the first certificate');
+    const { installed } = await install(url, { config: { tls: { ca: certificates.ca } } });
+    expect(installed.fresh).toBe(true);
+  });
 });
 
 test('the error of an unreachable server contains its address', async () => {

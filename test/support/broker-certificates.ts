@@ -6,7 +6,7 @@ import { programPath } from './programs.ts';
 
 type Pair = { readonly cert: string; readonly key: string };
 
-/** A test authority and its certificates: a server on 127.0.0.1 and a client. */
+/** A test authority and its certificates: a server on 127.0.0.1 or lake.example, and a client. */
 export class TestCertificates implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'andon-certificates-'));
   readonly ca: string;
@@ -27,7 +27,7 @@ export class TestCertificates implements AsyncDisposable {
       '-days',
       '2',
     );
-    this.server = this.#signed('server', 'subjectAltName=IP:127.0.0.1');
+    this.server = this.#signed('server', 'subjectAltName=IP:127.0.0.1,DNS:lake.example');
     this.client = this.#signed('client', 'extendedKeyUsage=clientAuth');
   }
 

@@ -7,7 +7,8 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 
 /** Fault of the receiver on the next request, instead of storing it and responding with 200. */
@@ -125,13 +126,13 @@ export class UpstreamHttp implements AsyncDisposable {
         response.writeHead(fault.status, fault.headers).end(fault.body ?? '');
         return;
       case 'reset':
-        request.socket.resetAndDestroy();
+        reset(request.socket);
         return;
       case 'hang':
         return;
       case 'store-then-reset':
         store();
-        request.socket.resetAndDestroy();
+        reset(request.socket);
         return;
       case 'endless-body':
         store();
@@ -139,6 +140,12 @@ export class UpstreamHttp implements AsyncDisposable {
         writeWithoutEnd(response);
     }
   }
+}
+
+function reset(socket: Socket): void {
+  // Node cannot reset a TLS socket.
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function writeWithoutEnd(response: ServerResponse): void {

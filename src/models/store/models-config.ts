@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { executionProviders } from '../../contracts/inference.ts';
 import { byteSize, configObject, duration, wholeNumber } from '../../platform/config-fields.ts';
+import { tlsSchema } from '../../platform/tls-files.ts';
 
 /** Most host processes. Each takes about 60 MB without a model. */
 const HOSTS_MAX = 16;
@@ -168,6 +169,9 @@ export const modelsConfigSchema = configObject({
     .describe(
       'Allows the installation of packages by URL from servers on local networks, such as 10.0.0.0/8 and this machine',
     ),
+  tls: tlsSchema('the server of a package')
+    .prefault({})
+    .describe('Certificates for the installation of packages by URL, from https'),
   maxMemory: byteSize(
     'Most resident memory of a host process. A host above it is replaced by a new one without a failed run. A version that would exceed it is not activated',
   ).prefault('1GB'),

@@ -63,6 +63,7 @@ export async function receivePackage(
       ? await download(source, {
           deadlineMs: config.receiveDeadlineMs,
           allowsPrivate: config.privateDownloads,
+          tls: config.tls,
           clock,
           signal,
         })

@@ -1,12 +1,14 @@
-import { isIP } from 'node:net';
-import { Agent, buildConnector, type Dispatcher, request } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { PackageSource } from '../../contracts/model-registry.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import { OperatingError } from '../../platform/errors.ts';
+import type { TlsFiles } from '../../platform/tls-files.ts';
+import { httpErrorText, OutgoingHttp } from '../../protocols/http/outgoing-http.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
-import { isPrivateAddress, lookupPublic, PrivateAddressError } from './private-addresses.ts';
+import { checkPublic, lookupPublic } from './private-addresses.ts';
 
+const CONNECT_MS_MAX = 10_000;
 const REDIRECTS_MAX = 5;
 const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
@@ -22,6 +24,7 @@ export type DownloadLimits = {
   readonly deadlineMs: number;
   /** False refuses servers on local networks, also after a redirect. */
   readonly allowsPrivate: boolean;
+  readonly tls: TlsFiles;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 };
@@ -35,7 +38,7 @@ export type DownloadLimits = {
  *   invalid URL or header.
  */
 export async function download({ url, headers }: UrlSource, limits: DownloadLimits): Promise<Download> {
-  const { deadlineMs, allowsPrivate, clock, signal } = limits;
+  const { deadlineMs, allowsPrivate, tls, clock, signal } = limits;
   const first = urlOf(url);
   checkHeaders(headers);
   const overdue = new AbortController();
@@ -43,20 +46,31 @@ export async function download({ url, headers }: UrlSource, limits: DownloadLimi
   const failure = (error: unknown): OperatingError =>
     overdue.signal.aborted
       ? failed(`${first.host} did not send the package within ${formatDuration(deadlineMs)}`, error)
-      : failed(`${first.host}: ${errorMessage(error) || errorCode(error)}`, error);
+      : failed(`${first.host}: ${httpErrorText(error)}`, error);
+  const http = new OutgoingHttp({
+    tls,
+    connectTimeoutMs: CONNECT_MS_MAX,
+    connections: 1,
+    ...(allowsPrivate ? {} : { lookup: lookupPublic }),
+  });
+  const end = () => {
+    timer.cancel();
+    void http.destroy();
+  };
   const received = async function* (body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     try {
       yield* body;
     } catch (error) {
       throw failure(error);
     } finally {
-      timer.cancel();
+      end();
     }
   };
   try {
     const { url: last, response } = await follow(first, headers, {
       signal: AbortSignal.any([overdue.signal, signal]),
-      dispatcher: allowsPrivate ? new Agent() : publicOnly(),
+      http,
+      allowsPrivate,
     });
     const { statusCode, statusText, body } = response;
     const { 'content-length': length } = response.headers;
@@ -69,25 +83,30 @@ export async function download({ url, headers }: UrlSource, limits: DownloadLimi
       bytesTotal: length === undefined ? undefined : Number(length),
     };
   } catch (error) {
-    timer.cancel();
+    end();
     throw error instanceof OperatingError ? error : failure(error);
   }
 }
 
 type FollowedResponse = { readonly url: URL; readonly response: Dispatcher.ResponseData };
 
-type Connection = { readonly signal: AbortSignal; readonly dispatcher: Dispatcher };
+type Connection = { readonly signal: AbortSignal; readonly http: OutgoingHttp; readonly allowsPrivate: boolean };
 
-async function follow(first: URL, headers: UrlSource['headers'], connection: Connection): Promise<FollowedResponse> {
+async function follow(
+  first: URL,
+  headers: UrlSource['headers'],
+  { signal, http, allowsPrivate }: Connection,
+): Promise<FollowedResponse> {
   let url = first;
   for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects += 1) {
     const own = url.origin === first.origin ? headers : {};
-    const response = await request(url, {
+    if (!allowsPrivate) checkPublic(url.hostname);
+    const response = await http.request({
+      origin: url.origin,
+      method: 'GET',
+      path: `${url.pathname}${url.search}`,
       headers: { ...own, 'accept-encoding': 'identity' },
-      ...connection,
-      // The deadline covers both.
-      headersTimeout: 0,
-      bodyTimeout: 0,
+      signal,
     });
     const { location } = response.headers;
     if (!REDIRECT_STATUSES.has(response.statusCode) || typeof location !== 'string') return { url, response };
@@ -98,19 +117,6 @@ async function follow(first: URL, headers: UrlSource['headers'], connection: Con
     url = next;
   }
   throw failed(`${first.host} redirects more than ${REDIRECTS_MAX} times`);
-}
-
-/** Connects to public addresses only. */
-function publicOnly(): Dispatcher {
-  const connect = buildConnector({ lookup: lookupPublic });
-  return new Agent({
-    connect: (options, done) => {
-      const host = options.hostname.replace(/^\[|\]$/g, '');
-      // A literal address is not looked up.
-      if (isIP(host) !== 0 && isPrivateAddress(host)) done(new PrivateAddressError(host, host), null);
-      else connect(options, done);
-    },
-  });
 }
 
 /** Returns a URL for a message or the log, without query and user, which may be secrets. */

@@ -39,6 +39,19 @@ export function isPrivateAddress(address: string): boolean {
 }
 
 /**
+ * Refuses an address of a local network, and the names of this machine. `lookupPublic` checks all other names; it is not
+ * called for an address, nor for a name that a proxy looks up.
+ *
+ * @param hostname As in a URL.
+ * @throws {PrivateAddressError}
+ */
+export function checkPublic(hostname: string): void {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const isPrivate = isIP(host) === 0 ? /(^|\.)localhost\.?$/.test(host) : isPrivateAddress(host);
+  if (isPrivate) throw new PrivateAddressError(host, host);
+}
+
+/**
  * Looks up a name and refuses private addresses. The check is part of the lookup, because a second lookup could give
  * another address.
  */
@@ -56,7 +69,7 @@ export const lookupPublic: LookupFunction = (host, options, done) => {
 };
 
 /** The server of a download is on a local network. */
-export class PrivateAddressError extends Error {
+class PrivateAddressError extends Error {
   override readonly name = 'PrivateAddressError';
   /** Not an error of the network: a retry does not help. */
   readonly code = 'ERR_PRIVATE_ADDRESS';

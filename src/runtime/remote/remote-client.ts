@@ -1,22 +1,19 @@
-import { readFileSync } from 'node:fs';
-import { type Dispatcher, errors, Pool } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import type { RemoteServer } from '../../contracts/remote-server.ts';
 import { Backoff } from '../../platform/backoff.ts';
 import { sleep } from '../../platform/clock.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
-import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorCode, OperatingError } from '../../platform/errors.ts';
 import type { MetricsOf } from '../../platform/metrics.ts';
 import { parseRetryAfterMs } from '../../platform/retry-after.ts';
+import { httpErrorText, OutgoingHttp } from '../../protocols/http/outgoing-http.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { remoteFailure } from '../../models/errors/remote-errors.ts';
 import { remoteMetrics } from './remote-metrics.ts';
 
-/** Servers commonly close an idle connection after 5 s (Node, uvicorn) to 75 s (nginx); andon closes it earlier. */
-const IDLE_CONNECTION_MS = 4_000;
 /** Longest wait for a connection. */
 const CONNECT_MS_MAX = 10_000;
-const HEADER_BYTES_MAX = 16_384;
 /** Pauses before further attempts if the server names none. */
 const RETRY_MS_FIRST = 25;
 const RETRY_MS_MAX = 1_000;
@@ -60,8 +57,7 @@ type Failure = {
 /**
  * HTTP to one server of the Open Inference Protocol over a bounded number of kept connections.
  *
- * undici's own pool and not fetch: fetch follows redirects, bounds neither connections nor answers, and takes no
- * certificate authority. Each answer is read whole, up to `remote.maxAnswer`.
+ * Each answer is read whole, up to `remote.maxAnswer`.
  */
 export class RemoteClient {
   readonly #server: RemoteServer;
@@ -72,7 +68,7 @@ export class RemoteClient {
   /** Abort controllers of the exchanges in flight. */
   readonly #calls = new Set<AbortController>();
   #closed: OperatingError | undefined;
-  #pool: Pool | undefined;
+  readonly #http: OutgoingHttp;
   #ids = 0;
 
   /** @param label Of the model, for metrics. */
@@ -82,6 +78,14 @@ export class RemoteClient {
     this.#deps = deps;
     this.#metrics = deps.metrics.of(remoteMetrics);
     this.#url = new URL(server.url);
+    const { ca, connections, maxAnswerBytes } = server;
+    this.#http = new OutgoingHttp({
+      tls: { ca: ca?.includes('-----BEGIN') === true ? { pem: ca } : ca },
+      connectTimeoutMs: CONNECT_MS_MAX,
+      // One more than there are runs, so that a proof need not wait for them.
+      connections: connections + 1,
+      responseBytesMax: maxAnswerBytes,
+    });
   }
 
   /** Origin for messages: `https://triton:8000`. */
@@ -139,16 +143,14 @@ export class RemoteClient {
    * others are completed.
    */
   forgetConnections(): void {
-    void this.#pool?.close();
-    this.#pool = undefined;
+    this.#http.renew();
   }
 
   /** Rejects the exchanges in flight with 'model-not-ready'. */
   close(): void {
     this.#closed = inferenceFailure('model-not-ready', `Model '${this.#label}' is being unloaded`);
     for (const call of this.#calls) call.abort(this.#closed);
-    void this.#pool?.destroy();
-    this.#pool = undefined;
+    void this.#http.destroy();
   }
 
   async #attempt(request: RemoteRequest, signal: AbortSignal): Promise<RemoteAnswer | Failure> {
@@ -160,8 +162,8 @@ export class RemoteClient {
 
   async #exchange(request: RemoteRequest, signal: AbortSignal): Promise<RemoteAnswer | Failure> {
     const { method, path, body } = request;
-    this.#pool ??= this.#connect();
-    const answer = await this.#pool.request({
+    const answer = await this.#http.request({
+      origin: this.origin,
       method,
       path: `${this.#url.pathname.replace(/(\/v2)?\/*$/, '')}${path}`,
       headers: { ...this.#headers(), ...request.headers },
@@ -179,24 +181,6 @@ export class RemoteClient {
         `${this.origin} answered with the encoding ${coding}, which was not requested`,
       ),
     );
-  }
-
-  #connect(): Pool {
-    const { connections, maxAnswerBytes, ca } = this.#server;
-    return new Pool(this.origin, {
-      // One more than there are runs, so that a proof need not wait for them.
-      connections: connections + 1,
-      pipelining: 1,
-      allowH2: false,
-      maxResponseSize: maxAnswerBytes,
-      maxHeaderSize: HEADER_BYTES_MAX,
-      keepAliveTimeout: IDLE_CONNECTION_MS,
-      keepAliveMaxTimeout: IDLE_CONNECTION_MS,
-      // Every exchange has a deadline of its own, which ends it.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { timeout: CONNECT_MS_MAX, ...(ca === undefined ? {} : { ca: readAuthority(ca) }) },
-    });
   }
 
   #headers(): Record<string, string> {
@@ -218,7 +202,7 @@ export class RemoteClient {
   #broken(error: unknown): Failure {
     if (error instanceof OperatingError) return once(error);
     const code = errorCode(error);
-    const text = errorMessage(error) === '' ? code : errorMessage(error);
+    const text = httpErrorText(error);
     if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
       const message = `${this.origin} sent an answer of more than the ${this.#server.maxAnswerBytes} bytes allowed (remote.maxAnswer)`;
       return once(remoteFailure('remote-answer-invalid', message, { cause: error }));
@@ -273,14 +257,4 @@ function wordsOf(body: Uint8Array): string {
   const error = /"error"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1];
   const words = (error ?? text).replace(/[\p{C}\s]+/gu, ' ').trim();
   return words === '' ? '' : `: ${words.slice(0, WORDS_MAX)}`;
-}
-
-/** @throws {OperatingError} 'remote-unreachable' if the file cannot be read: it may be mounted later. */
-function readAuthority(ca: string): string {
-  if (ca.includes('-----BEGIN')) return ca;
-  try {
-    return readFileSync(ca, 'utf8');
-  } catch (error) {
-    throw remoteFailure('remote-unreachable', `Certificate authority ${ca}: ${errorMessage(error)}`, { cause: error });
-  }
 }

@@ -1,11 +1,14 @@
-import { type Client, type Dispatcher, errors } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import type { Clock } from '../../platform/clock.ts';
-import { errorCode, errorMessage } from '../../platform/errors.ts';
+import { errorCode, OperatingError } from '../../platform/errors.ts';
+import { TlsFileError } from '../../platform/tls-files.ts';
+import { httpErrorText, type OutgoingHttp } from '../../protocols/http/outgoing-http.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import type { HttpAnswer } from './http-answer.ts';
 
 export type HttpPost = {
-  readonly client: Client;
+  /** With one connection. */
+  readonly http: OutgoingHttp;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
@@ -27,8 +30,9 @@ const closedCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'UND_ER
  *
  * The status line decides the result: a body that never ends, or ends with a reset, changes nothing.
  *
- * @throws {UplinkError} 'uplink-unreachable', 'uplink-connect-timeout', 'uplink-timeout', 'uplink-answer-invalid' and
- *   'uplink-stopped' (retry); after any of them the receiver may have stored the batch.
+ * @throws {OperatingError} 'uplink-unreachable', 'uplink-connect-timeout', 'uplink-timeout', 'uplink-answer-invalid' and
+ *   'uplink-stopped' (retry): after any of them the receiver may have stored the batch. 'uplink-tls-file' and
+ *   'secret-missing' (retry).
  */
 export async function postOnce(post: HttpPost): Promise<HttpAnswer> {
   const { url, timeoutMs, clock, signal } = post;
@@ -48,7 +52,7 @@ export async function postOnce(post: HttpPost): Promise<HttpAnswer> {
       text,
     };
   } catch (error) {
-    throw error instanceof UplinkError ? error : exchangeError(url, error);
+    throw error instanceof OperatingError ? error : exchangeError(url, error);
   } finally {
     timer.cancel();
     signal.removeEventListener('abort', stop);
@@ -57,23 +61,19 @@ export async function postOnce(post: HttpPost): Promise<HttpAnswer> {
 
 /** Repeats the request on a new connection if the receiver has closed the kept one, which is not a failure. */
 async function sendOverOpenConnection(post: HttpPost, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-  let isNew = false;
-  const onConnect = () => {
-    isNew = true;
-  };
-  post.client.once('connect', onConnect);
+  const openedBefore = post.http.connectionsOpened;
   try {
     return await send(post, signal);
   } catch (error) {
+    const isNew = post.http.connectionsOpened !== openedBefore;
     if (isNew || signal.aborted || !closedCodes.has(errorCode(error))) throw error;
     return await send(post, signal);
-  } finally {
-    post.client.off('connect', onConnect);
   }
 }
 
-function send({ client, url, headers, body }: HttpPost, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-  return client.request({ method: 'POST', path: `${url.pathname}${url.search}`, headers, body, signal });
+function send({ http, url, headers, body }: HttpPost, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  const { origin, pathname, search } = url;
+  return http.request({ origin, method: 'POST', path: `${pathname}${search}`, headers, body, signal });
 }
 
 async function beginOf(body: Dispatcher.ResponseData['body']): Promise<string> {
@@ -92,8 +92,9 @@ async function beginOf(body: Dispatcher.ResponseData['body']): Promise<string> {
 }
 
 function exchangeError(url: URL, error: unknown): UplinkError {
-  const text = errorMessage(error) === '' ? errorCode(error) : errorMessage(error);
-  if (error instanceof errors.ConnectTimeoutError)
+  const text = httpErrorText(error);
+  if (error instanceof TlsFileError) return new UplinkError('uplink-tls-file', text, { cause: error });
+  if (error instanceof errors.ConnectTimeoutError || error instanceof errors.HeadersTimeoutError)
     return new UplinkError('uplink-connect-timeout', `No connection to ${url.host}: ${text}`, { cause: error });
   if (error instanceof errors.HTTPParserError)
     return new UplinkError('uplink-answer-invalid', `${url.host} does not speak HTTP: ${text}`, { cause: error });

@@ -1,22 +1,16 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { Client } from 'undici';
 import type { UplinkTransport } from '../../contracts/uplink.ts';
 import type { RecordBatch } from '../../domain/record/record-batch.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
-import { errorMessage } from '../../platform/errors.ts';
-import { readTlsFiles } from '../../platform/tls-files.ts';
+import { OutgoingHttp } from '../../protocols/http/outgoing-http.ts';
 import { messageJson } from '../message-json.ts';
-import { UplinkError } from '../uplink-errors.ts';
 import { answerError } from './http-answer.ts';
 import type { HttpUplinkConfig } from './http-config.ts';
 import { postOnce } from './http-request.ts';
 
 const compress = promisify(gzip);
-
-/** Servers usually close an idle connection after 5 s (Node) to 75 s (nginx); the uplink closes it first. */
-const IDLE_CONNECTION_MS = 4000;
 
 /** Posts each batch as one request over one connection, which is kept. */
 export class HttpTransport implements UplinkTransport {
@@ -24,13 +18,15 @@ export class HttpTransport implements UplinkTransport {
   readonly #config: HttpUplinkConfig;
   readonly #deps: Deps;
   readonly #url: URL;
-  #client: Client | undefined;
+  readonly #http: OutgoingHttp;
 
   constructor(agentId: string, config: HttpUplinkConfig, deps: Deps) {
     this.#agentId = agentId;
     this.#config = config;
     this.#deps = deps;
     this.#url = new URL(config.url);
+    const { tls, connectTimeoutMs } = config;
+    this.#http = new OutgoingHttp({ tls, connectTimeoutMs, connections: 1 });
   }
 
   /** `send` connects. */
@@ -40,9 +36,8 @@ export class HttpTransport implements UplinkTransport {
     const { compression, timeoutMs, keepStatuses } = this.#config;
     const json = messageJson(`"agent":${JSON.stringify(this.#agentId)},`, batch, this.#config.values);
     const body = compression === 'gzip' ? await compress(json) : json;
-    this.#client ??= this.#connect();
     const answer = await postOnce({
-      client: this.#client,
+      http: this.#http,
       url: this.#url,
       headers: this.#headers(batch),
       body,
@@ -51,14 +46,11 @@ export class HttpTransport implements UplinkTransport {
       signal,
     });
     const error = answerError(answer, keepStatuses, this.#deps.clock.nowMs());
-    if (error === undefined) return;
-    // The next connection uses a renewed certificate.
-    if (error.code === 'uplink-not-admitted') await this.#disconnect();
-    throw error;
+    if (error !== undefined) throw error;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#disconnect();
+    return this.#http.destroy();
   }
 
   #headers({ first, last }: RecordBatch): Record<string, string> {
@@ -74,32 +66,5 @@ export class HttpTransport implements UplinkTransport {
       'idempotency-key': `${first.id}..${last.id}`,
       ...(this.#config.compression === 'gzip' ? { 'content-encoding': 'gzip' } : {}),
     };
-  }
-
-  #connect(): Client {
-    return new Client(this.#url.origin, {
-      pipelining: 1,
-      allowH2: false,
-      keepAliveTimeout: IDLE_CONNECTION_MS,
-      keepAliveMaxTimeout: IDLE_CONNECTION_MS,
-      // Each request has its own deadline.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { timeout: this.#config.connectTimeoutMs, ...this.#tls() },
-    });
-  }
-
-  #tls() {
-    try {
-      return readTlsFiles(this.#config.tls);
-    } catch (error) {
-      throw new UplinkError('uplink-tls-file', errorMessage(error), { cause: error });
-    }
-  }
-
-  async #disconnect(): Promise<void> {
-    const client = this.#client;
-    this.#client = undefined;
-    await client?.destroy();
   }
 }

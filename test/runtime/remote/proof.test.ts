@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { SystemClock } from '../../../src/platform/clock.ts';
 import { TestCertificates } from '../../support/broker-certificates.ts';
+import { HttpProxy } from '../../support/http-proxy.ts';
 import { type MetadataChange, OipFaultServer } from '../../support/oip-fault-server.ts';
 import { meanOf4x2, model, until } from '../../support/onnx-host-harness.ts';
 import { describeWith } from '../../support/programs.ts';
@@ -192,7 +193,7 @@ describe('the active version decides the place of the runs', () => {
 
   test('from a server to this box and back; no run fails meanwhile, and each score is of the version that it names', async () => {
     await using server = await OipFaultServer.start();
-    await using harness = await RemoteHarness.ready(server, { offset: 100 });
+    await using harness = await RemoteHarness.ready(server, { offset: 100, config: { deadline: '1m' } });
     harness.directory.add({ ...meanOf4x2, version: 2 });
     const judged: string[] = [];
     const judging = { done: false };
@@ -337,5 +338,22 @@ describeWith(['openssl'], 'requests to a server', () => {
     await using stranger = new RemoteHarness(server);
     await stranger.healthIs('degraded');
     expect(stranger.health?.reason).toMatch(/No exchange with https.*certificate/);
+  });
+
+  test('through the proxy of the environment', async () => {
+    await using certificates = TestCertificates.make();
+    const { cert, key } = certificates.server;
+    await using server = await OipFaultServer.start({
+      cert: readFileSync(cert, 'utf8'),
+      key: readFileSync(key, 'utf8'),
+    });
+    await using proxy = await new HttpProxy({ 'lake.example': Number(new URL(server.url).port) }).listen();
+    vi.stubEnv('https_proxy', proxy.url);
+    vi.stubEnv('no_proxy', '');
+    const remote = { url: 'https://lake.example', ca: certificates.ca };
+    await using harness = await RemoteHarness.ready(server, { remote, config: { deadline: '1m' } });
+    expect((await harness.judge(1)).judgedBy.provider).toBe('remote');
+    expect(proxy.requests[0]?.line).toBe('CONNECT lake.example:443');
+    vi.unstubAllEnvs();
   });
 });
