@@ -447,9 +447,8 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
     const tags = () => blamedTags(verdict, this.#table.readings(tagNumbers), manifest);
-    const { scoreExtreme } = watch;
-    const judged = { verdict, abnormal, scoreExtreme, tags, suppressed: this.#isSuppressed(watch) };
-    return [entry, ...alarms.apply(verdictAlarm(judged))];
+    const own = { scoreExtreme: watch.scoreExtreme, suppressed: this.#isSuppressed(watch) };
+    return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, ...own }))];
   }
 
   /** Returns undefined if the deciding tag is not good: then the suppression does not change. */

@@ -15,7 +15,7 @@ export type VerdictRule = {
  * End of an abnormal period by its own peak. After a fault, the machine often runs well in a place that the training rows do
  * not have, so that the score stays above the threshold. Only for scores that are abnormal above a positive threshold.
  */
-export type RelativeEnd = {
+type RelativeEnd = {
   /** Share of the peak, 0–1: at or below it the score is normal again. */
   readonly end: number;
   /** Multiple of the lowest score since then, above 1: the score is abnormal again above it. */
