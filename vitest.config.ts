@@ -3,7 +3,8 @@ import { ProgramsReporter } from './test/support/programs-reporter.ts';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'screen/test/**/*.test.{ts,tsx}'],
+    globalSetup: ['test/support/built-screen.ts'],
     // Two workers: the suite starts real brokers, devices and daemons, and must fit a two-core box.
     maxWorkers: 2,
     // Guards, not waits: a test ends on its events. They hold at a load of 20 on two cores.

@@ -1,7 +1,7 @@
 import { connectAsync } from 'mqtt';
 import { draftJson } from '../test/support/draft-body.ts';
 import { recordJson } from '../src/domain/record/record.ts';
-import type { Outbox } from '../src/outbox/outbox.ts';
+import type { OutboxReaders } from '../src/outbox/outbox-readers.ts';
 import { mqttUplinkKind } from '../src/uplinks/mqtt/mqtt-kind.ts';
 import { startOutbox } from './outbox-rows.ts';
 import { benchDeps } from './part-rate.ts';
@@ -23,8 +23,8 @@ export async function drainAgent({ folder, brokerUrl }: PartOptions): Promise<nu
   const drafts = verdictDrafts(DRAFTS_PER_APPEND);
   for (let stored = 0; stored < BACKLOG; stored += drafts.length) await outbox.append(drafts);
   const config = mqttUplinkKind.schema.parse({ type: 'mqtt', url: brokerUrl, records: ['verdict'] });
-  const drained = afterAcknowledged(outbox, BACKLOG);
-  await using uplink = mqttUplinkKind.create({ id: UPLINK, agentId: AGENT_ID, config, records: outbox, deps });
+  const drained = afterAcknowledged(outbox.readers, BACKLOG);
+  await using uplink = mqttUplinkKind.create({ id: UPLINK, agentId: AGENT_ID, config, records: outbox.readers, deps });
   const fromMs = machineMs();
   uplink.start();
   await drained;
@@ -61,11 +61,11 @@ export async function drainLimit({ brokerUrl }: PartOptions): Promise<number> {
 }
 
 /** Resolves when the cursor has moved past `count` records. To ask the outbox for its statistics costs more than a batch. */
-function afterAcknowledged(outbox: Outbox, count: number): Promise<void> {
+function afterAcknowledged(readers: OutboxReaders, count: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const acknowledge = outbox.acknowledge.bind(outbox);
+  const acknowledge = readers.acknowledge.bind(readers);
   let left = count;
-  outbox.acknowledge = async (uplink, batches) => {
+  readers.acknowledge = async (uplink, batches) => {
     await acknowledge(uplink, batches);
     left -= batches.reduce((sum, { length }) => sum + length, 0);
     if (left <= 0) resolve();

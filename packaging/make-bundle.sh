@@ -28,8 +28,9 @@ tree=$work/andon
 
 echo "building $name"
 npm run --silent build
-mkdir "$tree"
+mkdir -p "$tree/screen"
 cp -R bin dist config models systemd docs README.md CHANGELOG.md LICENSE package.json package-lock.json .npmrc "$tree/"
+cp -R screen/dist "$tree/screen/"
 # No install script runs: every library brings its binaries. That of ONNX Runtime would download CUDA from elsewhere.
 (cd "$tree" && npm ci --omit=dev --ignore-scripts --os=linux --cpu="$cpu" --libc=glibc >/dev/null)
 (cd "$tree" && npm pkg delete devDependencies && npm sbom --omit=dev --sbom-format=cyclonedx --sbom-type=application) >"$tree/sbom.cdx.json"

@@ -38,4 +38,5 @@ for network in '' 'unshare --net'; do
   $network npm install --global --ignore-scripts --loglevel=error --prefix "$out/prefix" --cache "$out/cache" ${network:+--offline} "$out"/andon-*.tgz
 done
 PATH=/usr/bin:/bin "$out/prefix/bin/andon" check config/demo.yaml
+test -s "$out/prefix/lib/node_modules/andon/screen/dist/index.html.gz" || fail "the npm package has no pages"
 echo "ok: bundles, Debian packages, signature, npm package"

@@ -109,7 +109,7 @@ function unknownKeys(markdown: string): readonly string[] {
   return [...markdown.matchAll(/`(\w+)((?:\.[\w<>]+)+)`/g)]
     .filter(
       ([, section = '', rest = '']) =>
-        section in configSchema.shape && !/^\.db\b/.test(rest) && !inManifest.has(`${section}${rest}`),
+        section in configSchema.shape && !/^\.db\b|\.jsonl$/.test(rest) && !inManifest.has(`${section}${rest}`),
     )
     .map(([, section = '', rest = '']) => `${section}${rest}`)
     .filter((key) => !hasKey(jsonSchema, key.split('.')));

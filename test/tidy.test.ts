@@ -171,7 +171,7 @@ const namesAreExported: Rule = (path, text) => [
 ];
 
 const fileNamesSayWhatIsInside: Rule = (path) =>
-  /(^|\/)[a-z0-9-]+\.(ts|html|css|js)$/.test(path) &&
+  /(^|\/)[a-z0-9-]+\.(tsx?|html|css|js)$/.test(path) &&
   !/(^|\/)(utils?|types?|helpers?|index|misc|common)\.ts$/.test(path)
     ? []
     : [`${path}: kebab-case, named for the one thing inside`];
@@ -235,6 +235,16 @@ const rules: readonly { readonly title: string; readonly rule: Rule; readonly ca
   },
 ];
 
+/** Rules that also hold in the browser, which has no deps. */
+const screenRules: ReadonlySet<Rule> = new Set([
+  classesAreSmall,
+  namesAreExported,
+  fileNamesSayWhatIsInside,
+  nothingIsLeftUndone,
+  commentsLeaveIssuesOut,
+  englishIsPlain,
+]);
+
 describe('the repository keeps its own rules', () => {
   const files = readdirSync(source, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -274,6 +284,52 @@ describe('the repository keeps its own rules', () => {
     const counts = Map.groupBy(files, (path) => dirname(path));
     expect([...counts].filter(([, { length }]) => length > FOLDER_FILES_MAX).map(([folder]) => folder)).toEqual([]);
     expect([...floorOf.keys()].filter((folder) => !counts.has(folder))).toEqual([]);
+  });
+});
+
+/** Folders of the web application from the bottom to the top, as `floors`. '' is its entry. */
+const screenFloors: readonly (readonly string[])[] = [
+  ['texts', 'agent'],
+  ['parts'],
+  ['line', 'alarms', 'system', 'kiosk'],
+  [''],
+];
+
+describe('the web application keeps the rules, too', () => {
+  const folder = join(root, 'screen/src');
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+  const floorIndex = (path: string) => screenFloors.findIndex((floor) => floor.includes(path.split('/').at(-2) ?? ''));
+
+  test('imports go downward only, and folders of one floor never import each other', () => {
+    const found = files.flatMap((path) => {
+      const text = readFileSync(join(folder, path), 'utf8');
+      return imports(text)
+        .filter((specifier) => specifier.startsWith('.') && !specifier.startsWith('../../../src/'))
+        .map((specifier) => relative(folder, resolve(folder, dirname(path), specifier)))
+        .filter((target) => dirname(path) !== dirname(target) && floorIndex(target) >= floorIndex(path))
+        .map((target) => `${path} imports ${target}`);
+    });
+    expect(files.map(floorIndex)).not.toContain(-1);
+    expect(found).toEqual([]);
+  });
+
+  test('the page imports types of the agent only', () => {
+    const found = files.filter((path) =>
+      /^import (?!type )[^;]*'[./]*\/src\//m.test(readFileSync(join(folder, path), 'utf8')),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test.each(rules.filter(({ rule }) => screenRules.has(rule)))('$title', ({ rule }) => {
+    const found = files.flatMap((path) => rule(path, readFileSync(join(folder, path), 'utf8')));
+    expect(found).toEqual([]);
+  });
+
+  test(`a folder has at most ${FOLDER_FILES_MAX} files`, () => {
+    const counts = Map.groupBy(files, (path) => dirname(path));
+    expect([...counts.values()].filter(({ length }) => length > FOLDER_FILES_MAX)).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
-import type { Source, SourceHistory } from '../contracts/source.ts';
+import type { Source } from '../contracts/source.ts';
 import { OperatorAudit } from '../web/access/operator-audit.ts';
 import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
@@ -10,7 +10,7 @@ import { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { versionLedger } from '../registry/version-ledger.ts';
 import { VersionRegistry } from '../registry/version-registry.ts';
-import { sharedWithWatches } from '../models/store/serving.ts';
+import { isServedBy, watchHosts } from '../models/store/serving.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { RolloutHosts } from '../runtime/rollout-hosts.ts';
 import { HistoryStorage } from '../outbox/history-storage.ts';
@@ -34,7 +34,7 @@ import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import { environmentWithout } from '../platform/child-environment.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { errorMessage } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
@@ -56,6 +56,7 @@ import { recordInterests } from './record-interests.ts';
 import {
   alarmsOf,
   blindAfterMs,
+  changingSettings,
   delivering,
   diagnosticSettings,
   modelServerSettings,
@@ -67,6 +68,7 @@ import {
 import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
+import { sourceHistory } from './source-history.ts';
 import { Watchdog, type WatchedPart } from './watchdog.ts';
 import { WatchStateMonitor } from './watch-state-monitor.ts';
 
@@ -112,7 +114,7 @@ export async function startAgent(
   const { tags } = register;
   const localToken = new LocalToken(config.outbox.path, deps.log);
   await using stack = new AsyncDisposableStack();
-  const audit = stack.use(new OperatorAudit(config.outbox.path, deps));
+  const audit = stack.use(new OperatorAudit(config.outbox.path, config.audit, deps));
 
   const outbox = stack.use(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: recordInterests(config), deps }),
@@ -133,7 +135,7 @@ export async function startAgent(
       config: config.models,
       models: modelsOf(config),
       incompatibilities: (manifest) => watchIncompatibilities(config, manifest),
-      serves: sharedWithWatches(config.models, modelsOf(config)),
+      serves: (name) => isServedBy(watchHosts(config.models, modelsOf(config)), config.models, name),
       deps,
     }),
   );
@@ -145,6 +147,7 @@ export async function startAgent(
           entry: modelServerEntry,
           env: environmentWithout({ ...config, http: undefined, serving: undefined, models: undefined }),
           settings: { ...identity, ...settings, localToken: localToken.secret },
+          changing: () => changingSettings(config),
           agent: {
             models: () => inference.clients.snapshot(),
             run: async ({ model, inputs }) => {
@@ -173,6 +176,7 @@ export async function startAgent(
     new VersionRegistry({
       entry: inferenceHostEntry,
       config: config.models,
+      audit: config.audit,
       inUse: async () => modelUses(config, [...ownModels(), ...(await clientModels())]),
       incompatibilities: (manifest) => watchIncompatibilities(config, manifest),
       onActivated: () => activations.report(),
@@ -248,7 +252,8 @@ export async function startAgent(
     new Parts({
       section: 'uplinks',
       wanted: (next) => next.uplinks,
-      create: (uplink: UplinkConfig, id) => createUplink({ id, agentId, config: uplink, records: outbox, deps }),
+      create: (uplink: UplinkConfig, id) =>
+        createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
     }),
   );
   const publishers = stack.use(
@@ -271,12 +276,14 @@ export async function startAgent(
         agentEndpoint({
           config: http,
           identity,
+          location: config.agent.location,
           alarms,
           flood: () => flood.flood(),
           board: pipeline,
           rollouts,
           summaries: watchStates,
           records: outbox,
+          outboxPath: config.outbox.path,
           history,
           models: () =>
             clientModels().then(
@@ -347,6 +354,7 @@ export async function startAgent(
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
+    await outbox.readers.change(recordInterests(next));
     await pipeline.endWatches(endedWatches);
     config = next;
     keeps = keptTags(config);
@@ -398,24 +406,6 @@ function numbersOf(names: Iterable<string>, register: TagRegister): readonly Tag
 function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {
   const { watch: watchConfig, tags } = bindWatch(config, watch);
   return { watch, config: watchConfig, tags, models: config.models, outboxPath: config.outbox.path, fromMs, toMs };
-}
-
-/** Returns the history as one source uses it: `stored` rejects if samples were lost since its last call. */
-function sourceHistory(history: SampleHistoryStore): SourceHistory {
-  let lost = history.lost;
-  return {
-    add: (batch) => history.add(batch),
-    stored: async () => {
-      await history.flush();
-      const lostNow = history.lost - lost;
-      lost = history.lost;
-      if (lostNow === 0 && !history.isRefused) return;
-      const text = history.isRefused
-        ? 'The history cannot be written now, and samples wait in memory'
-        : `${lostNow} samples could not be stored in the history`;
-      throw new OperatingError('samples-not-stored', 'retry', text);
-    },
-  };
 }
 
 /** Returns the parts that the watchdog monitors. */

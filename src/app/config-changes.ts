@@ -9,6 +9,12 @@ const entrySections = ['sources', 'derived', 'watches', 'limits', 'uplinks'] as 
 /** Sections of one part, which changes alone. */
 const partSections = ['alarms', 'publish', 'sparkplug', 'http', 'serving', 'reload', 'log'] as const;
 
+/** Returns the sections of a configuration whose change restarts all parts. */
+export function restartSections(config: AgentConfig): readonly string[] {
+  const alone: ReadonlySet<string> = new Set([...entrySections, ...partSections]);
+  return Object.keys(config).filter((section) => !alone.has(section));
+}
+
 type EntrySection = (typeof entrySections)[number];
 type PartSection = (typeof partSections)[number];
 
@@ -41,7 +47,7 @@ export function configChanges(before: AgentConfig, after: AgentConfig): ConfigCh
     uplinks: entryChanges(before.uplinks, after.uplinks),
     parts: new Set(partSections.filter((section) => !isDeepStrictEqual(before[section], after[section]))),
     tags,
-    restart: [...restartKeys(before, after), ...interestKeys(before, after)],
+    restart: restartKeys(before, after),
   };
 }
 
@@ -71,22 +77,13 @@ function entryChanges<T>(
 }
 
 function restartKeys(before: AgentConfig, after: AgentConfig): readonly string[] {
-  const alone: ReadonlySet<string> = new Set([...entrySections, ...partSections]);
-  const sections = new Set([...Object.keys(before), ...Object.keys(after)]);
+  const sections = new Set([...restartSections(before), ...restartSections(after)]);
   return [...sections].flatMap((section) => {
-    if (alone.has(section)) return [];
     const [old, next] = [entriesOf(before, section), entriesOf(after, section)];
     return [...new Set([...Object.keys(old), ...Object.keys(next)])]
       .filter((key) => !isDeepStrictEqual(old[key], next[key]))
       .map((key) => `${section}.${key.replace(/(?:Ms|Bytes)$/u, '')}`);
   });
-}
-
-/** Returns the changed keys that decide which records the outbox keeps. */
-function interestKeys({ uplinks: before }: AgentConfig, { uplinks: after }: AgentConfig): readonly string[] {
-  return [...new Set([...Object.keys(before), ...Object.keys(after)])]
-    .filter((id) => !isDeepStrictEqual(before[id]?.records, after[id]?.records))
-    .map((id) => `uplinks.${id}.records`);
 }
 
 function entriesOf(config: AgentConfig, section: string): Readonly<Record<string, unknown>> {

@@ -4,13 +4,14 @@ import { agentTags } from '../config/config-tags.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
 import type { Tag } from '../domain/sample/tag.ts';
+import { watchHosts } from '../models/store/serving.ts';
 import type { AlarmDefinition } from '../pipeline/alarm-definition.ts';
 import type { DiagnosticMonitorOptions } from '../pipeline/diagnostic-monitor.ts';
 import { limitAlarms } from '../pipeline/limit-monitor.ts';
 import type { PipelineConfig } from '../pipeline/pipeline.ts';
 import { watchAlarms } from '../pipeline/verdict-alarm.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
-import type { ModelServerSettings } from '../serving/model-server-settings.ts';
+import type { ChangingSettings, ModelServerSettings } from '../serving/model-server-settings.ts';
 import { modelServerConfig } from '../serving/serving-config.ts';
 import { neededComponents } from './needed-components.ts';
 import { recordInterests } from './record-interests.ts';
@@ -47,7 +48,12 @@ export function modelServerSettings(
 ): Omit<ModelServerSettings<AgentConfig['models']>, 'agentId' | 'version' | 'localToken'> | undefined {
   const serving = modelServerConfig(config);
   if (serving === undefined) return undefined;
-  return { serving, models: config.models, watched: modelsOf(config), logLevel: config.log.level };
+  return { serving, models: config.models, watchHosts: watchHosts(config.models, modelsOf(config)) };
+}
+
+/** Returns the settings of the model server that apply without a restart. */
+export function changingSettings(config: AgentConfig): ChangingSettings {
+  return { watched: modelsOf(config), logLevel: config.log.level };
 }
 
 /** @returns Undefined if the agent raises no alarms of its own. */

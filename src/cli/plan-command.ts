@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { restartSections } from '../app/config-changes.ts';
 import { loadConfig } from '../config/config-file.ts';
 import { lookUpModels } from '../config/config-model-checks.ts';
 import { type AgentPlan, canBeMet, planAgent, scanLoad } from '../offline/plan.ts';
@@ -37,10 +38,11 @@ export async function planCommand(argument: string | undefined, options: PlanOpt
     const { config, warnings } = await loadConfig(file);
     const plan = planAgent(config, await lookUpModels(config, { readGraphs: true }));
     const met = canBeMet(plan);
-    if (options.json) output.out(JSON.stringify({ ok: met, file, ...plan, warnings }, undefined, 2));
+    const restart = restartSections(config);
+    if (options.json) output.out(JSON.stringify({ ok: met, file, ...plan, restart, warnings }, undefined, 2));
     else {
       for (const warning of warnings) output.err(formatConfigProblem(warning, 'warning: '));
-      output.out(sections(plan).join('\n\n'));
+      output.out(sections(plan, restart).join('\n\n'));
     }
     return met ? 0 : 1;
   } catch (error) {
@@ -51,7 +53,7 @@ export async function planCommand(argument: string | undefined, options: PlanOpt
   }
 }
 
-function sections(plan: AgentPlan): readonly string[] {
+function sections(plan: AgentPlan, restart: readonly string[]): readonly string[] {
   const notPolled = plan.tagsNotPolled;
   return [
     ...(plan.scans.length === 0 ? [] : [`SCANS\n${scanTable(plan.scans)}`, `REQUESTS\n${requestTable(plan.scans)}`]),
@@ -60,6 +62,7 @@ function sections(plan: AgentPlan): readonly string[] {
     ...(plan.models.length === 0 ? [] : [`MODELS\n${modelTable(plan)}`]),
     ...(plan.history.length === 0 ? [] : [`HISTORY\n${historyTable(plan)}`]),
     ...noteSection(plan),
+    `RELOAD\nA change of ${restart.join(', ')} restarts all parts. Everything else changes alone.`,
     conclusion(plan),
   ];
 }

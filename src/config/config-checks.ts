@@ -1,5 +1,6 @@
 import { type PositionedData, isPlainObject, valueAt } from '../platform/positioned-document.ts';
 import { type CheckContext, checkContext, error, type Finding, warning } from './config-finding.ts';
+import { auditFindings } from './config-audit-checks.ts';
 import { modelFindings, type ModelLookup } from './config-model-checks.ts';
 import { linkFindings } from './config-link-checks.ts';
 import { networkFindings } from './config-network-checks.ts';
@@ -31,6 +32,7 @@ export function checkConfig(
     ...rolloutFindings(context, models),
     ...servingFindings(context, file, models),
     ...networkFindings(context),
+    ...auditFindings(context),
     ...purposeFindings(context, file),
   ];
 }

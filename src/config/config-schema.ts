@@ -1,13 +1,14 @@
 import * as z from 'zod';
 import { httpFields } from '../http/http-config.ts';
 import { movedHttpKeys, servingConfigSchema } from '../serving/serving-config.ts';
-import { configObject, duration } from '../platform/config-fields.ts';
+import { configObject, duration, locationField } from '../platform/config-fields.ts';
 import { logLevels } from '../platform/log.ts';
 import { modelsConfigSchema } from '../models/store/models-config.ts';
 import { diagnosticSchema } from '../pipeline/diagnostic-config.ts';
 import { limitsSchema } from '../pipeline/limit-config.ts';
 import { outboxConfigSchema } from '../outbox/file/outbox-config.ts';
 import { watchSchema, withModel } from '../pipeline/watch-config.ts';
+import { auditConfigSchema } from '../registry/audit/audit-key.ts';
 import { publishSchema } from '../uplinks/publish-config.ts';
 import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
 import { parseExpression } from '../pipeline/expression.ts';
@@ -39,11 +40,7 @@ const agentSchema = z
         'Name of this agent, unique among all agents that send to the same receivers. Record ids and topics start with it',
       )
       .meta({ examples: ['edge-01'] }),
-    location: z
-      .string()
-      .regex(/^[^+#/\p{Cc}]+(\/[^+#/\p{Cc}]+)*$/u, {
-        error: "expected levels joined by '/', such as acme/lyon/filling/line-2, without empty levels, '+' and '#'",
-      })
+    location: locationField()
       .optional()
       .describe('Location of the agent, as ISA-95 enterprise/site/area/line')
       .meta({ examples: ['acme/lyon/filling/line-2'] }),
@@ -130,6 +127,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('HTTP endpoint of the agent: health, metrics, alarms, management of models and dashboard'),
   serving: servingConfigSchema.optional(),
+  audit: auditConfigSchema.prefault({}).describe('Audit logs of operators and models'),
   reload: reloadSchema.prefault({}),
   log: logSchema,
 });

@@ -19,6 +19,8 @@ export class TagRegister {
   #byName = new Map<string, Tag>();
   /** Numbers of all tags so far, by source and name. */
   readonly #numbers = new Map<string, TagNumber>();
+  /** Result of `numbers`, which every source keeps: a copy for each takes 60 MB with 64 sources and 32,000 tags. */
+  #numberByName: ReadonlyMap<string, TagNumber> | undefined;
   /** Numbers that never had a name, by source and pattern. */
   readonly #free = new Map<string, TagNumber[]>();
 
@@ -39,6 +41,7 @@ export class TagRegister {
     for (const { number } of before) this.#tags[number] = emptySlot(number);
     this.#free.clear();
     this.#byName = new Map();
+    this.#numberByName = undefined;
     for (const tag of tags) if (!this.#byName.has(tag.name)) this.#place(tag, spare);
     for (const { template: _template, tagsMax, ...rules } of patterns) {
       const { source, pattern } = rules;
@@ -56,7 +59,7 @@ export class TagRegister {
 
   /** Returns the numbers of the tags that have a name. */
   numbers(): ReadonlyMap<string, TagNumber> {
-    return new Map([...this.#byName].map(([name, { number }]) => [name, number]));
+    return (this.#numberByName ??= new Map([...this.#byName].map(([name, { number }]) => [name, number])));
   }
 
   /** Implements `BindTag` for one source. */
@@ -70,6 +73,7 @@ export class TagRegister {
     const tag = { ...slot, name };
     this.#tags[slot.number] = tag;
     this.#byName.set(name, tag);
+    this.#numberByName = undefined;
     this.#numbers.set(key(source, name), tag.number);
     return tag.number;
   }

@@ -73,7 +73,8 @@ export const auditEntrySchema = z.strictObject({
   outcome: z.enum(['ok', 'refused']),
   detail: z.record(z.string(), z.unknown()).describe('Reason of a refusal, and measured values'),
   previous: z.string().describe('Hash of the previous record; 64 zeros for the first'),
-  hash: z.string().describe('SHA-256 of the line without this field, 64 hexadecimal digits'),
+  hash: z.string().describe('SHA-256 of the line before this field, 64 hexadecimal digits'),
+  hmac: z.string().optional().describe('With `audit.key`: id of the key, and HMAC-SHA256 of the hash'),
 });
 export type AuditEntry = Readonly<z.infer<typeof auditEntrySchema>>;
 

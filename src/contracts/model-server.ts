@@ -35,11 +35,11 @@ export type AgentProtocol = {
 
 /** Calls from the agent to the model server. */
 export type ModelServerProtocol = {
-  /** Starts it; returns when it has tried once to listen. */
-  readonly start: { readonly params: object; readonly result: void };
+  /** Starts it; returns when it has tried once to listen. `settings` stay the same until it ends, `changing` do not. */
+  readonly start: { readonly params: { readonly settings: object; readonly changing: object }; readonly result: void };
   readonly ping: { readonly params: undefined; readonly result: void };
   readonly statuses: { readonly params: undefined; readonly result: readonly ModelStatus[] };
   readonly metrics: { readonly params: undefined; readonly result: readonly MetricValues[] };
-  /** Another version may be active. */
-  readonly reload: { readonly params: undefined; readonly result: void };
+  /** Another version may be active, or other settings of `changing`. */
+  readonly reload: { readonly params: object; readonly result: void };
 };

@@ -3,7 +3,7 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { BatchLimits, RecordBatch } from '../domain/record/record-batch.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
 
-/** The outbox for the pipeline, the uplinks and HTTP. All of it runs in the storage worker. */
+/** The outbox for the pipeline and HTTP. All of it runs in workers. */
 export interface RecordStore {
   /**
    * Stores drafts in order, in one transaction with other drafts that wait.
@@ -23,6 +23,20 @@ export interface RecordStore {
    */
   lost(losses: readonly Unstored[], reason: string): void;
 
+  /** Returns stored verdicts or alarms of a watch, oldest first, at most `limit`. */
+  history(query: HistoryQuery): Promise<readonly StoredRecord[]>;
+
+  /** Returns the last transition of every alarm ever stored: the state of the alarms at start. */
+  alarms(): Promise<readonly AlarmTransition[]>;
+
+  stats(): Promise<OutboxStats>;
+
+  /** Returns the monotonic time of the worker's last answer. The watchdog is fed only while it advances. */
+  lastTickMs(): number;
+}
+
+/** The outbox for the uplinks. */
+export interface UplinkRecords {
   /** Returns the next records for an uplink in batches, oldest first within its lane; empty if it has them all. */
   read(request: ReadRequest): Promise<readonly RecordBatch[]>;
 
@@ -32,12 +46,6 @@ export interface RecordStore {
   /** Stores a batch that the receiver refused permanently as dead letters, with the reason, and moves the cursor past it. */
   setAside(uplink: string, batch: RecordBatch, reason: string): Promise<void>;
 
-  /** Returns stored verdicts or alarms of a watch, oldest first, at most `limit`. */
-  history(query: HistoryQuery): Promise<readonly StoredRecord[]>;
-
-  /** Returns the last transition of every alarm ever stored: the state of the alarms at start. */
-  alarms(): Promise<readonly AlarmTransition[]>;
-
   stats(): Promise<OutboxStats>;
 
   /**
@@ -46,9 +54,6 @@ export interface RecordStore {
    * @returns Ends the calls.
    */
   onCommit(listener: (count: number) => void): () => void;
-
-  /** Returns the monotonic time of the worker's last answer. The watchdog is fed only while it advances. */
-  lastTickMs(): number;
 }
 
 /** Records that were not stored, or good samples that the history did not store. */

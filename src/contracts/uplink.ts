@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import type { RecordBatch } from '../domain/record/record-batch.ts';
 import type { Deps } from '../platform/deps.ts';
-import type { RecordStore } from './record-store.ts';
+import type { UplinkRecords } from './record-store.ts';
 
 /** Sends records to one receiver. Uplinks differ only in `send`. */
 export interface UplinkTransport extends AsyncDisposable {
@@ -31,7 +31,7 @@ export type UplinkContext<Config> = {
   readonly id: string;
   readonly agentId: string;
   readonly config: Config;
-  readonly records: RecordStore;
+  readonly records: UplinkRecords;
   readonly deps: Deps;
 };
 

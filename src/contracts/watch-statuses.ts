@@ -7,6 +7,10 @@ import type { RolloutOverview } from './rollout-statuses.ts';
 export type WatchOverview = {
   readonly watch: string;
   readonly model: string;
+  /** ISA-95 location of the machine; undefined if it is that of the agent. */
+  readonly location: string | undefined;
+  /** Abnormal side of the threshold; undefined while no model is ready. */
+  readonly abnormal: 'above' | 'below' | undefined;
   readonly tags: readonly TagReading[];
   readonly stepMs: number | 'scan';
   readonly hopMs: number | 'scan';

@@ -2,12 +2,12 @@ import { setPriority } from 'node:os';
 import process from 'node:process';
 import type { AgentProtocol, ModelServerProtocol } from '../contracts/model-server.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
-import { sharedWithWatches } from '../models/store/serving.ts';
+import { isServedBy } from '../models/store/serving.ts';
 import { SystemClock } from '../platform/clock.ts';
 import { type Deps, systemDeps } from '../platform/deps.ts';
 import { inferenceHostEntry, tensorCodecEntry } from '../platform/entries.ts';
 import { Health } from '../platform/health.ts';
-import { relayingLogger, silentLogger } from '../platform/log.ts';
+import { type LogLevel, relayingLogger, silentLogger } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
 import { RpcClient, serveRpc } from '../platform/rpc.ts';
 import { parentProcessPort } from '../platform/rpc-ports.ts';
@@ -15,7 +15,7 @@ import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { ClientModels } from '../serving/client-models.ts';
-import type { ModelServerSettings } from '../serving/model-server-settings.ts';
+import type { ChangingSettings, ModelServerSettings } from '../serving/model-server-settings.ts';
 import { servingEndpoint } from '../serving/serving-endpoint.ts';
 import { NICENESS } from './lower-priority.ts';
 import { setOomScore } from './set-oom-score.ts';
@@ -41,6 +41,7 @@ type Settings = ModelServerSettings<ModelsConfig>;
 
 type Serving = {
   readonly models: SupervisedInferenceHost;
+  readonly clients: ClientModels;
   readonly deps: Deps;
   readonly stack: AsyncDisposableStack;
 };
@@ -49,14 +50,16 @@ const port = parentProcessPort();
 const agent = new RpcClient<AgentProtocol>(port, new SystemClock());
 let serving: Serving | undefined;
 serveRpc<ModelServerProtocol>(port, {
-  start: async (settings) => {
+  start: async ({ settings, changing }) => {
     // The agent is of the same program and version.
-    serving = await start(settings as Settings);
+    serving = await start(settings as Settings, changing as ChangingSettings);
   },
   ping: () => undefined,
   statuses: () => serving?.models.statuses() ?? [],
   metrics: () => serving?.deps.metrics.values() ?? [],
-  reload: () => serving?.models.reload(),
+  reload: (changing) => {
+    if (serving !== undefined) applySettings(serving, changing as ChangingSettings);
+  },
 });
 process.once('disconnect', () => {
   // The process must end even if a handle was forgotten or a disposal hangs.
@@ -65,16 +68,21 @@ process.once('disconnect', () => {
   void (serving?.stack.disposeAsync() ?? Promise.resolve()).finally(end);
 });
 
-async function start(settings: Settings): Promise<Serving> {
-  const { models: config, watched } = settings;
+function applySettings({ models, clients, deps }: Serving, { watched, logLevel }: ChangingSettings): void {
+  deps.log.level = logLevel;
+  clients.change(watched);
+  models.reload();
+}
+
+async function start(settings: Settings, { watched, logLevel }: ChangingSettings): Promise<Serving> {
+  const { models: config, watchHosts } = settings;
   await using stack = new AsyncDisposableStack();
-  const deps = relayingDeps(settings, stack);
-  const isShared = sharedWithWatches(config, watched);
+  const deps = relayingDeps(logLevel, stack);
   const own = stack.use(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
       config,
-      serves: (name) => !isShared(name),
+      serves: (name) => !isServedBy(watchHosts, config, name),
       deps,
     }),
   );
@@ -85,10 +93,11 @@ async function start(settings: Settings): Promise<Serving> {
       clock: deps.clock,
     }),
   );
+  const clients = new ClientModels({ own: own.clients, agent, config, watchHosts, watched, clock: deps.clock });
   const endpoint = stack.use(
     servingEndpoint({
       settings,
-      models: new ClientModels({ own: own.clients, agent, config, watched, clock: deps.clock }),
+      models: clients,
       codecEntry: tensorCodecEntry,
       onListening: (url) => send(agent.call('listening', url)),
       deps,
@@ -97,11 +106,11 @@ async function start(settings: Settings): Promise<Serving> {
   own.start();
   activations.start(() => own.reload());
   await endpoint.start();
-  return { models: own, deps, stack: stack.move() };
+  return { models: own, clients, deps, stack: stack.move() };
 }
 
 /** Log lines and health go to the agent. */
-function relayingDeps({ logLevel }: Settings, stack: AsyncDisposableStack): Deps {
+function relayingDeps(logLevel: LogLevel, stack: AsyncDisposableStack): Deps {
   const { clock, random } = systemDeps();
   const log = relayingLogger(logLevel, (line) => send(agent.call('log', line)));
   const metrics = new Metrics();

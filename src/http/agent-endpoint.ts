@@ -9,12 +9,15 @@ import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
 import { type ModelRegistryRoutesOptions, registerModelRegistryRoutes } from './model-registry-routes.ts';
+import { type OutboxRoutesOptions, registerOutboxRoutes } from './outbox-routes.ts';
 import { registerRolloutRoutes } from './rollout-routes.ts';
+import { registerScreen } from './screen-routes.ts';
 import { TurnBudget } from './turn-budget.ts';
 import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts';
 
 export type AgentEndpointOptions = WatchRoutesOptions &
-  AlarmRoutesOptions & {
+  AlarmRoutesOptions &
+  OutboxRoutesOptions & {
     readonly config: HttpConfig;
     readonly identity: AgentIdentity;
     readonly rollouts: RolloutStatuses;
@@ -58,7 +61,9 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerAlarmRoutes(app, options);
       registerWatchRoutes(app, options);
       registerRolloutRoutes(app, options.rollouts);
+      registerOutboxRoutes(app, options);
       registerDashboard(app);
+      registerScreen(app);
       registerEventStream(app, options.events, deps);
       registerModelServerNotice(app, options.modelServerAddress);
       if (modelRegistry !== undefined) await registerModelRegistryRoutes(app, modelRegistry);

@@ -49,6 +49,19 @@ export const floodJson = z
   })
   .describe('Alarms raised in the last ten minutes; more than ten are a flood');
 
+export const outboxJson = z.object({
+  records: z.number(),
+  bytes: z.number(),
+  bytes_max: z.number().describe('outbox.maxSize'),
+  oldest_ms: z.number().nullable(),
+  dead_letters: z.number().describe('Records that a receiver refused permanently'),
+  lost: z.number().describe('Records that were dropped'),
+  hours_left: z.number().nullable().describe('Hours until the outbox is full if no uplink works; null while unknown'),
+  disk_free_bytes: z.number(),
+  disk_bytes: z.number(),
+  uplinks: z.array(z.object({ uplink: z.string(), waiting: z.number(), oldest_waiting_ms: z.number().nullable() })),
+});
+
 export const tagReadingJson = z.object({
   tag: z.string(),
   value: z.number().nullable(),
@@ -72,6 +85,11 @@ export const verdictJson = z.looseObject({
 
 export const watchJson = watchSummaryJson.extend({
   model: z.string(),
+  location: z.string().nullable().describe('ISA-95 location of the machine: that of the watch, or else of the agent'),
+  abnormal: z
+    .enum(['above', 'below'])
+    .nullable()
+    .describe('Abnormal side of the threshold; null while no model is ready'),
   step_ms: z.union([z.number(), z.literal('scan')]),
   hop_ms: z.union([z.number(), z.literal('scan')]),
   alarm_state: alarmStateJson.nullable(),

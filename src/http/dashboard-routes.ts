@@ -8,7 +8,7 @@ const uplot = (name: string) => join(dirname(createRequire(import.meta.url).reso
 
 /** The page and what it loads; all of it comes from this package, so that it works on a box without internet. */
 const FILES: readonly { readonly path: string; readonly type: string; readonly file: () => URL | string }[] = [
-  { path: '/', type: 'text/html; charset=utf-8', file: () => own('index.html') },
+  { path: '/dashboard', type: 'text/html; charset=utf-8', file: () => own('index.html') },
   ...['agent-api.js', 'dashboard.js', 'live-stream.js', 'page-elements.js', 'watch-view.js'].map((name) => ({
     path: `/dashboard/${name}`,
     type: 'text/javascript; charset=utf-8',
@@ -19,7 +19,7 @@ const FILES: readonly { readonly path: string; readonly type: string; readonly f
   { path: '/dashboard/uplot.css', type: 'text/css; charset=utf-8', file: () => uplot('uPlot.min.css') },
 ];
 
-/** `GET /`: the dashboard. */
+/** `GET /dashboard`: the earlier page. */
 export function registerDashboard(app: FastifyInstance): void {
   for (const { path, type, file } of FILES) {
     const content = readFileSync(file());

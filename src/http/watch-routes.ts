@@ -37,6 +37,8 @@ type LoadedModelStatuses = {
 
 export type WatchRoutesOptions = {
   readonly board: WatchStatuses;
+  /** ISA-95 location of the agent, `agent.location`. */
+  readonly location: string | undefined;
   readonly records: RecordStore;
   readonly history: SampleHistory | undefined;
   readonly summaries: WatchSummaries;
@@ -47,7 +49,7 @@ export type WatchRoutesOptions = {
 
 /** `GET /api/v1/watches`, their history, the tags' present values and the models in use. */
 export function registerWatchRoutes(instance: FastifyInstance, options: WatchRoutesOptions): void {
-  const { board, models, summaries } = options;
+  const { board, location, models, summaries } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.get(
@@ -60,7 +62,13 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
     },
     () => {
       const states = new Map(summaries.summaries().map((summary) => [summary.watch, summary]));
-      return { watches: board.watches().flatMap((overview) => watchToJson(overview, states.get(overview.watch))) };
+      return {
+        watches: board
+          .watches()
+          .flatMap((overview) =>
+            watchToJson({ ...overview, location: overview.location ?? location }, states.get(overview.watch)),
+          ),
+      };
     },
   );
   app.get(

@@ -62,7 +62,7 @@ export class HistoryStorage implements SampleStorage, AsyncDisposable {
       name: 'history',
       lostCode: LOST,
       entry,
-      workerData: { config } satisfies HistoryOptions,
+      workerData: () => ({ config }) satisfies HistoryOptions,
       restarts: this.#metrics.andon_history_worker_restarts_total,
       onReport: (report) => this.#publish(report),
       onSlow: (reason) => this.#degraded(reason),

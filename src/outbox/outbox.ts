@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore, Unstored } from '../contracts/record-store.ts';
+import type { HistoryQuery, OutboxStats, RecordStore, Unstored } from '../contracts/record-store.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
-import { RecordBatch } from '../domain/record/record-batch.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
 import { recordReaderEntry } from '../platform/entries.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -14,6 +13,7 @@ import { outboxMetrics } from './file/outbox-metrics.ts';
 import { sizeBudget } from './file/size-budget.ts';
 import { LOCAL } from './records/loss-ledger.ts';
 import { LossTally } from './loss-tally.ts';
+import { OutboxReaders } from './outbox-readers.ts';
 import { WorkerLink } from './worker-link.ts';
 import type { AppendBatch } from './file/append-batch.ts';
 import type {
@@ -30,7 +30,7 @@ export type OutboxOptions = {
   readonly entry: URL;
   /** `path` is absolute. */
   readonly config: OutboxConfig;
-  /** Readers of the outbox, and the kinds of record that are kept for each. */
+  /** Readers of the outbox at the start, and the kinds of record that are kept for each. */
   readonly uplinks: readonly UplinkInterest[];
   readonly deps: Deps;
 };
@@ -42,6 +42,7 @@ export type OutboxOptions = {
  * calls fail with 'outbox-unavailable' (retry), and health `outbox` has the reason. A record is never stored twice.
  */
 export class Outbox implements RecordStore, AsyncDisposable {
+  readonly readers: OutboxReaders;
   readonly #deps: Deps;
   readonly #link: WorkerLink<StorageProtocol, StorageReport>;
   readonly #reader: WorkerLink<RecordReaderProtocol, RecordReaderReport>;
@@ -50,9 +51,6 @@ export class Outbox implements RecordStore, AsyncDisposable {
   readonly #tally = new LossTally(this.#life);
   readonly #health: ComponentHealth;
   readonly #metrics;
-  readonly #listeners = new Set<(count: number) => void>();
-  /** Buffers of acknowledged batches. The next read writes into them. */
-  #spare: Uint8Array[] = [];
   /** Losses in the metrics so far. */
   readonly #countedLosses = new Map<string, number>();
   #seenEpochs = 0;
@@ -67,7 +65,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
       name: 'storage',
       lostCode: 'outbox-unavailable',
       entry,
-      workerData: { agentId, config, uplinks, life: this.#life } satisfies StorageOptions,
+      workerData: () => ({ agentId, config, uplinks: this.readers.uplinks, life: this.#life }) satisfies StorageOptions,
       restarts: this.#metrics.andon_outbox_worker_restarts_total,
       onReport: (report) => this.#publish(report),
       onSlow: (reason) => this.#health.report('degraded', reason),
@@ -78,7 +76,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
       name: 'reader',
       lostCode: 'outbox-unavailable',
       entry: recordReaderEntry,
-      workerData: { agentId, path: config.path, bytesMax: config.maxSizeBytes } satisfies RecordReaderOptions,
+      workerData: () => ({ agentId, path: config.path, bytesMax: config.maxSizeBytes }) satisfies RecordReaderOptions,
       restarts: this.#metrics.andon_outbox_reader_restarts_total,
       onReport: () => undefined,
       // Uplinks and the API report their failed reads.
@@ -86,6 +84,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
       onDown: (reason) => deps.log.error({ component: 'outbox' }, reason),
       deps,
     });
+    this.readers = new OutboxReaders({ storage: this.#link, reader: this.#reader, uplinks, deps });
     this.#queue = new AppendQueue({
       clock: deps.clock,
       commitIntervalMs: config.commitIntervalMs,
@@ -122,33 +121,6 @@ export class Outbox implements RecordStore, AsyncDisposable {
     this.#tally.add(losses, reason);
   }
 
-  async read(request: ReadRequest): Promise<readonly RecordBatch[]> {
-    const { uplink, kinds, limits, batchesMax, values } = request;
-    const recordsMax = limits.recordsMax * batchesMax;
-    const claim = await this.#link.call('claim', { ...request, recordsMax, nowMs: this.#deps.clock.nowMs() });
-    const spare = this.#spare;
-    this.#spare = [];
-    if (claim.spans.length === 0) return [];
-    const wanted = { ...claim, uplink, kinds, limits, batchesMax, values, spare };
-    const { batches, damaged } = await this.#reader.call('read', wanted);
-    if (damaged.length > 0) await this.#link.call('damaged', { sequences: damaged });
-    if (batches.length === 0 && damaged.length > 0) return await this.read(request);
-    return batches.map((batch) => new RecordBatch(batch));
-  }
-
-  async acknowledge(uplink: string, batches: readonly RecordBatch[]): Promise<void> {
-    const [first, last] = [batches[0]?.first, batches.at(-1)?.last];
-    if (first === undefined || last === undefined) return;
-    await this.#link.call('acknowledge', { uplink, first, last, nowMs: this.#deps.clock.nowMs() });
-    for (const { json } of batches) this.#spare.push(new Uint8Array(json.buffer));
-  }
-
-  async setAside(uplink: string, batch: RecordBatch, reason: string): Promise<void> {
-    const { first, last, sequences } = batch;
-    const nowMs = this.#deps.clock.nowMs();
-    await this.#link.call('setAside', { uplink, first, last, sequences: [...sequences], reason, nowMs });
-  }
-
   history(query: HistoryQuery): Promise<readonly StoredRecord[]> {
     return this.#reader.call('history', query);
   }
@@ -159,11 +131,6 @@ export class Outbox implements RecordStore, AsyncDisposable {
 
   stats(): Promise<OutboxStats> {
     return this.#link.call('stats', undefined);
-  }
-
-  onCommit(listener: (count: number) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
   }
 
   lastTickMs(): number {
@@ -221,21 +188,18 @@ export class Outbox implements RecordStore, AsyncDisposable {
       total += count;
     }
     // After the callers' promises have settled: a listener is never called before the append returns.
-    if (total > 0) setImmediate(() => this.#notify(total));
-  }
-
-  #notify(count: number): void {
-    for (const listener of this.#listeners) listener(count);
+    if (total > 0) setImmediate(() => this.readers.committed(total));
   }
 
   #publish(report: StorageReport): void {
     void this.#reportLosses();
+    void this.readers.sendChange();
     this.#health.report(report.outbox.status, this.#withQueue(report.outbox.reason));
     for (const notice of report.notices) this.#deps.log.error({ component: 'outbox' }, notice);
     this.#metrics.andon_outbox_database_bytes.set(report.bytes);
     this.#metrics.andon_outbox_database_bytes_max.set(report.bytesMax);
     this.#countLosses(report);
-    if (report.stored > 0) this.#notify(report.stored);
+    if (report.stored > 0) this.readers.committed(report.stored);
   }
 
   #withQueue(reason: string | undefined): string | undefined {

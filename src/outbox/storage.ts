@@ -23,9 +23,11 @@ import type {
   RecordRun,
   SequenceSpans,
   RefusalReport,
+  StorageOptions,
   StorageProtocol,
   StorageReport,
   StoreHealth,
+  UplinkInterest,
 } from './file/storage-protocol.ts';
 
 /** Interval of loss records, so that these do not fill a full outbox. */
@@ -40,11 +42,12 @@ const CURSOR_SAVE_MS = 250;
  * Synchronous and without timers: the main thread requests each slice of upkeep.
  */
 export class Storage {
-  readonly #options: OutboxFileOptions;
+  readonly #options: StorageOptions;
   readonly #outbox: OutboxFile;
   readonly #alarms: AlarmStore;
   readonly #rate = new GrowthRate();
   readonly #drops = new DropHealth();
+  #uplinks: readonly UplinkInterest[];
   #bytesSinceUpkeep = 0;
   /** Number of the next batch; undefined before the first. */
   #nextBatch: number | undefined;
@@ -53,10 +56,11 @@ export class Storage {
   #idleSyncMs = 0;
   #cursorsSavedMs = 0;
 
-  constructor(options: OutboxFileOptions) {
+  constructor(options: StorageOptions & Pick<OutboxFileOptions, 'newEpoch'>) {
     this.#options = options;
+    this.#uplinks = options.uplinks;
     const { path } = options.config;
-    this.#outbox = new OutboxFile(options);
+    this.#outbox = new OutboxFile({ ...options, uplinks: () => this.#uplinks });
     this.#alarms = new AlarmStore(join(dirname(path), 'alarms.db'));
   }
 
@@ -67,6 +71,7 @@ export class Storage {
       claim: ({ nowMs, ...request }) => this.#claim(request, nowMs),
       damaged: ({ sequences }) => this.#removeDamaged(sequences),
       lost: (report) => this.#lost(report),
+      uplinks: ({ uplinks, nowMs }) => this.#changeUplinks(uplinks, nowMs),
       acknowledge: ({ nowMs, ...run }) => this.#acknowledge(run, nowMs),
       setAside: ({ sequences, reason, nowMs, ...run }) => this.#setAside(run, sequences, reason, nowMs),
       alarms: () => this.#alarms.alarms(this.#nowMs),
@@ -139,6 +144,13 @@ export class Storage {
         statements.setMeta.run('refusals', report);
       });
     });
+  }
+
+  /** If the commit fails, the file stays as it is, and the caller sends the change again. A file that opens later has it. */
+  #changeUplinks(uplinks: readonly UplinkInterest[], nowMs: EpochMs): undefined {
+    this.#nowMs = nowMs;
+    this.#uplinks = uplinks;
+    this.#outbox.use(nowMs, ({ database, lanes }) => database.commit(() => lanes.change(uplinks)));
   }
 
   #claim(request: ClaimRequest, nowMs: EpochMs): SequenceSpans {

@@ -37,7 +37,8 @@ export type WorkerLinkOptions<R extends WorkerReport> = {
   readonly lostCode: string;
   /** URL of the worker's file in hosts/. */
   readonly entry: URL;
-  readonly workerData: unknown;
+  /** Returns the start options of a worker. */
+  readonly workerData: () => unknown;
   /** Counts replaced workers. */
   readonly restarts: { inc(): void };
   /** Called after every slice of upkeep. */
@@ -136,7 +137,7 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
 
   async #connect(): Promise<void> {
     const { name, entry, workerData, deps } = this.#options;
-    const worker = new Worker(entry, { workerData, name });
+    const worker = new Worker(entry, { workerData: workerData(), name });
     const rpc = new RpcClient<WorkerLife<R>>(threadPort(worker), deps.clock);
     const connection = { worker, rpc };
     worker.on('error', (error) => this.#lost(connection, `failed: ${errorMessage(error)}`));

@@ -2,7 +2,7 @@ import { type ModelReference, modelReferencePattern, parseModelReference } from 
 import * as z from 'zod';
 import { MAJOR_DRIFT } from '../domain/model/drift.ts';
 import { alarmPriorities } from '../domain/alarm/alarm.ts';
-import { configObject, duration } from '../platform/config-fields.ts';
+import { configObject, duration, locationField } from '../platform/config-fields.ts';
 
 /** Most rows that may wait for late samples. More would use memory without better verdicts. */
 const LATE_ROWS_MAX = 10_000;
@@ -138,6 +138,11 @@ export const watchSchema = configObject({
   canary: versionReference(
     'Version of the same model that decides for this watch, such as pump-anomaly@4. If it fails on a window, the model of the watch decides',
   ).optional(),
+  location: locationField()
+    .optional()
+    .describe(
+      'Location of the machine, as ISA-95 enterprise/site/area/line. The page groups by it. Default: agent.location',
+    ),
   tags: z
     .array(z.string().min(1))
     .min(1, { error: 'a watch needs at least one tag' })

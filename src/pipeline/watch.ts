@@ -206,6 +206,8 @@ export function watchOverview(
   return {
     watch: id,
     model: formatModelReference(config.model),
+    location: config.location,
+    abnormal: config.alarm?.abnormal ?? parts.inference.ready(config.model)?.manifest.abnormal,
     tags: tagNumbers.map((number) => table.reading(number)),
     stepMs: config.window.stepMs,
     hopMs: config.window.hopMs ?? config.window.stepMs,

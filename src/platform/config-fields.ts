@@ -119,6 +119,13 @@ export function additionalHeaders(own: ReadonlySet<string>, setBy: string) {
   return z.record(name, z.union([z.string(), secretReference])).default({});
 }
 
+/** ISA-95 location: levels joined by '/'. They may become levels of topics, in which '+' and '#' have a meaning. */
+export function locationField() {
+  return z.string().regex(/^[^+#/\p{Cc}]+(\/[^+#/\p{Cc}]+)*$/u, {
+    error: "expected levels joined by '/', such as acme/lyon/filling/line-2, without empty levels, '+' and '#'",
+  });
+}
+
 /**
  * Reads a secret. The line break at the end of a file is not part of it.
  * @throws {OperatingError} 'secret-missing' (retry: a credential may be mounted later).

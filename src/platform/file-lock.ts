@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
+import { type Clock, sleep } from './clock.ts';
 import { errorCode } from './errors.ts';
+
+const POLL_INTERVAL_MS = 20;
 
 /**
  * Exclusive lock between processes, and between owners in one process. Uses SQLite's lock on an empty file.
@@ -31,6 +34,16 @@ export class FileLock implements Disposable {
       database?.close();
       if (errorCode(error) === 'SQLITE_BUSY') return undefined;
       throw error;
+    }
+  }
+
+  /** Takes the lock as `take` does. Waits for it up to `waitMs` without blocking the thread. */
+  static async wait(path: string, waitMs: number, clock: Clock): Promise<FileLock | undefined> {
+    const endMs = clock.monotonicMs() + waitMs;
+    for (;;) {
+      const lock = FileLock.take(path, 0);
+      if (lock !== undefined || clock.monotonicMs() > endMs) return lock;
+      await sleep(clock, POLL_INTERVAL_MS);
     }
   }
 

@@ -20,6 +20,7 @@ import type { Deps } from '../platform/deps.ts';
 import { syncFolder } from '../platform/durable-file.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { modelAudit } from './audit/audit-chain.ts';
+import type { AuditConfig } from './audit/audit-key.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import { isApplied } from './operations/applied-operation.ts';
 import { clearRejection } from './operations/rejected-versions.ts';
@@ -42,6 +43,7 @@ export type VersionRegistryOptions = {
   readonly entry: URL;
   /** `directory` is an absolute path. */
   readonly config: ModelsConfig;
+  readonly audit: AuditConfig;
   /** Returns the versions that are in use for other reasons than being active, each with its user. */
   readonly inUse: () => Promise<readonly (ExactModel & { readonly by: string })[]>;
   /** Returns why watches that name the model cannot use this version; empty if all can. */
@@ -64,12 +66,12 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(options: VersionRegistryOptions) {
-    const { entry, config, deps } = options;
+    const { entry, config, audit, deps } = options;
     const { signal } = this.#stopping;
     this.#options = options;
     this.#path = config.directory;
     this.#directory = ModelDirectory.of(config);
-    this.#audit = new AuditLog(config.directory, deps.clock, modelAudit);
+    this.#audit = new AuditLog({ directory: config.directory, config: audit, format: modelAudit, clock: deps.clock });
     this.#transactions = new RegistryTransactions({
       directory: config.directory,
       audit: this.#audit,

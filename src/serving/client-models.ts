@@ -16,7 +16,7 @@ import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import type { ClientHosts } from '../runtime/client-hosts.ts';
 import { repositoryEntries } from '../runtime/repository.ts';
-import { sharedWithWatches } from '../models/store/serving.ts';
+import { isServedBy } from '../models/store/serving.ts';
 
 /** Age up to which a snapshot of the agent's models is used: each query costs time on the agent's main thread. */
 const SNAPSHOT_MS = 1_000;
@@ -26,6 +26,8 @@ export type ClientModelsOptions = {
   readonly own: ClientHosts;
   readonly agent: RpcClient<AgentProtocol>;
   readonly config: ModelsConfig;
+  /** Hosts that judge for watches, in the agent. */
+  readonly watchHosts: readonly string[];
   /** Models that the configuration's watches name. */
   readonly watched: readonly ModelReference[];
   readonly clock: Clock;
@@ -37,13 +39,18 @@ export type ClientModelsOptions = {
  */
 export class ClientModels implements ClientInference {
   readonly #options: ClientModelsOptions;
-  readonly #isShared: (name: string) => boolean;
+  #watched: readonly ModelReference[];
   /** The latest snapshot of the agent's models. */
   #agents: { readonly models: ModelsSnapshot; readonly atMs: number } | undefined;
 
   constructor(options: ClientModelsOptions) {
     this.#options = options;
-    this.#isShared = sharedWithWatches(options.config, options.watched);
+    this.#watched = options.watched;
+  }
+
+  /** The configuration's watches name other models. */
+  change(watched: readonly ModelReference[]): void {
+    this.#watched = watched;
   }
 
   served(model: ModelReference): ServedModel | undefined {
@@ -77,7 +84,7 @@ export class ClientModels implements ClientInference {
   async unload(model: ModelReference): Promise<void> {
     if (this.#isShared(model.name)) return this.#options.agent.call('unload', model);
     const label = formatModelReference(model);
-    if (this.#options.watched.some((watched) => formatModelReference(watched) === label))
+    if (this.#watched.some((watched) => formatModelReference(watched) === label))
       throw inferenceFailure('model-in-use', `A watch uses model '${label}'`);
     await this.#options.own.unload(model);
   }
@@ -91,6 +98,11 @@ export class ClientModels implements ClientInference {
     const { loaded } = await this.#agentsModels();
     const watched = findLoaded(loaded, model);
     if (watched !== undefined) this.#options.own.add(watched.reference);
+  }
+
+  #isShared(name: string): boolean {
+    const { watchHosts, config } = this.#options;
+    return isServedBy(watchHosts, config, name);
   }
 
   async #agentsModels(): Promise<ModelsSnapshot> {

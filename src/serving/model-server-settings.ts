@@ -8,9 +8,15 @@ export type ModelServerSettings<M = unknown> = {
   readonly version: string;
   readonly serving: ModelServerConfig;
   readonly models: M;
-  /** Models that the configuration's watches name. */
-  readonly watched: readonly ModelReference[];
+  /** Hosts that judge for watches, in the agent. */
+  readonly watchHosts: readonly string[];
   /** Token of the commands on this box. */
   readonly localToken: string | undefined;
+};
+
+/** Settings that change while the process runs. */
+export type ChangingSettings = {
+  /** Models that the configuration's watches name. */
+  readonly watched: readonly ModelReference[];
   readonly logLevel: LogLevel;
 };

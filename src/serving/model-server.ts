@@ -11,7 +11,7 @@ import { childFlags } from '../platform/heap-flags.ts';
 import { relayLogLine } from '../platform/log.ts';
 import type { MetricValues } from '../platform/metrics.ts';
 import { RpcClient, type RpcHandlers, serveRpc } from '../platform/rpc.ts';
-import type { ModelServerSettings } from './model-server-settings.ts';
+import type { ChangingSettings, ModelServerSettings } from './model-server-settings.ts';
 import { v2Failure } from './v2/v2-errors.ts';
 
 /** Enough for a process that starts on a busy machine. */
@@ -31,6 +31,7 @@ export type ModelServerOptions = {
   /** Environment of the process. */
   readonly env: NodeJS.ProcessEnv;
   readonly settings: ModelServerSettings;
+  readonly changing: () => ChangingSettings;
   /** The agent's own models, for the process to call. */
   readonly agent: Omit<RpcHandlers<AgentProtocol>, 'log' | 'health' | 'listening'>;
   readonly deps: Deps;
@@ -120,9 +121,9 @@ export class ModelServer implements AsyncDisposable {
     }
   }
 
-  /** Another version may be active. */
+  /** Another version may be active, or other settings of `changing`. */
   reload(): void {
-    this.#running?.rpc.call('reload', undefined).catch(() => undefined);
+    this.#running?.rpc.call('reload', this.#options.changing()).catch(() => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,8 +147,9 @@ export class ModelServer implements AsyncDisposable {
   /** Passes the settings to a new process, then pings it until it ends. */
   async #supervise(running: Running): Promise<void> {
     const { rpc } = running;
+    const { settings, changing } = this.#options;
     try {
-      await rpc.call('start', this.#options.settings, START_DEADLINE_MS);
+      await rpc.call('start', { settings, changing: changing() }, START_DEADLINE_MS);
       if (this.#running !== running) return;
       this.#health.report('ok');
       this.#pingLater(running);

@@ -17,12 +17,7 @@ export function readIgnition(text: string, settings: ImportSettings): TagImport 
 }
 
 function fromJson(text: string, draft: ImportDraft): readonly IgnitionTag[] {
-  const json = new LocatedJson(text);
-  if (json.error !== undefined) {
-    const { line, message } = json.error;
-    draft.addFinding({ line, found: message, reason: 'the file is not valid JSON', remedy: 'export it again' });
-  }
-  const { tags, missing } = ignitionTags(json);
+  const { tags, missing } = ignitionTags(new LocatedJson(text, draft));
   for (const { path, typeId, line } of missing) {
     const remedy = 'export the tag provider with its data types';
     draft.addFinding({ line, name: path.join('/'), found: typeId, reason: 'the UDT is not in the file', remedy });

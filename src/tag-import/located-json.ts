@@ -1,22 +1,24 @@
 import { type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
+import { LineCounter } from 'yaml';
+import type { ImportDraft } from './imported-tags.ts';
 
 /** A JSON text as plain data, with the line of each object. Comments and trailing commas are accepted. */
 export class LocatedJson {
   readonly value: unknown;
-  /** The first syntax error; undefined if there is none. */
-  readonly error: { readonly line: number; readonly message: string } | undefined;
   readonly #lines = new WeakMap<object, number>();
-  readonly #starts: readonly number[];
+  readonly #starts = new LineCounter();
 
-  constructor(text: string) {
+  /** @param draft Receives the first syntax error; the value is undefined then. */
+  constructor(text: string, draft: ImportDraft) {
     const content = text.replace(/^\uFEFF/, '');
-    this.#starts = [0, ...[...content.matchAll(/\n/g)].map(({ index }) => index + 1)];
+    for (const { index } of content.matchAll(/^/gm)) this.#starts.addNewLine(index);
     const errors: ParseError[] = [];
     const root = parseTree(content, errors, { allowTrailingComma: true });
     const [first] = errors;
-    this.error =
-      first === undefined ? undefined : { line: this.#lineAt(first.offset), message: printParseErrorCode(first.error) };
-    this.value = root === undefined || first !== undefined ? undefined : this.#plain(root);
+    if (first !== undefined) {
+      const [line, found] = [this.#starts.linePos(first.offset).line, printParseErrorCode(first.error)];
+      draft.addFinding({ line, found, reason: 'the file is not valid JSON', remedy: 'export it again' });
+    } else if (root !== undefined) this.value = this.#plain(root);
   }
 
   /** Returns the line of an object or array of `value`, from 1. */
@@ -36,17 +38,7 @@ export class LocatedJson {
               pair[1] === undefined ? undefined : this.#plain(pair[1]),
             ]),
           );
-    this.#lines.set(value, this.#lineAt(node.offset));
+    this.#lines.set(value, this.#starts.linePos(node.offset).line);
     return value;
-  }
-
-  #lineAt(offset: number): number {
-    let [low, high] = [0, this.#starts.length];
-    while (high - low > 1) {
-      const middle = (low + high) >>> 1;
-      if ((this.#starts[middle] ?? 0) <= offset) low = middle;
-      else high = middle;
-    }
-    return low + 1;
   }
 }

@@ -37,11 +37,7 @@ export function readNeuron(text: string, settings: ImportSettings): TagImport {
 type TagList = { readonly tags: readonly NeuronTag[]; readonly nodes: ReadonlyMap<string, NeuronNode> };
 
 function fromJson(text: string, draft: ImportDraft): TagList {
-  const json = new LocatedJson(text);
-  if (json.error !== undefined) {
-    const { line, message } = json.error;
-    draft.addFinding({ line, found: message, reason: 'the file is not valid JSON', remedy: 'export it again' });
-  }
+  const json = new LocatedJson(text, draft);
   const walk = new JsonWalk(json);
   walk.visit(json.value, { node: '', group: '', intervalMs: undefined });
   return walk.list();
@@ -168,15 +164,8 @@ class NeuronReader {
       const device = neuronDevice(plugin, params);
       this.#devices.set(name, device);
       if (device.problem !== undefined) {
-        const remedy = 'set the url of the source';
-        this.#draft.addFinding({
-          line: first.line,
-          name,
-          found: plugin,
-          reason: device.problem,
-          remedy,
-          imported: true,
-        });
+        const found = { line: first.line, name, found: plugin, reason: device.problem };
+        this.#draft.addFinding({ ...found, remedy: 'set the url of the source', imported: true });
       }
     }
     for (const tag of tags) this.#read(tag);

@@ -1,4 +1,4 @@
-import type { RecordStore } from '../contracts/record-store.ts';
+import type { UplinkRecords } from '../contracts/record-store.ts';
 import type { Backoff } from '../platform/backoff.ts';
 import { InvariantError, OperatingError } from '../platform/errors.ts';
 import type { InFlightBatches, Settlement } from './in-flight-batches.ts';
@@ -7,7 +7,7 @@ import type { WakeSignal } from './wake-signal.ts';
 
 export type AckWriterOptions = {
   readonly uplink: string;
-  readonly records: RecordStore;
+  readonly records: UplinkRecords;
   readonly report: UplinkReport;
   readonly backoff: Backoff;
   readonly stopped: WakeSignal;

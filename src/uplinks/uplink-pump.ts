@@ -1,4 +1,4 @@
-import type { Lane, RecordStore } from '../contracts/record-store.ts';
+import type { Lane, UplinkRecords } from '../contracts/record-store.ts';
 import type { Uplink, UplinkTransport } from '../contracts/uplink.ts';
 import type { RecordBatch } from '../domain/record/record-batch.ts';
 import { Backoff } from '../platform/backoff.ts';
@@ -16,7 +16,7 @@ import { WakeSignal } from './wake-signal.ts';
 export type UplinkPumpOptions = {
   readonly id: string;
   readonly config: UplinkFields;
-  readonly records: RecordStore;
+  readonly records: UplinkRecords;
   readonly transport: UplinkTransport;
   /** Maximum number of batches in flight. More than 1 requires a transport that keeps their order. */
   readonly inFlightMax: number;

@@ -1,5 +1,5 @@
 import type { ConnectionState } from '../contracts/uplink.ts';
-import type { RecordStore } from '../contracts/record-store.ts';
+import type { UplinkRecords } from '../contracts/record-store.ts';
 import type { RecordBatch } from '../domain/record/record-batch.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { Timer } from '../platform/clock.ts';
@@ -20,7 +20,7 @@ type Lag = { readonly waiting: number; readonly oldestWaitingMs: number | undefi
 /** Health, log and metrics of one uplink, as component `uplink/<id>`. */
 export class UplinkReport {
   readonly #id: string;
-  readonly #records: RecordStore;
+  readonly #records: UplinkRecords;
   readonly #deps: Deps;
   readonly #health: ComponentHealth;
   readonly #metrics;
@@ -33,7 +33,7 @@ export class UplinkReport {
   #connection: ConnectionState | undefined;
   #closed = false;
 
-  constructor(id: string, records: RecordStore, deps: Deps) {
+  constructor(id: string, records: UplinkRecords, deps: Deps) {
     this.#id = id;
     this.#records = records;
     this.#deps = deps;

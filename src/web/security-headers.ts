@@ -8,10 +8,9 @@ export function securityHeaders(): FastifyHelmetOptions {
       directives: {
         defaultSrc: ["'none'"],
         scriptSrc: ["'self'"],
-        // uPlot sets styles on its elements.
-        styleSrc: ["'self'", "'unsafe-inline'"],
+        styleSrc: ["'self'"],
         connectSrc: ["'self'"],
-        imgSrc: ['data:'],
+        imgSrc: ["'self'"],
         frameAncestors: ["'none'"],
         baseUri: ["'none'"],
         formAction: ["'none'"],

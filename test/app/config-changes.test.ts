@@ -98,6 +98,14 @@ test('entries that are new, gone or changed are named, and sections of one part'
   expect(changes.restart).toEqual([]);
 });
 
+test('uplinks that are new, gone or take other records restart nothing else', () => {
+  const uplinks = { cloud: { ...base.uplinks.cloud, records: ['alarm'] }, lake: base.uplinks.cloud };
+  const changes = changesOf((sections) => ({ ...sections, uplinks }));
+  expect(changedKeys(changes)).toEqual(['uplinks.lake', 'uplinks.cloud']);
+  expect(changes.restart).toEqual([]);
+  expect(changesOf((sections) => ({ ...sections, uplinks: {} })).restart).toEqual([]);
+});
+
 test.each([
   ['agent.id', (sections: Sections) => ({ ...sections, agent: { id: 'other' } })],
   ['agent.location', (sections: Sections) => ({ ...sections, agent: { ...sections.agent, location: 'lyon' } })],

@@ -157,8 +157,8 @@ describe('the model server', () => {
     expect(daemon.agent.stderr).toBe('');
   });
 
-  test('keeps running in a reload without a change, and starts again with one', async () => {
-    await using daemon = await Daemon.start();
+  test('keeps running in a reload that changes none of its settings, and starts again with another one', async () => {
+    await using daemon = await Daemon.start({ http: { adminToken: { env: 'TOKEN' } } }, { TOKEN: 'secret' });
     expect(await daemon.infer()).toBe(200);
     const before = { pid: daemon.modelServerPid, url: daemon.servingUrl };
     // This client would stay connected for as long as it may.
@@ -168,10 +168,25 @@ describe('the model server', () => {
     await expect.poll(reloads).toBe(1);
     expect(daemon.modelServerPid).toBe(before.pid);
     const { configFile } = daemon.folder;
-    const config = parse(readFileSync(configFile, 'utf8')) as { readonly serving: object };
-    writeFileSync(configFile, stringify({ ...config, serving: { ...config.serving, maxBody: '20MB' } }));
+    const config = parse(readFileSync(configFile, 'utf8')) as { readonly serving: object; readonly watches: object };
+    // A watch of a model that clients use.
+    daemon.plant.addModel({ ...echo(1), name: 'other' });
+    const repository = async (act: string) => {
+      const headers = { authorization: 'Bearer secret' };
+      return (await fetch(`${daemon.servingUrl}/v2/repository/models/other/${act}`, { method: 'POST', headers }))
+        .status;
+    };
+    expect([await repository('load'), await repository('unload'), await repository('load')]).toEqual([200, 200, 200]);
+    const more = { model: 'other', tags: ['level'], window: { step: '250ms', maxAge: '10s' } };
+    const text = stringify({ ...config, watches: { ...config.watches, more }, log: { level: 'debug' } });
+    writeFileSync(configFile, text);
     daemon.agent.child.kill('SIGHUP');
     await expect.poll(reloads).toBe(2);
+    expect(daemon.modelServerPid).toBe(before.pid);
+    await expect.poll(() => repository('unload')).toBe(409);
+    writeFileSync(configFile, stringify({ ...config, serving: { ...config.serving, maxBody: '20MB' } }));
+    daemon.agent.child.kill('SIGHUP');
+    await expect.poll(reloads).toBe(3);
     await events.body?.cancel().catch(() => undefined);
     await expect.poll(() => daemon.servingUrl).not.toBe(before.url);
     expect(await daemon.infer()).toBe(200);

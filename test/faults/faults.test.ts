@@ -3,6 +3,7 @@ import { describeWith } from '../support/programs.ts';
 import { brokenPromises, FaultLab } from './fault-lab.ts';
 import { faultCases } from './fault-cases.ts';
 import { faultRuns } from './fault-runs.ts';
+import { NotPermitted } from './failing-file-system.ts';
 import { attackTwice } from './hostile-run.ts';
 import { failures, runSimulations } from './run-simulations.ts';
 import { powerCuts } from './power-cut-case.ts';
@@ -39,6 +40,18 @@ describeWith(['gcc'], 'faults of a running daemon', () => {
       expect(figures).toMatchObject({ 'records lost without a loss record': 0, 'ids used twice': 0 });
     },
   );
+
+  test('an ext4 that becomes read-only in use has no id used twice', { timeout: 600_000 }, async ({ skip }) => {
+    const readOnly = faultRuns.find(({ name }) => name === 'the file system becomes read-only in use');
+    try {
+      const figures = await readOnly?.run(1);
+      console.log(JSON.stringify(figures));
+      expect(figures).toMatchObject({ 'ids used twice': 0 });
+    } catch (error) {
+      if (!(error instanceof NotPermitted)) throw error;
+      skip(error.message);
+    }
+  });
 
   test('a simulation of disk, clock, network and crashes keeps every promise', { timeout: 600_000 }, async () => {
     const results = await runSimulations(1, 20);

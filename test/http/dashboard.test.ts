@@ -44,7 +44,7 @@ describeWith(['chromium'], 'the page', () => {
 
   test('is green while every watch is normal, and grey with the time of the last data when the agent is killed', async () => {
     const agent = await start();
-    await browser.page.goto(agent.httpUrl);
+    await browser.page.goto(`${agent.httpUrl}/dashboard`);
     await expect.poll(() => browser.lamp()).toBe('green');
     expect(await browser.watch()).toMatch(/^normal: normal, score 0 \(threshold 1\)/);
     const green = await browser.color('.watch .state');
@@ -61,7 +61,7 @@ describeWith(['chromium'], 'the page', () => {
   test('is grey while the network is cut without a close, and continues when it is back', async () => {
     const agent = await start();
     const proxy = stack.use(await TcpProxy.listen(Number(new URL(agent.httpUrl).port)));
-    await browser.page.goto(proxy.url.replace('mqtt:', 'http:'));
+    await browser.page.goto(`${proxy.url.replace('mqtt:', 'http:')}/dashboard`);
     await expect.poll(() => browser.lamp()).toBe('green');
     proxy.die();
     await expect.poll(() => browser.watch()).toMatch(/^away: not connected, last data/);
@@ -74,7 +74,7 @@ describeWith(['chromium'], 'the page', () => {
 
   test('is not green while a watch cannot judge, and names the reason and the time of the last data', async () => {
     const agent = await start();
-    await browser.page.goto(agent.httpUrl);
+    await browser.page.goto(`${agent.httpUrl}/dashboard`);
     await expect.poll(() => browser.lamp()).toBe('green');
     const green = await browser.color('.watch .state');
     await plant.plc[Symbol.asyncDispose]();
@@ -89,7 +89,7 @@ describeWith(['chromium'], 'the page', () => {
 
   test('is neutral while a watch is learning, and shows how far it is and what is missing', async () => {
     const agent = await start({ new: { tags: ['level', 'count'], learn: { for: '10d' } } });
-    await browser.page.goto(agent.httpUrl);
+    await browser.page.goto(`${agent.httpUrl}/dashboard`);
     await expect.poll(() => browser.watch()).toBe('learning: learning, 0 %');
     await expect
       .poll(() => browser.text('.learning'))
@@ -108,7 +108,7 @@ describeWith(['chromium'], 'the page', () => {
     });
     const alarmsAreRead = browser.page.waitForResponse('**/api/v1/alarms');
     const historyIsAsked = browser.page.waitForRequest('**/history');
-    await browser.page.goto(agent.httpUrl);
+    await browser.page.goto(`${agent.httpUrl}/dashboard`);
     await alarmsAreRead;
     await historyIsAsked;
     plant.plc.registers[0] = 5;
@@ -131,7 +131,7 @@ describeWith(['chromium'], 'the page', () => {
     const password = /once: (\S+)/.exec(added.stdout)?.[1] ?? '';
     const agent = await start({ level: watch }, { users: 'users.yaml', anonymous: 'viewer' });
     plant.plc.registers[0] = 5;
-    await browser.page.goto(agent.httpUrl);
+    await browser.page.goto(`${agent.httpUrl}/dashboard`);
     const acknowledge = browser.page.getByRole('button', { name: 'acknowledge' });
     await acknowledge.click();
     await expect.poll(() => browser.text('#login-reason')).toContain('This needs a login with the role operator');
@@ -150,7 +150,7 @@ describeWith(['chromium'], 'the page', () => {
   test('groups a flood of alarms by cause, and says that it is one', async () => {
     const names = Array.from({ length: 11 }, (_, number) => `level-${number}`);
     const agent = await start(Object.fromEntries(names.map((name) => [name, watch])));
-    await browser.page.goto(agent.httpUrl);
+    await browser.page.goto(`${agent.httpUrl}/dashboard`);
     await expect.poll(() => browser.lamp()).toBe('green');
     expect(await browser.page.locator('#flood').isVisible()).toBe(false);
     plant.plc.registers[0] = 5;

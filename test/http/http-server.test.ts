@@ -87,6 +87,8 @@ const board: WatchStatuses = {
     {
       watch: 'pump-1',
       model: 'pump-anomaly',
+      location: undefined,
+      abnormal: 'above' as const,
       tags: board.tags(),
       stepMs: 1000,
       hopMs: 1000,
@@ -153,6 +155,8 @@ describe('the HTTP endpoint', () => {
     server = agentEndpoint({
       config: httpConfigSchema.parse({ listen: '127.0.0.1:0', anonymous: 'operator', ...settings }),
       identity: { agentId: 'edge', version: '0.0.0' },
+      location: 'acme/lyon',
+      outboxPath: '/tmp/outbox.db',
       alarms: desk,
       board,
       flood: () => ({ isFlood: false, raised: 0, byCause: new Map() }),
@@ -166,7 +170,7 @@ describe('the HTTP endpoint', () => {
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       localToken: undefined,
-      audit: new OperatorAudit(join(mkdtempSync(join(tmpdir(), 'andon-http-')), 'outbox.db'), deps),
+      audit: new OperatorAudit(join(mkdtempSync(join(tmpdir(), 'andon-http-')), 'outbox.db'), { after: [] }, deps),
       deps,
     });
     await server.start();
@@ -350,13 +354,13 @@ describe('the HTTP endpoint', () => {
     expect(Object.keys(paths)).toEqual(expect.arrayContaining(some));
   });
 
-  test('the dashboard is a page that needs nothing from elsewhere', async () => {
+  test('the page needs nothing from elsewhere', async () => {
     const url = await serve();
     const page = await fetch(url);
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
     const links = [...(await page.text()).matchAll(/(?:src|href)="(\/[^"]+)"/g)].map((match) => match[1] ?? '');
-    expect(links).toHaveLength(3);
-    for (const link of [...links, '/dashboard/uplot.js']) expect((await fetch(url + link)).status).toBe(200);
+    expect(links.length).toBeGreaterThan(2);
+    for (const link of links) expect([link, (await fetch(url + link)).status]).toEqual([link, 200]);
   });
 
   test('with a token, strangers see health and nothing else', async () => {

@@ -1,13 +1,25 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import type { StoredRecord } from '../../src/domain/record/record.ts';
 import { errorCode } from '../../src/platform/errors.ts';
+import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
+import { OutboxFile } from '../../src/outbox/records/outbox-file.ts';
 import { exportRecords } from '../../src/outbox/records/outbox-reader.ts';
-import { alarmDraft, draft, drainStorage, numberOf, openStorage, testFolder } from './outbox-fixture.ts';
+import { alarmDraft, cloud, draft, drainStorage, numberOf, openStorage, testFolder } from './outbox-fixture.ts';
 
 const path = (folder: string) => join(folder, 'outbox.db');
 const lossesOf = (records: readonly StoredRecord[]) =>
@@ -50,7 +62,8 @@ describe('the outbox process is killed', () => {
       expect(ids.size).toBe(stored.length);
       expect([...reported].filter((id) => !ids.has(id))).toEqual([]);
       expect(lossesOf(stored)).toEqual([]);
-      expect(new Set([...ids].map((id) => id.split('/')[1])).size, 'one epoch').toBe(1);
+      // Nothing but a clean stop proves where the sequence ended.
+      expect(new Set([...ids].map((id) => id.split('/')[1])).size, 'an epoch for each life').toBeGreaterThan(19);
     },
   );
 
@@ -133,16 +146,78 @@ describe('the file is not what it was', () => {
     second.stop();
   });
 
-  test('a killed process continues its epoch without a loss', () => {
+  test('a killed process begins a new epoch without a loss', () => {
     const folder = testFolder();
     const first = openStorage(folder);
     first.append(draft('verdict', 1));
     // No stop: the files are left as a killed process leaves them.
     const second = openStorage(folder);
-    expect(second.opened.epoch).toBe(first.opened.epoch);
+    expect(second.opened.epoch).not.toBe(first.opened.epoch);
     second.upkeep();
     expect(lossesOf(drainStorage(second))).toEqual([]);
     second.stop();
+  });
+
+  test('the epochs of a thousand crashes do not pile up, and no record loses its own', () => {
+    const folder = testFolder();
+    const first = openStorage(folder);
+    const [id] = first.append(draft('verdict', 1));
+    first.stop();
+    const sqlite = new Database(path(folder));
+    const add = sqlite.prepare('INSERT INTO epoch (first_sequence, epoch, started_ms) VALUES (?, ?, 0)');
+    for (let sequence = 2; sequence <= 1000; sequence += 1) add.run(sequence, `crash-${sequence}`);
+    sqlite.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('sequence', '1000')").run();
+    const count = sqlite.prepare('SELECT count(*) FROM epoch').pluck();
+    const second = openStorage(folder);
+    expect(drainStorage(second)[0]?.id).toBe(id);
+    expect(count.get(), 'its record waited').toBe(1000);
+    second.upkeep(1_900_000_000_000);
+    const third = openStorage(folder);
+    expect(count.get()).toBe(100);
+    third.stop();
+    second.stop();
+    sqlite.close();
+  });
+
+  test('a file system that loses its last acknowledged writes, mark included, has no id given twice', () => {
+    const folder = testFolder();
+    const first = openStorage(folder);
+    first.append(draft('verdict', 1));
+    const kept = crashCopy(folder);
+    const given = [2, 3].flatMap((number) => first.append(draft('verdict', number)));
+    first.stop();
+    // ext4 that failed and was repaired: same inode, same boot, and neither the WAL nor the mark has the end.
+    restoreInPlace(kept, folder);
+    const second = openStorage(folder);
+    second.upkeep();
+    const again = new Set([4, 5].flatMap((number) => second.append(draft('verdict', number))));
+    expect(given.filter((id) => again.has(id))).toEqual([]);
+    second.stop();
+  });
+
+  test('a disk that comes back without its last records while the agent runs has them reported as lost', () => {
+    const folder = testFolder();
+    const file = openFile(folder);
+    const append = (number: number) =>
+      file.use(0, ({ database }) => {
+        const row = { kind: 'verdict', watch: 'pump-1', timestampMs: number, key: null, originalId: null } as const;
+        return database.commit(() => database.insert({ ...row, body: JSON.stringify({ number }) }));
+      });
+    append(1);
+    file.mark();
+    const kept = crashCopy(folder);
+    append(2);
+    append(3);
+    file.mark();
+    const failure = new Database.SqliteError('disk I/O error', 'SQLITE_IOERR_READ');
+    expect(() => file.use(0, () => raise(failure))).toThrow('disk I/O error');
+    restoreInPlace(kept, folder);
+    file.ensureOpen(0);
+    expect(file.epochsStarted).toBe(1);
+    expect(file.use(0, ({ database }) => database.statements.losses.all(10))).toMatchObject([
+      { reason: 'rows-missing', from_sequence: 2, to_sequence: 3, count: 2 },
+    ]);
+    file.close();
   });
 
   test('a missing file begins a new epoch, and what was not delivered is said to be lost', () => {
@@ -273,6 +348,24 @@ function drainStubbornly(storage: Parameters<typeof drainStorage>[0]): readonly 
     }
   }
   throw new Error(`the outbox does not come back: ${JSON.stringify(reason())}`);
+}
+
+function openFile(folder: string): OutboxFile {
+  const config = outboxConfigSchema.parse({ path: path(folder) });
+  let epochs = 0;
+  const newEpoch = () => `e${(epochs += 1)}`;
+  const file = new OutboxFile({ agentId: 'edge-01', config, uplinks: () => [cloud], life: 'one process', newEpoch });
+  file.ensureOpen(0);
+  return file;
+}
+
+function raise(error: Error): never {
+  throw error;
+}
+
+/** Puts the files of an earlier moment back, under the same inodes. */
+function restoreInPlace(kept: string, folder: string): void {
+  for (const name of readdirSync(kept)) writeFileSync(join(folder, name), readFileSync(join(kept, name)));
 }
 
 /** The files as a crash at this moment leaves them. */

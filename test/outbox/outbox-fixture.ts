@@ -56,13 +56,21 @@ export type OpenOptions = {
   readonly uplinks?: readonly UplinkInterest[];
   readonly config?: Readonly<Record<string, unknown>>;
   readonly deps?: Deps;
+  /** Default: the storage worker of the agent. */
+  readonly entry?: URL;
 };
 
 /** A started outbox on `<folder>/outbox.db`; stopped when the test ends, or before by `await using`. */
-export async function openOutbox({ folder, uplinks = [cloud], config = {}, deps = testDeps() }: OpenOptions) {
+export async function openOutbox({
+  folder,
+  uplinks = [cloud],
+  config = {},
+  deps = testDeps(),
+  entry = storageEntry,
+}: OpenOptions) {
   const outbox = new Outbox({
     agentId: 'edge-01',
-    entry: storageEntry,
+    entry,
     config: outboxConfigSchema.parse({ path: join(folder, 'outbox.db'), ...config }),
     uplinks,
     deps,
@@ -219,10 +227,10 @@ export async function drain(
   const all: StoredRecord[] = [];
   for (;;) {
     const limits = { recordsMax, bytesMax: 1e6 };
-    const batches = await outbox.read({ uplink, lane, kinds, limits, batchesMax: 1, after: undefined });
+    const batches = await outbox.readers.read({ uplink, lane, kinds, limits, batchesMax: 1, after: undefined });
     if (batches.length === 0) return all;
     all.push(...recordsIn(batches));
-    await outbox.acknowledge(uplink, batches);
+    await outbox.readers.acknowledge(uplink, batches);
   }
 }
 

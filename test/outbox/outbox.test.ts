@@ -28,7 +28,7 @@ describe('records in and out', () => {
     const uplinks = [{ id: 'alarms-only', kinds: ['alarm'] as const }];
     const first = await openOutbox({ folder, uplinks });
     await first.append([draft('verdict', 1), draft('alarm', 2), draft('verdict', 3), draft('alarm', 4)]);
-    const [record] = await first.read({
+    const [record] = await first.readers.read({
       uplink: 'alarms-only',
       lane: 'backlog',
       kinds: ['alarm'],
@@ -37,7 +37,7 @@ describe('records in and out', () => {
       after: undefined,
     });
     if (record === undefined) throw new Error('nothing was read');
-    await first.acknowledge('alarms-only', [record]);
+    await first.readers.acknowledge('alarms-only', [record]);
     await first[Symbol.asyncDispose]();
     const second = await openOutbox({ folder, uplinks });
     expect((await drain(second, { uplink: 'alarms-only', kinds: ['alarm'] })).map(numberOf)).toEqual([4]);
@@ -63,7 +63,7 @@ describe('records in and out', () => {
   test('acknowledging past a record that still waits is refused: it would be lost', async () => {
     const outbox = await openOutbox({ folder: testFolder() });
     await outbox.append([draft('verdict', 1), draft('verdict', 2)]);
-    const batches = await outbox.read({
+    const batches = await outbox.readers.read({
       uplink: 'cloud',
       lane: 'backlog',
       kinds: allKinds,
@@ -71,7 +71,7 @@ describe('records in and out', () => {
       batchesMax: 2,
       after: undefined,
     });
-    await expect(outbox.acknowledge('cloud', batches.slice(1))).rejects.toMatchObject({
+    await expect(outbox.readers.acknowledge('cloud', batches.slice(1))).rejects.toMatchObject({
       code: 'acknowledge-out-of-order',
     });
     expect((await drain(outbox)).map(numberOf)).toEqual([1, 2]);
@@ -80,7 +80,7 @@ describe('records in and out', () => {
   test('records refused for good become dead letters, and the next ones go on', async () => {
     const outbox = await openOutbox({ folder: testFolder() });
     await outbox.append([draft('verdict', 1), draft('verdict', 2)]);
-    const [poison] = await outbox.read({
+    const [poison] = await outbox.readers.read({
       uplink: 'cloud',
       lane: 'backlog',
       kinds: allKinds,
@@ -89,7 +89,7 @@ describe('records in and out', () => {
       after: undefined,
     });
     if (poison === undefined) throw new Error('nothing was read');
-    await outbox.setAside('cloud', poison, 'HTTP 400');
+    await outbox.readers.setAside('cloud', poison, 'HTTP 400');
     expect((await drain(outbox)).map(numberOf)).toEqual([2]);
     expect((await outbox.stats()).deadLetters).toBe(1);
   });
@@ -105,7 +105,7 @@ describe('records in and out', () => {
       batchesMax: 1,
       after: undefined,
     } as const;
-    return (await outbox.read(request))[0]?.length;
+    return (await outbox.readers.read(request))[0]?.length;
   }
 
   test('a read continues after the last sequence of an earlier one, whose records are not settled', async () => {
@@ -113,10 +113,10 @@ describe('records in and out', () => {
     await outbox.append([1, 2, 3, 4, 5].map((number) => draft('verdict', number)));
     const limits = { recordsMax: 2, bytesMax: 1e6 };
     const request = { uplink: 'cloud', lane: 'backlog', kinds: allKinds, limits, batchesMax: 1 } as const;
-    const first = await outbox.read({ ...request, after: undefined });
-    const second = await outbox.read({ ...request, after: first.at(-1)?.last.sequence });
+    const first = await outbox.readers.read({ ...request, after: undefined });
+    const second = await outbox.readers.read({ ...request, after: first.at(-1)?.last.sequence });
     expect(recordsIn([...first, ...second]).map(numberOf)).toEqual([1, 2, 3, 4]);
-    await outbox.acknowledge('cloud', [...first, ...second]);
+    await outbox.readers.acknowledge('cloud', [...first, ...second]);
     expect((await drain(outbox)).map(numberOf)).toEqual([5]);
   });
 
@@ -208,10 +208,10 @@ describe('lanes', () => {
       batchesMax: 1,
       after: undefined,
     };
-    expect(await outbox.read({ ...request, lane: 'live' })).toEqual([]);
+    expect(await outbox.readers.read({ ...request, lane: 'live' })).toEqual([]);
     await outbox.append([draft('verdict', 4)]);
-    expect(recordsIn(await outbox.read({ ...request, lane: 'live' })).map(numberOf)).toEqual([4]);
-    expect(recordsIn(await outbox.read({ ...request, lane: 'backlog' })).map(numberOf)).toEqual([1, 2, 3]);
+    expect(recordsIn(await outbox.readers.read({ ...request, lane: 'live' })).map(numberOf)).toEqual([4]);
+    expect(recordsIn(await outbox.readers.read({ ...request, lane: 'backlog' })).map(numberOf)).toEqual([1, 2, 3]);
   });
 
   test('what the live lane left behind is still sent after a restart, in order and once', async () => {
@@ -295,7 +295,7 @@ describe('the storage worker', () => {
     const outbox = await openOutbox({ folder: testFolder() });
     let received = 0;
     const all = new Promise<void>((resolve) => {
-      outbox.onCommit((count) => {
+      outbox.readers.onCommit((count) => {
         received += count;
         if (received === 3) resolve();
       });

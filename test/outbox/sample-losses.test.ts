@@ -178,7 +178,7 @@ test('samples that a stop leaves are in a loss record of the box, which no uplin
   const kinds = ['verdict', 'sample', 'loss'] as const;
   const limits = { recordsMax: 10, bytesMax: 1e6 };
   expect(
-    await second.read({ uplink: 'cloud', lane: 'backlog', kinds, limits, batchesMax: 1, after: undefined }),
+    await second.readers.read({ uplink: 'cloud', lane: 'backlog', kinds, limits, batchesMax: 1, after: undefined }),
   ).toEqual([]);
 });
 

@@ -6,6 +6,7 @@ import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type AuditRecord, modelAudit } from '../../src/registry/audit/audit-chain.ts';
 import type { AuditEntry } from '../../src/contracts/model-registry.ts';
+import type { AuditConfig } from '../../src/registry/audit/audit-key.ts';
 import { AuditLog } from '../../src/registry/audit/audit-log.ts';
 import { SystemClock } from '../../src/platform/clock.ts';
 
@@ -20,13 +21,17 @@ let audit: AuditLog<AuditEntry>;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'andon-audit-'));
   log = join(directory, 'audit.jsonl');
-  audit = new AuditLog(directory, new SystemClock(), modelAudit);
+  audit = logWith({ after: [] });
 });
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 function record(version: number, detail: AuditRecord['detail'] = {}): AuditRecord {
   return { actor: 'cli:root', action: 'install', model: 'pump', version, outcome: 'ok', detail };
+}
+
+function logWith(config: AuditConfig): AuditLog<AuditEntry> {
+  return new AuditLog({ directory, config, format: modelAudit, clock: new SystemClock() });
 }
 
 async function write(count: number): Promise<Buffer> {
@@ -36,7 +41,7 @@ async function write(count: number): Promise<Buffer> {
 }
 
 test('an empty log is intact', async () => {
-  expect(await audit.report()).toEqual({ entries: [], broken: undefined });
+  expect(await audit.report()).toMatchObject({ entries: [], broken: undefined });
 });
 
 test('a log that cannot be read is an error, not an empty log', async () => {

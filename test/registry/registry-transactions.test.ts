@@ -64,7 +64,7 @@ test('damaged files do not block the operations that replace them', async () => 
 test('the error of a full disk names the model directory', async () => {
   await using harness = new RegistryHarness();
   const { models: directory, deps } = harness;
-  const audit = new AuditLog(directory, deps.clock, modelAudit);
+  const audit = new AuditLog({ directory, config: { after: [] }, format: modelAudit, clock: deps.clock });
   const transactions = new RegistryTransactions({ directory, audit, isApplied: () => Promise.resolve(false), deps });
   await expect(transactions.locked(() => writeFile('/dev/full', 'x'))).rejects.toMatchObject({
     code: 'model-directory-unusable',

@@ -3,6 +3,7 @@ import type { AgentProtocol, ModelsSnapshot } from '../../src/contracts/model-se
 import type { RunResult, ServedModel } from '../../src/contracts/inference.ts';
 import { ClientModels } from '../../src/serving/client-models.ts';
 import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
+import { watchHosts } from '../../src/models/store/serving.ts';
 import { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
 import { RpcClient } from '../../src/platform/rpc.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -37,7 +38,9 @@ function clientModels(limits: object): ClientModels {
     clock,
   );
   const own = new SupervisedInferenceHost({ entry: hostEntry, config, deps: testDeps(clock) });
-  return new ClientModels({ own: own.clients, agent, config, watched: [model('mean')], clock });
+  const watched = [model('mean')];
+  const hosts = watchHosts(config, watched);
+  return new ClientModels({ own: own.clients, agent, config, watchHosts: hosts, watched, clock });
 }
 let listener: ((message: unknown) => void) | undefined;
 

@@ -10,7 +10,7 @@ import type { TestModel } from './onnx-directory.ts';
 import { hostEntry } from './onnx-host-harness.ts';
 import { testDeps } from './test-deps.ts';
 
-export type HarnessOptions = Partial<Pick<VersionRegistryOptions, 'inUse' | 'incompatibilities'>> & {
+export type HarnessOptions = Partial<Pick<VersionRegistryOptions, 'inUse' | 'incompatibilities' | 'audit'>> & {
   readonly config?: Readonly<Record<string, unknown>>;
 };
 
@@ -31,10 +31,11 @@ export class RegistryHarness implements AsyncDisposable {
 
   /** Opens another registry on the same directory, as another process does. */
   open(config = this.#options.config): VersionRegistry {
-    const { inUse, incompatibilities } = this.#options;
+    const { inUse, incompatibilities, audit } = this.#options;
     return new VersionRegistry({
       entry: hostEntry,
       config: modelsConfigSchema.parse({ directory: this.models, ...config }),
+      audit: audit ?? { after: [] },
       inUse: inUse ?? (() => Promise.resolve([])),
       incompatibilities: incompatibilities ?? (() => []),
       onActivated: () => (this.activations += 1),

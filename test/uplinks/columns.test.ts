@@ -83,7 +83,7 @@ test('columns have the same content as names, for HTTP and MQTT, in batches of a
   const [names, lake] = [stack.use(await new UpstreamHttp().listen()), stack.use(await new UpstreamHttp().listen())];
   const cloud = stack.use(await new UpstreamBroker().listen());
   lake.faults.push({ type: 'status', status: 413 }, undefined as never, { type: 'reset' });
-  const common = { agentId: 'edge-01', records: outbox, deps };
+  const common = { agentId: 'edge-01', records: outbox.readers, deps };
   const retry = { first: '10ms', max: '20ms' } as const;
   const http = { type: 'http', retry, stopTimeout: '0ms' } as const;
   const mqtt = { type: 'mqtt', url: cloud.url, retry, stopTimeout: '0ms', batch: { bytesMax: '6kB' } } as const;

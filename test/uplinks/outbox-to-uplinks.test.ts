@@ -43,7 +43,7 @@ test.each(['oldest-first', 'live-first'] as const)(
     cloud.faults.push(undefined, 'lose', undefined, 'store-then-lose');
     const ids = (await outbox.append(verdicts(BACKLOG))).map(String);
 
-    const common = { agentId: 'edge-01', records: outbox, deps };
+    const common = { agentId: 'edge-01', records: outbox.readers, deps };
     const http = { type: 'http', order, retry, stopTimeout: '0ms' } as const;
     const mqtt = { type: 'mqtt', url: cloud.url, order, retry, reconnectMin: '10ms', reconnectMax: '20ms' } as const;
     const uplinks = [

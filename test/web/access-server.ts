@@ -30,7 +30,7 @@ export class AccessServer implements AsyncDisposable {
 
   constructor(deps = testDeps()) {
     this.deps = deps;
-    this.audit = new OperatorAudit(join(this.directory, 'outbox.db'), deps);
+    this.audit = new OperatorAudit(join(this.directory, 'outbox.db'), { after: [] }, deps);
   }
 
   /** @param settings Section `http`; `users: true` stands for the file of the test. */

@@ -16,7 +16,7 @@ type Logs = Readonly<Record<'operators' | 'models', ChainReport<Chained>>>;
 export function defineAudit(audit: Command): void {
   audit
     .command('verify')
-    .description('checks the hash chains of both logs; exit 1 with the first broken line')
+    .description('checks the hash chains of both logs; exit 1 with the first line that is wrong')
     .addOption(configOption)
     .addOption(jsonOption)
     .action(runs(verifyCommand));
@@ -29,38 +29,51 @@ export function defineAudit(audit: Command): void {
 
 async function verifyCommand(options: AuditOptions, output: Output): Promise<number> {
   const logs = Object.entries(await readLogs(options.config));
-  const lines = logs.map(([name, { entries, broken }]) =>
-    broken === undefined
-      ? `${name}: ${entries.length} records, the chain is intact; the last hash is ${entries.at(-1)?.hash ?? 'none'}`
-      : `${name}: line ${broken.line} of ${broken.file} ${broken.reason}`,
-  );
-  const summary = logs.map(([name, { entries, broken }]) => {
+  const summary = logs.map(([name, { entries, broken, key, lastBeforeKey }]) => {
     const head = entries.at(-1)?.hash ?? null;
-    return [name, { records: entries.length, head, broken: broken ?? null }] as const;
+    const document = { records: entries.length, head, broken: broken ?? null, key };
+    return [name, { ...document, last_before_key: lastBeforeKey ?? null }] as const;
   });
-  const isIntact = logs.every(([, { broken }]) => broken === undefined);
+  const isProved = logs.every(([, report]) => problemOf(report) === undefined);
   printResult(output, options, {
-    document: { ok: isIntact, ...Object.fromEntries(summary) },
-    text: lines.join('\n'),
+    document: { ok: isProved, ...Object.fromEntries(summary) },
+    text: logs.map(([name, report]) => `${name}: ${problemOf(report) ?? successOf(report)}`).join('\n'),
   });
-  return isIntact ? 0 : 1;
+  return isProved ? 0 : 1;
+}
+
+function successOf({ entries, key }: ChainReport<Chained>): string {
+  const proof = key === 'proved' ? ', and the key proves it' : ', without a key (audit.key)';
+  return `${entries.length} records, the chain is intact${proof}; the last hash is ${entries.at(-1)?.hash ?? 'none'}`;
+}
+
+function problemOf({ broken, key, lastBeforeKey }: ChainReport<Chained>): string | undefined {
+  if (broken === undefined)
+    return key === 'missing'
+      ? 'its records were written with a key, and the configuration names none. Set audit.key: without it, a log that was written again as a whole looks intact'
+      : undefined;
+  const hint =
+    lastBeforeKey === undefined
+      ? ''
+      : `. If the key was set or renewed later, and the records before it are right, add the hash of the last of them to audit.after: ${lastBeforeKey}`;
+  return `line ${broken.line} of ${broken.file} ${broken.reason}${hint}`;
 }
 
 async function exportCommand(options: AuditOptions, output: Output): Promise<number> {
   const logs = Object.entries(await readLogs(options.config));
   const records = logs.flatMap(([log, { entries }]) => entries.map((entry) => ({ log, ...entry })));
   for (const record of records.toSorted((a, b) => a.timestamp_ms - b.timestamp_ms)) output.out(JSON.stringify(record));
-  const broken = logs.filter(([, report]) => report.broken !== undefined).map(([name]) => name);
-  if (broken.length > 0) output.err(`The log of ${broken.join(' and ')} is broken: andon audit verify shows where`);
+  const broken = logs.filter(([, report]) => problemOf(report) !== undefined).map(([name]) => name);
+  if (broken.length > 0) output.err(`The log of ${broken.join(' and ')} is not proved: andon audit verify shows why`);
   return broken.length > 0 ? 1 : 0;
 }
 
 async function readLogs(file: string): Promise<Logs> {
-  const { outbox, models } = (await loadConfig(file, { checkModels: false })).config;
+  const { outbox, models, audit } = (await loadConfig(file, { checkModels: false })).config;
   const clock = new SystemClock();
   const [operators, ofModels] = await Promise.all([
-    readOperatorLog(outbox.path, { clock }),
-    new AuditLog(models.directory, clock, modelAudit).report(),
+    readOperatorLog(outbox.path, audit, { clock }),
+    new AuditLog({ directory: models.directory, config: audit, format: modelAudit, clock }).report(),
   ]);
   return { operators, models: ofModels };
 }

@@ -22,6 +22,7 @@ export function openRegistry({ config }: Pick<LoadedConfig, 'config'>): VersionR
   return new VersionRegistry({
     entry: inferenceHostEntry,
     config: config.models,
+    audit: config.audit,
     inUse: async () => modelUses(config, await loadedModels(config)),
     incompatibilities: (manifest) => watchIncompatibilities(config, manifest),
     deps: systemDeps(),

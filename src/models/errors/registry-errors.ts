@@ -31,6 +31,10 @@ export const registryErrors = {
     'A watch of the configuration gives the model other columns, or in other units, than the version takes.',
     'Train or export it with the tags of the watch, in their order; the message names the watch and the tags.',
   ),
+  'audit-key-invalid': reject(
+    'The key of the audit logs is too short.',
+    'Make one with `openssl rand -hex 32`, in the file that `audit.key` names.',
+  ),
   'model-pinned': reject(
     'The active version of the model is pinned, so it cannot be changed.',
     'Remove the pin first: `andon models unpin NAME`.',

@@ -40,12 +40,12 @@ export function hostOf(config: ModelsConfig, name: string, who: 'watch' | 'clien
   return config.limits[name]?.host ?? (who === 'watch' ? WATCH_HOST : CLIENT_HOST);
 }
 
-/**
- * Returns a function that reports whether clients run a model in a host that also judges for watches.
- *
- * @param watched Models of the watches in the configuration.
- */
-export function sharedWithWatches(config: ModelsConfig, watched: readonly ModelReference[]): (name: string) => boolean {
-  const hosts = new Set([WATCH_HOST, ...watched.map(({ name }) => hostOf(config, name, 'watch'))]);
-  return (name) => hosts.has(hostOf(config, name, 'client'));
+/** Returns the names of the hosts that judge for watches, sorted. @param watched Models of the watches in the configuration. */
+export function watchHosts(config: ModelsConfig, watched: readonly ModelReference[]): readonly string[] {
+  return [...new Set([WATCH_HOST, ...watched.map(({ name }) => hostOf(config, name, 'watch'))])].toSorted();
+}
+
+/** True if clients run a model in one of `hosts`. */
+export function isServedBy(hosts: readonly string[], config: ModelsConfig, name: string): boolean {
+  return hosts.includes(hostOf(config, name, 'client'));
 }

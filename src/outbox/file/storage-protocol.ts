@@ -81,6 +81,11 @@ export type StorageProtocol = {
   open: { readonly params: { readonly nowMs: EpochMs }; readonly result: StorageReport };
   append: { readonly params: AppendBatch; readonly result: AppendOutcome };
   lost: { readonly params: RefusalReport; readonly result: undefined };
+  /** Changes the uplinks that records are kept for. */
+  uplinks: {
+    readonly params: { readonly uplinks: readonly UplinkInterest[]; readonly nowMs: EpochMs };
+    readonly result: undefined;
+  };
   /** Returns where the next records of an uplink are, for the reader worker. */
   claim: { readonly params: ClaimRequest & { readonly nowMs: EpochMs }; readonly result: SequenceSpans };
   /** Removes the rows that fail their checksum, as losses. */

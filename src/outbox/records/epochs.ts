@@ -3,6 +3,9 @@ import { recordId } from '../../domain/record/record.ts';
 import type { SqliteDatabase } from '../file/database-file.ts';
 import { type EpochRow, EPOCHS, type OutboxStatements } from './outbox-schema.ts';
 
+/** Epochs that are kept although none of their records is left. Every read loads all, and a start may begin one. */
+const KEPT = 100;
+
 /** The epochs of an outbox file, oldest first, and the ids that follow from them. */
 export class Epochs {
   readonly #sqlite: SqliteDatabase;
@@ -29,13 +32,15 @@ export class Epochs {
     return this.#rows.at(-1)?.epoch;
   }
 
-  /** Within `commit`. Sequences from `sequence` on belong to `epoch`. */
+  /** Within `commit`. Sequences from `sequence` on belong to `epoch`. Deletes epochs that no record needs. */
   begin(epoch: string, sequence: number, nowMs: EpochMs): void {
     this.#statements.addEpoch.run(sequence, epoch, nowMs);
-    this.#rows = [
-      ...this.#rows.filter(({ first_sequence }) => first_sequence < sequence),
-      { first_sequence: sequence, epoch },
-    ];
+    const before = this.#rows.filter(({ first_sequence }) => first_sequence < sequence);
+    const oldest = Number(this.#statements.oldestSequence.get() ?? sequence);
+    const needed = before.findLastIndex(({ first_sequence }) => first_sequence <= oldest);
+    const kept = before.slice(Math.max(0, Math.min(needed, before.length + 1 - KEPT)));
+    if (kept.length < before.length) this.#statements.removeEpochsBefore.run(kept[0]?.first_sequence ?? 0);
+    this.#rows = [...kept, { first_sequence: sequence, epoch }];
   }
 
   /** Undefined for a sequence before the first epoch, which only a damaged file has. */

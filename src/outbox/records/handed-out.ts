@@ -5,17 +5,25 @@ type Window = { readonly from: number; readonly to: number };
  * loss record would name records that arrived. In memory only: after a restart every uplink reads again.
  */
 export class HandedOut {
-  /**
-   * Maximum size of one read of an uplink, which may have a single larger record. An uplink has at most two reads, and all
-   * uplinks together have at most an eighth of the outbox.
-   */
-  readonly readBytesMax: number;
+  readonly #bytesMax: number;
+  #uplinks = 1;
   /** Last sequence when the file was opened. */
   openedAt = 0;
   readonly #windows = new Map<string, Window>();
 
-  constructor(readBytesMax: number) {
-    this.readBytesMax = readBytesMax;
+  /** @param bytesMax Maximum size of one read of each uplink together. */
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Maximum size of one read of an uplink, which may have a single larger record. An uplink has at most two reads. */
+  get readBytesMax(): number {
+    return this.#bytesMax / this.#uplinks;
+  }
+
+  /** Divides the size between the uplinks. */
+  share(uplinks: number): void {
+    this.#uplinks = Math.max(1, uplinks);
   }
 
   /** The uplink has the records from one sequence to another, in addition to those of its last reads. */

@@ -3,47 +3,71 @@ import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 import { type OutboxStatements, parseJson } from './outbox-schema.ts';
 import { HandedOut } from './handed-out.ts';
+import { isRecordKind } from './record-rows.ts';
 import { type PendingRange, UplinkCursor } from './uplink-cursor.ts';
 
 /** An uplink's cursor, and the kinds of record that are kept for the uplink. */
 export type UplinkPosition = { readonly interest: UplinkInterest; readonly cursor: UplinkCursor };
 
+/** Kinds of each uplink, as stored in `meta`. */
+const INTERESTS = 'interests';
+
+/** Positions before a commit. */
+type Snapshot = {
+  readonly positions: ReadonlyMap<string, UplinkPosition>;
+  readonly ranges: ReadonlyMap<string, readonly PendingRange[]>;
+};
+
 /** The cursors of the configured uplinks. A moved cursor is in memory immediately, and in the file with the next commit. */
 export class OutboxCursors {
   readonly #sqlite: SqliteDatabase;
   readonly #statements: OutboxStatements;
-  readonly #interests: readonly UplinkInterest[];
   readonly handedOut: HandedOut;
   readonly #unsaved = new Set<string>();
-  #positions = new Map<string, UplinkPosition>();
+  #isInterestUnsaved = false;
+  #positions: ReadonlyMap<string, UplinkPosition> = new Map();
 
   /** @param bytesMax Maximum size of the outbox. */
-  constructor(
-    sqlite: SqliteDatabase,
-    statements: OutboxStatements,
-    interests: readonly UplinkInterest[],
-    bytesMax: number,
-  ) {
-    this.handedOut = new HandedOut(bytesMax / 16 / Math.max(1, interests.length));
+  constructor(sqlite: SqliteDatabase, statements: OutboxStatements, bytesMax: number) {
+    this.handedOut = new HandedOut(bytesMax / 16);
     this.#sqlite = sqlite;
     this.#statements = statements;
-    this.#interests = interests;
   }
 
-  load(): void {
+  /** Reads the positions of the uplinks. Each takes the kinds that are stored for it, until `change`. */
+  load(uplinks: readonly UplinkInterest[]): void {
+    const kinds = parseKinds(this.#statements.getMeta.get(INTERESTS) as string | undefined);
+    this.#open(uplinks.map(({ id, kinds: own }) => ({ id, kinds: kinds.get(id) ?? own })));
+    this.#unsaved.clear();
+    this.#isInterestUnsaved = false;
+  }
+
+  /**
+   * Replaces the uplinks. One that stays keeps its cursor. The position of a removed one stays in the file. Within `commit`
+   * if cursors have moved.
+   */
+  change(uplinks: readonly UplinkInterest[]): void {
+    this.save();
+    this.#open(uplinks);
+    this.#isInterestUnsaved = interestsText(uplinks) !== this.#statements.getMeta.get(INTERESTS);
+  }
+
+  #open(uplinks: readonly UplinkInterest[]): void {
     const rows = this.#sqlite.prepare('SELECT uplink, ranges FROM cursor').all() as {
       readonly uplink: string;
       readonly ranges: string;
     }[];
     const ranges = new Map(rows.map((row) => [row.uplink, parseRanges(row.ranges)]));
+    const before = this.#positions;
     // A new uplink starts with the oldest record: a renamed uplink must lose nothing.
     this.#positions = new Map(
-      this.#interests.map((interest) => [
-        interest.id,
-        { interest, cursor: new UplinkCursor(ranges.get(interest.id) ?? []) },
-      ]),
+      uplinks.map((interest) => {
+        const cursor = before.get(interest.id)?.cursor ?? new UplinkCursor(ranges.get(interest.id) ?? []);
+        return [interest.id, { interest, cursor }];
+      }),
     );
-    this.#unsaved.clear();
+    for (const uplink of before.keys()) if (!this.#positions.has(uplink)) this.handedOut.release(uplink);
+    this.handedOut.share(uplinks.length);
   }
 
   get positions(): ReadonlyMap<string, UplinkPosition> {
@@ -64,16 +88,19 @@ export class OutboxCursors {
   }
 
   /** Returns the positions, for `restore`. */
-  snapshot(): ReadonlyMap<string, readonly PendingRange[]> {
-    return new Map([...this.#positions].map(([uplink, { cursor }]) => [uplink, [...cursor.ranges]]));
+  snapshot(): Snapshot {
+    const positions = this.#positions;
+    return { positions, ranges: new Map([...positions].map(([uplink, { cursor }]) => [uplink, [...cursor.ranges]])) };
   }
 
   /** Returns to earlier positions after a failed commit. The next one saves them. */
-  restore(positions: ReadonlyMap<string, readonly PendingRange[]>): void {
-    for (const [uplink, ranges] of positions) {
-      this.#positions.get(uplink)?.cursor.restore(ranges);
+  restore({ positions, ranges }: Snapshot): void {
+    this.#positions = positions;
+    for (const [uplink, { cursor }] of positions) {
+      cursor.restore(ranges.get(uplink) ?? []);
       this.#unsaved.add(uplink);
     }
+    this.#isInterestUnsaved = true;
   }
 
   moved(uplink: string): void {
@@ -81,7 +108,7 @@ export class OutboxCursors {
   }
 
   get hasUnsaved(): boolean {
-    return this.#unsaved.size > 0;
+    return this.#unsaved.size > 0 || this.#isInterestUnsaved;
   }
 
   /** Within `commit`. */
@@ -94,7 +121,30 @@ export class OutboxCursors {
       );
     }
     this.#unsaved.clear();
+    if (!this.#isInterestUnsaved) return;
+    this.#statements.setMeta.run(
+      INTERESTS,
+      interestsText([...this.#positions.values()].map(({ interest }) => interest)),
+    );
+    this.#isInterestUnsaved = false;
   }
+}
+
+function interestsText(uplinks: readonly UplinkInterest[]): string {
+  return JSON.stringify(uplinks.map(({ id, kinds }) => [id, kinds]));
+}
+
+/** @param text Undefined in a file of an earlier version. */
+function parseKinds(text: string | undefined): ReadonlyMap<string, readonly RecordKind[]> {
+  const interests = text === undefined ? [] : parseJson(text);
+  if (!Array.isArray(interests)) throw new DatabaseDamage('the kinds of the uplinks are not a list');
+  return new Map(
+    interests.map((interest: unknown) => {
+      const [id, kinds] = Array.isArray(interest) ? (interest as unknown[]) : [];
+      if (typeof id !== 'string' || !Array.isArray(kinds)) throw new DatabaseDamage('an uplink has no kinds');
+      return [id, kinds.map(String).filter(isRecordKind)];
+    }),
+  );
 }
 
 function parseRanges(text: string): readonly PendingRange[] {

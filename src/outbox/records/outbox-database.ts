@@ -72,9 +72,9 @@ export class OutboxDatabase {
       this.statements = prepareStatements(this.sqlite);
       this.epochs = new Epochs(this.sqlite, this.statements, agentId);
       this.rows = new RecordRows(this.statements, this.epochs);
-      this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks, bytesMax);
+      this.cursors = new OutboxCursors(this.sqlite, this.statements, bytesMax);
       this.losses = new LossLedger(this.statements, this.epochs, this.cursors, lossCounts);
-      this.cursors.load();
+      this.cursors.load(uplinks);
       this.#load();
       this.cursors.handedOut.openedAt = this.#sequence;
     } catch (error) {

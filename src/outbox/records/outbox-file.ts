@@ -5,7 +5,15 @@ import { databaseFault, quarantine } from '../file/database-file.ts';
 import { FormatRefusal } from '../file/database-format.ts';
 import { unavailable } from '../file/outbox-errors.ts';
 import { lockedBy } from '../file/lock-holder.ts';
-import { bootId, HighWaterFile, inodeOf, judgeContinuity, type PreviousEnd, previousEnd } from '../file/high-water.ts';
+import {
+  bootId,
+  HighWaterFile,
+  type HighWaterMark,
+  inodeOf,
+  judgeContinuity,
+  type PreviousEnd,
+  previousEnd,
+} from '../file/high-water.ts';
 import { HistoryIndex } from './history-index.ts';
 import { OutboxDatabase } from './outbox-database.ts';
 import { RecordLanes } from './record-lanes.ts';
@@ -13,7 +21,7 @@ import { RecordSpace } from './record-space.ts';
 import { LossCounts } from './loss-counts.ts';
 import type { MissingRange } from './loss-ledger.ts';
 import { Salvage, unsalvaged } from './salvage.ts';
-import type { StorageOptions, StoreHealth } from '../file/storage-protocol.ts';
+import type { StorageOptions, StoreHealth, UplinkInterest } from '../file/storage-protocol.ts';
 
 /** The outbox file while it is open and sound. */
 export type OpenOutbox = {
@@ -23,7 +31,8 @@ export type OpenOutbox = {
   readonly space: RecordSpace;
 };
 
-export type OutboxFileOptions = StorageOptions & {
+export type OutboxFileOptions = Omit<StorageOptions, 'uplinks'> & {
+  readonly uplinks: () => readonly UplinkInterest[];
   /** Returns an epoch name that was never used before and sorts after the older ones. */
   readonly newEpoch: (nowMs: EpochMs) => string;
 };
@@ -40,6 +49,8 @@ export class OutboxFile {
   readonly #notices: string[] = [];
   #open: OpenOutbox | undefined;
   #inode = 0;
+  /** Last mark of this storage. It is exact, also if its write to the file failed or was lost with the page cache. */
+  #mark: HighWaterMark | undefined;
   #isStartRecorded = false;
   #previousEnd: PreviousEnd = 'none';
   #salvage: Salvage | undefined;
@@ -115,8 +126,9 @@ export class OutboxFile {
   mark(): void {
     if (this.#open === undefined) return;
     this.#commitTrouble = undefined;
+    this.#mark = this.#markOf(this.#open.database, false);
     try {
-      this.#highWater.write(this.#markOf(this.#open.database, false));
+      this.#highWater.write(this.#mark);
       this.#markTrouble = undefined;
     } catch (error) {
       this.#markTrouble = `The high-water file cannot be written, so lost records may go undetected: ${errorMessage(error)}`;
@@ -187,12 +199,16 @@ export class OutboxFile {
 
   /** Prepares every statement, so that a damaged schema is found here. */
   #openFile(): OpenOutbox {
-    const { agentId, uplinks, config } = this.#options;
+    const { agentId, config } = this.#options;
+    const uplinks = this.#options.uplinks();
     const { path, maxSizeBytes: bytesMax } = config;
     const database = new OutboxDatabase({ path, agentId, bytesMax, uplinks, lossCounts: this.lossCounts });
     try {
       const history = new HistoryIndex(database);
-      return { database, lanes: new RecordLanes(database), history, space: new RecordSpace(database, config) };
+      const lanes = new RecordLanes(database);
+      // The kinds may differ from those of the last start. The next commit stores them.
+      lanes.change(uplinks);
+      return { database, lanes, history, space: new RecordSpace(database, config) };
     } catch (error) {
       database.close();
       throw error;
@@ -243,11 +259,12 @@ export class OutboxFile {
   /** Begins a new epoch unless continuity is proven. The epoch and its losses are in the file before the mark has them. */
   #proveContinuity(database: OutboxDatabase, nowMs: EpochMs): void {
     this.#inode = inodeOf(this.#options.config.path);
-    const mark = this.#highWater.read();
+    const isOwn = this.#mark !== undefined;
+    const mark = this.#mark ?? this.#highWater.read();
     const { names: epochs } = database.epochs;
     const found = { epochs, sequence: database.sequence, inode: this.#inode };
-    const continuity = judgeContinuity(mark, found, this.#boot);
-    this.#previousEnd = previousEnd(mark, found, this.#boot);
+    const continuity = judgeContinuity(mark, found, isOwn);
+    if (!isOwn) this.#previousEnd = previousEnd(mark, found, this.#boot);
     if (continuity.type === 'unproven') {
       database.commit(() => {
         if (continuity.lost !== undefined && mark !== undefined)
@@ -259,7 +276,9 @@ export class OutboxFile {
         this.#notices.push(`Epoch ${database.epochs.current} begins: ${continuity.why}.`);
       }
     }
-    this.#highWater.begin(this.#markOf(database, false));
+    const begun = this.#markOf(database, false);
+    this.#highWater.begin(begun);
+    this.#mark = begun;
   }
 
   /** Sequences that a quarantined file may still hold are a loss only after its salvage. */
@@ -329,7 +348,7 @@ export class OutboxFile {
     this.#open = undefined;
   }
 
-  #markOf(database: OutboxDatabase, clean: boolean) {
+  #markOf(database: OutboxDatabase, clean: boolean): HighWaterMark {
     const { epochs, sequence, cursors } = database;
     const delivered = cursors.delivered(sequence);
     return { epoch: epochs.current ?? '', sequence, delivered, boot: this.#boot, inode: this.#inode, clean };

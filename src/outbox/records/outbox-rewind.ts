@@ -2,6 +2,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { OutboxLock } from '../file/outbox-lock.ts';
 import { OutboxDatabase, type OutboxDatabaseOptions } from './outbox-database.ts';
+import { RecordLanes } from './record-lanes.ts';
 
 export type RewindOptions = Omit<OutboxDatabaseOptions, 'readOnly' | 'lossCounts'> & {
   readonly uplink: string;
@@ -33,6 +34,8 @@ export function rewindUplink({ uplink, from, ...options }: RewindOptions): Rewou
   try {
     const database = new OutboxDatabase(options);
     try {
+      // Otherwise the start of the agent would skip rewound records of a kind that is new to the uplink.
+      database.commit(() => new RecordLanes(database).change(options.uplinks));
       return rewind(database, uplink, from);
     } finally {
       database.close();

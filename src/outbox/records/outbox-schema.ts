@@ -208,6 +208,7 @@ export function prepareStatements(database: SqliteDatabase) {
     removeIndex: database.prepare('DELETE FROM history_index WHERE bucket = ?'),
     remove: database.prepare('DELETE FROM outbox WHERE sequence = ?'),
     newestTimestamp: database.prepare('SELECT timestamp FROM outbox ORDER BY sequence DESC LIMIT 1').pluck(),
+    oldestSequence: database.prepare('SELECT min(sequence) FROM outbox').pluck(),
     oldestTimestamp: database.prepare('SELECT timestamp FROM outbox ORDER BY sequence LIMIT 1').pluck(),
     saveCursor: database.prepare(
       'INSERT INTO cursor (uplink, ranges) VALUES (?, ?) ON CONFLICT (uplink) DO UPDATE SET ranges = excluded.ranges',
@@ -238,6 +239,7 @@ export function prepareStatements(database: SqliteDatabase) {
     removeMeta: database.prepare('DELETE FROM meta WHERE name = ?'),
     getMeta: database.prepare('SELECT value FROM meta WHERE name = ?').pluck(),
     addEpoch: database.prepare('INSERT OR REPLACE INTO epoch (first_sequence, epoch, started_ms) VALUES (?, ?, ?)'),
+    removeEpochsBefore: database.prepare('DELETE FROM epoch WHERE first_sequence < ?'),
   };
 }
 

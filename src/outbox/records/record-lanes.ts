@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Lane } from '../../contracts/record-store.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { OperatingError } from '../../platform/errors.ts';
@@ -34,6 +35,30 @@ export class RecordLanes {
     if (after === undefined) handedOut.release(uplink);
     if (first !== undefined && last !== undefined) handedOut.add(uplink, first, last);
     return spans.filter((span) => span.through > span.after);
+  }
+
+  /**
+   * Replaces the uplinks. An uplink whose kinds change continues with the first record that waits for it, or with the next
+   * one that is stored: it gets no older records of a new kind.
+   */
+  change(uplinks: readonly UplinkInterest[]): void {
+    const { cursors } = this.#database;
+    for (const { id, kinds } of uplinks) {
+      const position = cursors.positions.get(id);
+      const isChanged = position !== undefined && !isDeepStrictEqual(new Set(position.interest.kinds), new Set(kinds));
+      if (isChanged) this.#skipGaps(position);
+    }
+    cursors.change(uplinks);
+  }
+
+  /** Moves the start of each range to its first waiting record. */
+  #skipGaps({ interest, cursor }: UplinkPosition): void {
+    const { cursors, sequence } = this.#database;
+    for (const range of cursor.ranges.slice()) {
+      const first = this.#firstPending(range, interest);
+      cursor.advance(range, first === undefined ? (range.through ?? sequence) : first.sequence - 1);
+    }
+    cursors.moved(interest.id);
   }
 
   /** Finds the next records, as many as one read may have. */

@@ -2,15 +2,16 @@ import type * as z from 'zod';
 import { type AuditEntry, auditEntrySchema } from '../../contracts/model-registry.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { sha256 } from '../../platform/sha256.ts';
+import type { AuditKey } from './audit-key.ts';
 
 /** `previous` of the first record. */
 export const CHAIN_BEGIN = '0'.repeat(64);
 
-/** A line ends with its hash. The hash is over the text before it and a closing brace. */
-const linePattern = /^(\{.*),"hash":"([0-9a-f]{64})"\}$/s;
+/** A line ends with its hash, and its HMAC if there is a key. The hash is over the text before it and a closing brace. */
+const linePattern = /^(\{.*),"hash":"([0-9a-f]{64})"(?:,"hmac":"[0-9a-f]{16}:[0-9a-f]{64}")?\}$/s;
 
 /** Fields that the log adds to the content of a record. */
-const CHAIN_FIELDS = { sequence: true, timestamp_ms: true, previous: true, hash: true } as const;
+const CHAIN_FIELDS = { sequence: true, timestamp_ms: true, previous: true, hash: true, hmac: true } as const;
 
 /** A record with its position in the chain; one with the action `mend` is about an unreadable part. */
 export type Chained = {
@@ -21,8 +22,10 @@ export type Chained = {
   readonly detail: Readonly<Record<string, unknown>>;
   /** Hash of the previous record; 64 zeros for the first. */
   readonly previous: string;
-  /** SHA-256 of the line without this field, 64 hexadecimal digits. */
+  /** SHA-256 of the line before this field, 64 hexadecimal digits. */
   readonly hash: string;
+  /** HMAC of the hash, if a key was configured when the record was written. */
+  readonly hmac?: string | undefined;
 };
 
 export type Unchained<Entry extends Chained> = Omit<Entry, keyof typeof CHAIN_FIELDS>;
@@ -48,14 +51,21 @@ export const modelAudit: AuditFormat<AuditEntry> = {
 export type ChainPosition = { readonly sequence: number; readonly previous: string };
 
 /**
- * Returns the next line of the log, without its line break.
+ * Returns the next line of the log, without its line break, and its hash.
  *
  * The hash is over the text, not over the values, so that sed and sha256sum can check it.
  */
-export function auditLine(record: object, at: ChainPosition, timestampMs: number): string {
+export function auditLine(
+  record: object,
+  at: ChainPosition,
+  timestampMs: number,
+  key: AuditKey | undefined,
+): { readonly line: string; readonly hash: string } {
   const { sequence, previous } = at;
   const body = JSON.stringify({ sequence, timestamp_ms: Math.round(timestampMs), ...record, previous });
-  return `${body.slice(0, -1)},"hash":"${textHash(body)}"}`;
+  const hash = textHash(body);
+  const hmac = key === undefined ? '' : `,"hmac":"${key.hmac(hash)}"`;
+  return { line: `${body.slice(0, -1)},"hash":"${hash}"${hmac}}`, hash };
 }
 
 /** Returns the entry of a line with a correct hash, or the reason why there is none. */

@@ -17,6 +17,7 @@ import {
   readAuditLine,
   type Unchained,
 } from './audit-chain.ts';
+import { type AuditConfig, AuditKey } from './audit-key.ts';
 import { ChainCheck, joinLines, splitLines } from './chain-check.ts';
 
 const FILE = 'audit.jsonl';
@@ -32,11 +33,28 @@ const LINE_BREAK = 10;
 const positionSchema = z.looseObject({ sequence: z.int(), previous: z.string() });
 const FIRST: ChainPosition = { sequence: 1, previous: CHAIN_BEGIN };
 
+type Broken = { readonly file: string; readonly line: number; readonly reason: string };
+
 export type ChainReport<Entry> = {
   /** All readable records before the first fault, oldest first. */
   readonly entries: readonly Entry[];
-  /** The first line that breaks the chain; undefined if the chain is intact. */
-  readonly broken: { readonly file: string; readonly line: number; readonly reason: string } | undefined;
+  /** The first line that breaks the chain or is not proved by the key; undefined if the log is intact. */
+  readonly broken: Broken | undefined;
+  /**
+   * 'proved': a key is configured, and only its owner can have written the log, apart from records that
+   * `audit.after` accepts. 'missing': records have an HMAC and no key is configured. 'none': neither.
+   */
+  readonly key: 'proved' | 'missing' | 'none';
+  /** Hash of the last record without the configured key, if no record before it has the key; for `audit.after`. */
+  readonly lastBeforeKey: string | undefined;
+};
+
+export type AuditLogOptions<Entry extends Chained> = {
+  /** Path of the folder of the log. */
+  readonly directory: string;
+  readonly config: AuditConfig;
+  readonly format: AuditFormat<Entry>;
+  readonly clock: Clock;
 };
 
 /**
@@ -47,26 +65,37 @@ export type ChainReport<Entry> = {
  */
 export class AuditLog<Entry extends Chained> {
   readonly #directory: string;
+  readonly #config: AuditConfig;
   readonly #clock: Clock;
   readonly #format: AuditFormat<Entry>;
 
-  /** @param directory Path of the folder of the log. */
-  constructor(directory: string, clock: Clock, format: AuditFormat<Entry>) {
+  constructor({ directory, config, format, clock }: AuditLogOptions<Entry>) {
     this.#directory = directory;
+    this.#config = config;
     this.#clock = clock;
     this.#format = format;
   }
 
-  /** Appends a record and syncs it to disk. One call at a time: the caller holds a lock or is the only writer. */
+  /** @throws {OperatingError} The key cannot be read, so no record can be appended. */
+  checkKey(): void {
+    AuditKey.read(this.#config);
+  }
+
+  /**
+   * Appends a record and syncs it to disk. One call at a time: the caller holds a lock or is the only writer.
+   *
+   * @throws {OperatingError} Also if the key cannot be read: a record without an HMAC would count as forged.
+   */
   async append(record: Unchained<Entry>): Promise<void> {
+    const key = AuditKey.read(this.#config);
     const { position, prefix, repair } = await this.#end();
     const nowMs = this.#clock.nowMs();
     let text = prefix;
     let at = position;
     for (const each of repair === undefined ? [record] : [repair, record]) {
-      const line = auditLine(each, at, nowMs);
+      const { line, hash } = auditLine(each, at, nowMs, key);
       text += `${line}\n`;
-      at = positionAfter({ sequence: at.sequence, hash: line.slice(-66, -2) });
+      at = positionAfter({ sequence: at.sequence, hash });
     }
     await using file = await open(join(this.#directory, FILE), 'a', 0o640);
     await file.appendFile(text);
@@ -79,7 +108,7 @@ export class AuditLog<Entry extends Chained> {
     return this.#lastEntry(await this.#read(FILE)).entry ?? this.#lastEntry(await this.#read(ROTATED_FILE)).entry;
   }
 
-  /** Reads the log and checks its chain from the first line to the last. */
+  /** Reads the log and checks its chain from the first line to the last. @throws {OperatingError} It, or the key, cannot be read. */
   async report(): Promise<ChainReport<Entry>> {
     const report = await this.#check();
     // A second look: another process may have appended a line, or rotated the file, during the first one.
@@ -87,7 +116,7 @@ export class AuditLog<Entry extends Chained> {
   }
 
   async #check(): Promise<ChainReport<Entry>> {
-    const entries: Entry[] = [];
+    const proof = new KeyProof<Entry>(this.#config);
     let expected: ChainPosition | undefined;
     for (const file of [ROTATED_FILE, FILE]) {
       const bytes = await this.#read(file);
@@ -95,14 +124,14 @@ export class AuditLog<Entry extends Chained> {
       for (const [index, line] of splitLines(bytes).entries()) {
         if (index % LINES_PER_TURN === 0) await nextTurn();
         const { entry, fault } = check.take(line);
-        if (fault !== undefined) return { entries, broken: { file, ...fault } };
-        if (entry !== undefined) entries.push(entry);
+        if (fault !== undefined) return proof.report({ file, ...fault });
+        if (entry !== undefined) proof.take(entry, { file, line: index + 1 });
       }
       const fault = check.end();
-      if (fault !== undefined) return { entries, broken: { file, ...fault } };
+      if (fault !== undefined) return proof.report({ file, ...fault });
       if (bytes.length > 0) expected = check.position;
     }
-    return { entries, broken: undefined };
+    return proof.report(undefined);
   }
 
   /** Returns where the next record goes, and what must be written before it. */
@@ -146,6 +175,47 @@ export class AuditLog<Entry extends Chained> {
         cause: error,
       });
     }
+  }
+}
+
+/** Collects the entries of an intact chain, and checks the HMAC of each. */
+class KeyProof<Entry extends Chained> {
+  readonly #after: ReadonlySet<string>;
+  readonly #key: AuditKey | undefined;
+  readonly #entries: Entry[] = [];
+  #hasHmac = false;
+  #hasProved = false;
+  #lastBeforeKey: string | undefined;
+  /** The first record that nothing proves, with the number of entries before it. */
+  #fault: { readonly broken: Broken; readonly before: number } | undefined;
+
+  constructor(config: AuditConfig) {
+    this.#after = new Set(config.after);
+    this.#key = AuditKey.read(config);
+  }
+
+  take(entry: Entry, at: Omit<Broken, 'reason'>): void {
+    const reason = this.#key?.fault(entry.hash, entry.hmac);
+    this.#hasHmac ||= entry.hmac !== undefined;
+    if (reason === undefined) this.#hasProved ||= this.#key !== undefined;
+    else {
+      this.#fault ??= { broken: { ...at, reason }, before: this.#entries.length };
+      if (!this.#hasProved) this.#lastBeforeKey = entry.hash;
+    }
+    this.#entries.push(entry);
+    // The hash is over all records before it, and the configuration states that they are right.
+    if (this.#after.has(entry.hash)) this.#fault = undefined;
+  }
+
+  report(broken: Broken | undefined): ChainReport<Entry> {
+    const entries = this.#entries.slice(0, this.#fault?.before);
+    const withoutKey = this.#hasHmac ? 'missing' : 'none';
+    return {
+      entries,
+      broken: this.#fault?.broken ?? broken,
+      key: this.#key === undefined ? withoutKey : 'proved',
+      lastBeforeKey: this.#lastBeforeKey,
+    };
   }
 }
 

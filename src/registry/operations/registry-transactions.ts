@@ -2,7 +2,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { AuditEntry, ModelAction } from '../../contracts/model-registry.ts';
-import { sleep } from '../../platform/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { writeDurably } from '../../platform/durable-file.ts';
 import { ConfigError, errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
@@ -16,7 +16,6 @@ import type { AuditLog } from '../audit/audit-log.ts';
 const LOCK_FILE = '.lock';
 /** Audit record of the operation that runs now. The next operation reads it if the process was killed. */
 const JOURNAL_FILE = '.act.json';
-const POLL_INTERVAL_MS = 20;
 /** The lock is held for milliseconds: downloads and proofs run without it. */
 const WAIT_MS_MAX = 10_000;
 /** A refusal may have waited for the lock before; the caller gets its answer soon. */
@@ -87,6 +86,8 @@ export class RegistryTransactions {
   ): Promise<T> {
     const result = await this.locked(async () => {
       await steps.check();
+      // Without its key, the log could not be continued after the change.
+      this.#options.audit.checkKey();
       const record = { ...operation, outcome: 'ok' } as const;
       const journal: Journal = { after: (await this.#options.audit.last())?.sequence ?? 0, note: record };
       await writeDurably(this.#journalPath, JSON.stringify(journal));
@@ -143,17 +144,12 @@ export class RegistryTransactions {
   async #lock(waitMs: number): Promise<FileLock> {
     const { directory, deps } = this.#options;
     await mkdir(directory, { recursive: true });
-    const endMs = deps.clock.monotonicMs() + waitMs;
-    for (;;) {
-      const lock = takeLock(join(directory, LOCK_FILE));
-      if (lock !== undefined) return lock;
-      if (deps.clock.monotonicMs() > endMs)
-        throw registryFailure(
-          'models-busy',
-          `Another process locked ${directory} for more than ${waitMs} ms. Try again when it has finished`,
-        );
-      await sleep(deps.clock, POLL_INTERVAL_MS);
-    }
+    const lock = await waitForLock(join(directory, LOCK_FILE), waitMs, deps.clock);
+    if (lock !== undefined) return lock;
+    throw registryFailure(
+      'models-busy',
+      `Another process locked ${directory} for more than ${waitMs} ms. Try again when it has finished`,
+    );
   }
 
   async #clearJournal(): Promise<void> {
@@ -199,9 +195,9 @@ export class RegistryTransactions {
   }
 }
 
-function takeLock(path: string): FileLock | undefined {
+async function waitForLock(path: string, waitMs: number, clock: Clock): Promise<FileLock | undefined> {
   try {
-    return FileLock.take(path, 0);
+    return await FileLock.wait(path, waitMs, clock);
   } catch (error) {
     throw unusable(`${path}: ${errorMessage(error)}`, error);
   }

@@ -1,8 +1,10 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
+import { FileLock } from '../../platform/file-lock.ts';
 import { type AuditFormat, type Unchained } from '../../registry/audit/audit-chain.ts';
+import type { AuditConfig } from '../../registry/audit/audit-key.ts';
 import { AuditLog, type ChainReport } from '../../registry/audit/audit-log.ts';
 import { accessMetrics } from './access-metrics.ts';
 import { actorWithAddress, type Caller } from './caller.ts';
@@ -31,6 +33,7 @@ const operatorEntrySchema = z.strictObject({
   detail: z.record(z.string(), z.unknown()),
   previous: z.string(),
   hash: z.string(),
+  hmac: z.string().optional(),
 });
 export type OperatorEntry = Readonly<z.infer<typeof operatorEntrySchema>>;
 
@@ -40,28 +43,37 @@ const format: AuditFormat<OperatorEntry> = {
 };
 
 /** Returns the audit log of operators. It is in the folder of the outbox. */
-function operatorLog(outboxPath: string, deps: Pick<Deps, 'clock'>): AuditLog<OperatorEntry> {
-  return new AuditLog(dirname(outboxPath), deps.clock, format);
+function operatorLog(outboxPath: string, config: AuditConfig, { clock }: Pick<Deps, 'clock'>): AuditLog<OperatorEntry> {
+  return new AuditLog({ directory: dirname(outboxPath), config, format, clock });
 }
 
 /** Reads and checks the log. @throws {OperatingError} It cannot be read. */
-export function readOperatorLog(outboxPath: string, deps: Pick<Deps, 'clock'>): Promise<ChainReport<OperatorEntry>> {
-  return operatorLog(outboxPath, deps).report();
+export function readOperatorLog(
+  outboxPath: string,
+  config: AuditConfig,
+  deps: Pick<Deps, 'clock'>,
+): Promise<ChainReport<OperatorEntry>> {
+  return operatorLog(outboxPath, config, deps).report();
 }
 
+/** Two agents may have their outboxes in one folder, and then share its log. */
+const LOCK_FILE = 'audit.lock';
+const LOCK_WAIT_MS_MAX = 10_000;
 /** Most records that wait for the disk. */
 const WAITING_MAX = 1_000;
 
 /** Records what operators do, in the order in which they did it. */
 export class OperatorAudit {
   readonly #log: AuditLog<OperatorEntry>;
+  readonly #lockPath: string;
   readonly #deps: Deps;
   readonly #metrics;
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
 
-  constructor(outboxPath: string, deps: Deps) {
-    this.#log = operatorLog(outboxPath, deps);
+  constructor(outboxPath: string, config: AuditConfig, deps: Deps) {
+    this.#log = operatorLog(outboxPath, config, deps);
+    this.#lockPath = join(dirname(outboxPath), LOCK_FILE);
     this.#deps = deps;
     this.#metrics = deps.metrics.of(accessMetrics);
   }
@@ -95,6 +107,8 @@ export class OperatorAudit {
 
   async #append(record: Unchained<OperatorEntry>): Promise<void> {
     try {
+      using lock = await FileLock.wait(this.#lockPath, LOCK_WAIT_MS_MAX, this.#deps.clock);
+      if (lock === undefined) return this.#miss(record, `another process has locked ${this.#lockPath}`);
       await this.#log.append(record);
     } catch (error) {
       this.#miss(record, errorMessage(error));

@@ -87,6 +87,8 @@ function edgeNode(url = broker.url, protocolVersion = '3.1.1') {
   const overview = {
     watch: 'pump-1',
     model: 'pump-anomaly',
+    location: undefined,
+    abnormal: 'above' as const,
     tags: [],
     stepMs: 1000,
     hopMs: 1000,

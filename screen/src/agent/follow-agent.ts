@@ -1,0 +1,118 @@
+import { api, readJson } from './agent-api.ts';
+import {
+  alarms,
+  apply,
+  connection,
+  flood,
+  health,
+  isLive,
+  lastDataMs,
+  load,
+  noteAgentTime,
+  refreshWatches,
+  tick,
+} from './agent-state.ts';
+import type { AgentEvent, Alarm, Flood, Health, Watch } from './api-types.ts';
+import { openStream } from './live-stream.ts';
+import { readSession } from './session.ts';
+
+const RECONNECT_MS = 1000;
+const HEALTH_REFRESH_MS = 3000;
+/** Floods and rollouts change slowly, and no event reports them. */
+const LISTS_REFRESH_MS = 10_000;
+/** Events are shown together, so that many in a second cost few renderings. */
+const SHOW_MS = 100;
+
+/** Follows the agent for ever: connects, loads, shows events, and connects again. */
+export async function followAgent(): Promise<never> {
+  setInterval(tick, 1000);
+  setInterval(() => void refresh(refreshHealth), HEALTH_REFRESH_MS);
+  setInterval(() => void refresh(refreshLists), LISTS_REFRESH_MS);
+  alarms.subscribe(refreshFloodSoon);
+  for (;;) {
+    try {
+      await follow();
+      connection.value = { state: 'lost', reason: 'the agent ended the connection' };
+    } catch (error) {
+      connection.value = { state: 'lost', reason: error instanceof Error ? error.message : String(error) };
+    }
+    await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+  }
+}
+
+/** Subscribes, then loads: events that arrive meanwhile are shown after it. Returns when the connection is lost. */
+async function follow(): Promise<void> {
+  await readSession();
+  let waiting: AgentEvent[] = [];
+  let isLoaded = false;
+  let showing: ReturnType<typeof setTimeout> | undefined;
+  const show = (): void => {
+    showing = undefined;
+    const events = waiting;
+    waiting = [];
+    apply(events);
+  };
+  const stream = await openStream(
+    (event) => {
+      waiting.push(event);
+      if (isLoaded) showing ??= setTimeout(show, SHOW_MS);
+    },
+    () => (lastDataMs.value = Date.now()),
+  );
+  try {
+    const loading = loadAll();
+    // If the connection is lost first, nothing waits for the answers.
+    loading.catch(() => undefined);
+    isLoaded = await Promise.race([loading.then(() => true), stream.ended.then(() => false)]);
+    if (!isLoaded) return;
+    show();
+    connection.value = { state: 'live' };
+    await stream.ended;
+  } finally {
+    clearTimeout(showing);
+    stream.close();
+    stream.ended.catch(() => undefined);
+  }
+}
+
+async function loadAll(): Promise<void> {
+  const [, alarmList, watchList] = await Promise.all([refreshHealth(), readAlarms(), readWatches()]);
+  load({ ...alarmList, ...watchList });
+}
+
+const readAlarms = () => readJson<{ alarms: Alarm[]; flood: Flood }>('/api/v1/alarms');
+const readWatches = () => readJson<{ watches: Watch[] }>('/api/v1/watches');
+
+async function refreshHealth(): Promise<void> {
+  const answer = await api('/healthz');
+  noteAgentTime(answer.headers.get('date'));
+  health.value = (await answer.json()) as Health;
+}
+
+/** Reads what no event reports: floods that end, rollouts, drift. */
+async function refreshLists(): Promise<void> {
+  const [listed, { watches }] = await Promise.all([readAlarms(), readWatches()]);
+  flood.value = listed.flood;
+  refreshWatches(watches);
+}
+
+let floodRefresh: ReturnType<typeof setTimeout> | undefined;
+/** The number of alarms in the last minutes is read again after an alarm; floods have many. */
+function refreshFloodSoon(): void {
+  floodRefresh ??= setTimeout(() => {
+    floodRefresh = undefined;
+    void refresh(async () => {
+      flood.value = (await readAlarms()).flood;
+    });
+  }, 500);
+}
+
+/** A request that fails is no news: the stream reports a lost connection. */
+async function refresh(read: () => Promise<void>): Promise<void> {
+  if (!isLive.value) return;
+  try {
+    await read();
+  } catch {
+    // As above.
+  }
+}

@@ -1,0 +1,145 @@
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { readJson } from '../agent/agent-api.ts';
+import { health, isLive, nowMs } from '../agent/agent-state.ts';
+import type { Outbox } from '../agent/api-types.ts';
+import { formatBytes, formatDateTime, formatMoment, formatNumber, formatSpan } from '../texts/format.ts';
+import { t, word } from '../texts/language.ts';
+
+const REFRESH_MS = 5000;
+const ranks = { failed: 0, degraded: 1, starting: 2, ok: 3 } as const;
+
+/** Health with its reasons, what waits for the uplinks, room on the disk, versions. */
+export function SystemPage(): JSX.Element {
+  return (
+    <>
+      <div class="tools">
+        <h1>{t('nav.system')}</h1>
+      </div>
+      <div class="columns">
+        <HealthTable />
+        <OutboxPanel />
+      </div>
+    </>
+  );
+}
+
+function HealthTable(): JSX.Element {
+  const components = [...(health.value?.components ?? [])].sort((a, b) => ranks[a.status] - ranks[b.status]);
+  return (
+    <section class="panel" aria-labelledby="health-title">
+      <h2 id="health-title">{t('system.health')}</h2>
+      <div class="scroll" tabIndex={0} role="group" aria-labelledby="health-title">
+        <table id="components">
+          <thead>
+            <tr>
+              <th scope="col">{t('system.component')}</th>
+              <th scope="col">{t('system.status')}</th>
+              <th scope="col">{t('system.since')}</th>
+              <th scope="col">{t('system.reason')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {components.map(({ name, status, since_ms, reason }) => (
+              <tr key={name}>
+                <td>{name}</td>
+                <td>
+                  <span class="status" data-status={status}>
+                    {word('health', status)}
+                  </span>
+                </td>
+                <td>{formatMoment(since_ms, nowMs.value)}</td>
+                <td class="reason">{reason}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+/** Uplinks and the disk, read every 5 s while the connection is live. */
+function OutboxPanel(): JSX.Element {
+  const outbox = useSignal<Outbox | undefined>(undefined);
+  const problem = useSignal('');
+  useEffect(() => {
+    const read = async (): Promise<void> => {
+      if (!isLive.peek()) return;
+      try {
+        outbox.value = await readJson<Outbox>('/api/v1/outbox');
+        problem.value = '';
+      } catch (error) {
+        problem.value = error instanceof Error ? error.message : String(error);
+      }
+    };
+    void read();
+    const timer = setInterval(() => void read(), REFRESH_MS);
+    return () => clearInterval(timer);
+  }, [outbox, problem]);
+  return (
+    <section class="panel" aria-labelledby="outbox-title">
+      <h2 id="outbox-title">{t('system.outbox')}</h2>
+      {problem.value !== '' && <p class="problem">{problem}</p>}
+      {outbox.value !== undefined && <OutboxFacts outbox={outbox.value} />}
+      <dl class="facts">
+        <dt>{t('system.version')}</dt>
+        <dd>andon {health.value?.version ?? '–'}</dd>
+        <dt>{t('system.agent')}</dt>
+        <dd>{health.value?.agent ?? '–'}</dd>
+      </dl>
+    </section>
+  );
+}
+
+function OutboxFacts({ outbox }: { readonly outbox: Outbox }): JSX.Element {
+  const { bytes, bytes_max, disk_free_bytes, disk_bytes, hours_left, uplinks } = outbox;
+  return (
+    <>
+      <table id="uplinks">
+        <thead>
+          <tr>
+            <th scope="col">{t('system.uplink')}</th>
+            <th scope="col" class="number">
+              {t('system.waiting')}
+            </th>
+            <th scope="col">{t('system.oldest')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {uplinks.map(({ uplink, waiting, oldest_waiting_ms }) => (
+            <tr key={uplink}>
+              <td>{uplink}</td>
+              <td class="number">{formatNumber(waiting)}</td>
+              <td>{oldest_waiting_ms === null ? '–' : formatSpan(nowMs.value - oldest_waiting_ms)}</td>
+            </tr>
+          ))}
+          {uplinks.length === 0 && (
+            <tr>
+              <td colSpan={3}>{t('system.noUplinks')}</td>
+            </tr>
+          )}
+        </tbody>
+      </table>
+      <dl class="facts">
+        <dt>{t('system.stored')}</dt>
+        <dd>
+          {formatBytes(bytes)} / {formatBytes(bytes_max)}
+        </dd>
+        <dt>{t('system.hoursLeft')}</dt>
+        <dd>{hours_left === null ? '–' : formatSpan(hours_left * 3_600_000)}</dd>
+        <dt>{t('system.oldestRecord')}</dt>
+        <dd>{outbox.oldest_ms === null ? '–' : formatDateTime(outbox.oldest_ms)}</dd>
+        <dt>{t('system.deadLetters')}</dt>
+        <dd data-bad={outbox.dead_letters > 0}>{outbox.dead_letters}</dd>
+        <dt>{t('system.lost')}</dt>
+        <dd data-bad={outbox.lost > 0}>{outbox.lost}</dd>
+        <dt>{t('system.disk')}</dt>
+        <dd>
+          {formatBytes(disk_free_bytes)} / {formatBytes(disk_bytes)}
+        </dd>
+      </dl>
+    </>
+  );
+}

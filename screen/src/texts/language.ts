@@ -1,0 +1,69 @@
+import { signal } from '@preact/signals';
+import { type Catalogue, en, type TextKey } from './en.ts';
+
+export const languages = { en: 'English', de: 'Deutsch', zh: '中文' } as const;
+export type Language = keyof typeof languages;
+
+const STORED = 'language';
+
+export const language = signal<Language>('en');
+const catalogue = signal<Catalogue>(en);
+
+/** Names of the placeholders of a text: 'count' for '{count} alarms'. */
+type Placeholders<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Placeholders<Rest>
+  : never;
+type Values<Key extends TextKey> = [Placeholders<(typeof en)[Key]>] extends [never]
+  ? []
+  : [values: Readonly<Record<Placeholders<(typeof en)[Key]>, string | number>>];
+
+/** Returns a text in the language of the page. */
+export function t<Key extends TextKey>(key: Key, ...[values]: Values<Key>): string {
+  const text = catalogue.value[key];
+  return values === undefined ? text : fill(text, values);
+}
+
+/** Returns the text of a word of the API, such as the state of an alarm; the word itself if there is no text for it. */
+export function word(kind: 'state' | 'watch' | 'priority' | 'cause' | 'health' | 'role', name: string): string {
+  const key = `${kind}.${name}`;
+  return Object.hasOwn(catalogue.value, key) ? catalogue.value[key as TextKey] : name;
+}
+
+function fill(text: string, values: Readonly<Record<string, string | number>>): string {
+  return text.replace(/\{(\w+)\}/g, (_whole, name: string) => String(values[name]));
+}
+
+/** Uses the language that a person chose on this device, or else the first one of the browser that the page has. */
+export async function startLanguage(): Promise<void> {
+  const stored = localStorage.getItem(STORED);
+  const wanted = stored === null ? navigator.languages.map((each) => each.slice(0, 2)) : [stored];
+  await useLanguage(wanted.find(isLanguage) ?? 'en');
+}
+
+/** Keeps a language on this device and shows it. */
+export async function chooseLanguage(chosen: string): Promise<void> {
+  if (!isLanguage(chosen)) return;
+  localStorage.setItem(STORED, chosen);
+  await useLanguage(chosen);
+}
+
+async function useLanguage(chosen: Language): Promise<void> {
+  catalogue.value = await load(chosen);
+  language.value = chosen;
+  document.documentElement.lang = chosen;
+}
+
+async function load(chosen: Language): Promise<Catalogue> {
+  switch (chosen) {
+    case 'en':
+      return en;
+    case 'de':
+      return (await import('./de.ts')).de;
+    case 'zh':
+      return (await import('./zh.ts')).zh;
+  }
+}
+
+function isLanguage(name: string): name is Language {
+  return Object.hasOwn(languages, name);
+}

@@ -1,0 +1,128 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { TcpProxy } from '../support/broker-proxy.ts';
+import { launchChromium } from '../support/browser.ts';
+import { freePort } from '../support/free-port.ts';
+import { describeWith } from '../support/programs.ts';
+import { levelWatch, ScreenPage, WatchedPlant } from './screen-page.ts';
+
+describeWith(['chromium'], 'the start page', () => {
+  let chromium: Browser;
+  let stack: AsyncDisposableStack;
+  let screen: ScreenPage;
+
+  beforeAll(async () => {
+    chromium = await launchChromium();
+  });
+  afterAll(() => chromium.close());
+
+  beforeEach(async () => {
+    stack = new AsyncDisposableStack();
+    screen = stack.use(await ScreenPage.open(chromium));
+  });
+  afterEach(async () => {
+    await stack.disposeAsync();
+    if (screen.errors.length > 0) throw new Error(`Errors on the page: ${screen.errors.join('; ')}`);
+  });
+
+  const start = async (...options: Parameters<typeof WatchedPlant.start>) =>
+    stack.use(await WatchedPlant.start(...options));
+
+  test('is green while every watch is normal, and grey with the time of the last data when the agent is killed', async () => {
+    const line = await start();
+    await screen.page.goto(line.url);
+    await expect.poll(() => screen.lamp()).toBe('green');
+    expect(await screen.tile('level')).toBe('normal: normal · 0 / 1');
+    await line.agent?.end('SIGKILL');
+    await expect.poll(() => screen.tile('level')).toMatch(/^away: last data \d+:\d\d:\d\d/);
+    expect(await screen.lamp()).toBe('off');
+    expect(await screen.page.getByRole('alert').textContent()).toMatch(/No connection\. Last data at \d+:\d\d:\d\d/);
+    expect(await screen.page.locator('.tile .lamp').getAttribute('data-look')).toBe('away');
+    expect(await screen.page.locator('main').evaluate(`document.querySelector('main').dataset.link`)).toBe('away');
+  });
+
+  test('is grey while the network is cut without a close, and continues when it is back', async () => {
+    const line = await start();
+    const proxy = stack.use(await TcpProxy.listen(Number(new URL(line.url).port)));
+    await screen.page.goto(proxy.url.replace('mqtt:', 'http:'));
+    await expect.poll(() => screen.lamp()).toBe('green');
+    proxy.die();
+    await expect.poll(() => screen.tile('level')).toMatch(/^away: last data/);
+    expect(await screen.lamp()).toBe('off');
+    line.setLevel(5);
+    proxy.revive();
+    await expect.poll(() => screen.tile('level')).toMatch(/^abnormal: abnormal · 5/);
+    await expect.poll(() => screen.lamp()).toBe('red');
+  });
+
+  test('is grey 3 s after the last sign of life', async () => {
+    const line = await start();
+    const proxy = stack.use(await TcpProxy.listen(Number(new URL(line.url).port)));
+    await screen.page.clock.install();
+    await screen.page.goto(proxy.url.replace('mqtt:', 'http:'));
+    await expect.poll(() => screen.lamp()).toBe('green');
+    // The page's own time, so that a busy test machine does not count.
+    await screen.page.clock.pauseAt(Date.now() + 1000);
+    expect(await screen.lamp()).toBe('green');
+    proxy.die();
+    await screen.page.clock.runFor(3000);
+    await expect.poll(() => screen.tile('level')).toMatch(/^away: last data/);
+    expect(await screen.lamp()).toBe('off');
+  });
+
+  test('continues with an agent that was killed and started again', async () => {
+    const listen = `127.0.0.1:${await freePort()}`;
+    const line = await start({ level: levelWatch }, { anonymous: 'operator', listen });
+    await screen.page.goto(line.url);
+    await expect.poll(() => screen.lamp()).toBe('green');
+    await line.agent?.end('SIGKILL');
+    await expect.poll(() => screen.lamp()).toBe('off');
+    await line.startAgent();
+    await expect.poll(() => screen.lamp()).toBe('green');
+    expect(await screen.page.getByRole('alert').textContent()).toBe('');
+  });
+
+  test('is not green while a watch cannot judge, and names the reason', async () => {
+    const line = await start();
+    await screen.page.goto(line.url);
+    await expect.poll(() => screen.lamp()).toBe('green');
+    await line.plant.plc[Symbol.asyncDispose]();
+    await expect.poll(() => screen.tile('level')).toMatch(/^unknown: unknown: level: no good value for /);
+    expect(await screen.lamp()).not.toBe('green');
+    await expect.poll(() => screen.tile('level')).toMatch(/^blind: blind since \d+:\d\d:\d\d.*: level: no good value/);
+  });
+
+  test('has no lamp while a watch is learning, and shows how far it is', async () => {
+    const line = await start({ new: { tags: ['level', 'count'], learn: { for: '10d' } } });
+    await screen.page.goto(line.url);
+    await expect.poll(() => screen.tile('new')).toBe('learning: learning 0%');
+    expect(await screen.lamp()).toBe('off');
+    expect(await screen.page.locator('#summary').textContent()).toBe('1 learning');
+  });
+
+  test('shows 30 watches on one screen, in groups by location, the most urgent first, and finds them', async () => {
+    const watches = Object.fromEntries(
+      Array.from({ length: 30 }, (_, number) => [
+        `m-${number}`,
+        { ...levelWatch, tags: [number === 17 ? 'level' : 'calm'], location: `acme/line-${number % 3}` },
+      ]),
+    );
+    const line = await start(watches);
+    await screen.page.setViewportSize({ width: 1920, height: 1080 });
+    await screen.page.goto(line.url);
+    await expect.poll(() => screen.page.locator('.tile[data-look="normal"]').count()).toBe(30);
+    expect(await screen.page.locator('.group h2').allTextContents()).toEqual([
+      'acme › line-0',
+      'acme › line-1',
+      'acme › line-2',
+    ]);
+    const fits = 'document.documentElement.scrollHeight <= innerHeight';
+    expect(await screen.page.evaluate(fits)).toBe(true);
+    line.setLevel(5);
+    await expect.poll(() => screen.page.locator('.tile strong').first().textContent()).toBe('m-17');
+    await screen.page.keyboard.press('/');
+    await screen.page.keyboard.type('m-2 line-1');
+    await expect.poll(() => screen.page.locator('.tile strong').allTextContents()).toEqual(['m-22', 'm-25', 'm-28']);
+    expect(new URL(screen.page.url()).searchParams.get('q')).toBe('m-2 line-1');
+  });
+});
