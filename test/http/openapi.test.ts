@@ -25,11 +25,12 @@ const checks = [
 
 describeWith(['schemathesis'], 'the API is as openapi.json describes it', () => {
   const stack = new AsyncDisposableStack();
+  let folder: AgentFolder;
   let agent: AgentProcess;
 
   beforeAll(async () => {
     const plant = stack.use(await CrashPlant.start());
-    const folder = stack.use(new AgentFolder());
+    folder = stack.use(new AgentFolder());
     const tokens = Object.fromEntries(roles.map((role) => [role, { role, sha256: tokenDigest(tokenOf(role)) }]));
     writeFileSync(join(folder.path, 'users.yaml'), stringify({ users: {}, tokens }), { mode: 0o600 });
     folder.configure({
@@ -48,13 +49,14 @@ describeWith(['schemathesis'], 'the API is as openapi.json describes it', () => 
     ['admin', ['--phases', 'coverage,fuzzing', '--max-examples', '10']],
   ])('for the role %s', { timeout: 600_000 }, async (role, amount) => {
     const fixed = ['--seed', '1', '--generation-database', 'none', '--no-shrink', '--warnings', 'off', '--no-color'];
-    const report = await run([
+    const request = [
       'run',
       `${agent.httpUrl}/api/v1/openapi.json`,
       ...['--header', `Authorization: Bearer ${tokenOf(role)}`, '--checks', checks, '--continue-on-failure'],
       ...fixed,
       ...amount,
-    ]);
+    ];
+    const report = await run(request, folder.path);
     expect(report).toMatch(/Tested: [3-9]\d\n/);
     expect(report).toMatch(/No issues found/);
     expect(agent.stderr).toBe('');
@@ -65,9 +67,9 @@ function tokenOf(role: Role): string {
   return `token-of-the-${role}`;
 }
 
-/** @returns What it prints, with the problems that it found. */
-async function run(args: readonly string[]): Promise<string> {
-  const child = spawn('schemathesis', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+/** @param cwd Where it writes its cache. @returns What it prints, with the problems that it found. */
+async function run(args: readonly string[], cwd: string): Promise<string> {
+  const child = spawn('schemathesis', args, { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
   const [printed] = await Promise.all([text(child.stdout), once(child, 'close')]);
   return printed;
 }
