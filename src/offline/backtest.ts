@@ -3,7 +3,6 @@ import { type AlarmMemory, type AlarmRules, applyVerdict, noDelay } from '../dom
 import { normalFacts } from '../domain/alarm/alarm.ts';
 import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
-import { NEVER_ABNORMAL } from '../domain/alarm/verdict-rule.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { type Judgement, notReadyReason, type WindowModels } from '../contracts/window-models.ts';
@@ -181,7 +180,7 @@ class BacktestRun {
 
   #conclude({ row, timeMs, window }: WaitingRow): JudgedRow {
     const judgement = window === undefined ? undefined : this.#judgements.get(window);
-    const verdict = judgement === undefined ? undefined : this.#watch.decide(judgement, NEVER_ABNORMAL);
+    const verdict = judgement === undefined ? undefined : this.#watch.decide(judgement, undefined);
     let raised = false;
     if (verdict !== undefined) {
       const { memory, change } = applyVerdict(this.#memory, verdict.verdict, verdict.timestampMs, this.#rules);

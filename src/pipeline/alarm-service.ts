@@ -11,7 +11,6 @@ import {
   shelve,
   suppress,
 } from '../domain/alarm/alarm-logic.ts';
-import type { ScoreMemory } from '../domain/alarm/verdict-rule.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import {
   type AlarmFacts,
@@ -138,15 +137,9 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     return !this.#restored ? undefined : this.#alarms.get(watchAlarmId(watch))?.stored.state;
   }
 
-  /** True while the plant is in alarm, also if the alarm is acknowledged or suppressed. */
-  isActive(alarm: string): boolean {
-    return this.#alarms.get(alarm)?.memory.facts.active === true;
-  }
-
-  /** Returns the memory of a watch's score as of the last stored change of its alarm. */
-  scoreMemory(watch: string): ScoreMemory {
-    const facts = this.#alarms.get(watchAlarmId(watch))?.memory.facts;
-    return { verdict: facts?.active === true ? 'abnormal' : 'normal', extreme: facts?.scoreExtreme };
+  /** Facts of an alarm; those before the stored ones are read if that is not done yet. Undefined if it is not defined. */
+  factsOf(alarm: string): AlarmFacts | undefined {
+    return this.#alarms.get(alarm)?.memory.facts;
   }
 
   /**

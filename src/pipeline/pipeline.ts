@@ -10,6 +10,7 @@ import { qualities } from '../domain/sample/quality.ts';
 import { QualityGate } from '../domain/sample/quality-gate.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
+import { watchAlarmId } from '../domain/alarm/alarm.ts';
 import { isFallbackOfRemote, type Verdict } from '../domain/alarm/verdict.ts';
 import type { WatchCondition } from '../domain/alarm/watch-state.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
@@ -35,6 +36,7 @@ import {
   removeReports,
   type RunningWatch,
   runningWatch,
+  unknownVerdict,
   type Watch,
   watchCondition,
   watchOverview,
@@ -395,8 +397,8 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     const { inference, recorder } = this.#options;
     recorder.store(
       watches.flatMap(({ watch }) => {
-        const verdict = watch.unknown(`${because}${watch.fillingReason(inference)}`, nowMs);
-        return this.#entries(watch, verdict, undefined, undefined, true);
+        const reason = `${because}${watch.fillingReason(inference)}`;
+        return this.#entries(watch, unknownVerdict(watch.id, reason, nowMs), undefined, undefined, true);
       }),
     );
   }
@@ -409,7 +411,7 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
       if (running === undefined) continue;
       const { watch, telemetry, drift } = running;
       running.pending -= 1;
-      const verdict = watch.decide(judgement, this.#options.alarms.scoreMemory(watch.id));
+      const verdict = watch.decide(judgement, this.#options.alarms.factsOf(watchAlarmId(watch.id)));
       const waitedMs = this.#options.deps.clock.monotonicMs() - judgement.job.dueMs;
       telemetry.decided(judgement.outcome, verdict, waitedMs);
       const { lastRow, timestampMs } = judgement.job.window;
@@ -441,8 +443,7 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     const draft = this.#verdicts.draft(verdict, lastRow, watch.config.tags, (position) =>
       this.#table.quality(tagNumbers[position] ?? -1),
     );
-    const stored = (id: string): void => events.emit({ type: 'verdict', verdict, id });
-    const entry: Entry = { draft, stored };
+    const entry: Entry = { draft, stored: (id) => events.emit({ type: 'verdict', verdict, id }) };
     if (!concernsAlarm || alarm === undefined) return [entry];
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
