@@ -86,6 +86,31 @@ describe('a request without a login', () => {
   });
 });
 
+describe('with http.hosts', () => {
+  const hosts = ['press-7.plant.example'];
+
+  test.each([
+    ['a name of the list', 'press-7.plant.example'],
+    ['the same in other case, with a port and a dot', 'PRESS-7.plant.example.:8080'],
+    ['an address', '10.0.0.5:8080'],
+    ['an address of IPv6', '[fd00::5]:8080'],
+    ['localhost', 'localhost'],
+  ])('%s is accepted', async (_name, host) => {
+    const { port } = new URL(await server.start({ hosts }));
+    expect(await statusWith(port, { host }, 'GET', '/view')).toBe(200);
+  });
+
+  test.each(['evil.example', 'press-7.plant.example.evil.example', '10.0.0.5.evil.example'])(
+    '%j is refused, also for a login',
+    async (host) => {
+      await server.writeUsers();
+      const { port } = new URL(await server.start({ users: true, hosts }));
+      expect(await statusWith(port, { host }, 'POST', '/api/v1/login')).toBe(403);
+      expect(await statusWith(port, { host, ...bearer(tokenOf('admin')) }, 'GET', '/view')).toBe(403);
+    },
+  );
+});
+
 describe('a request of a page of another site', () => {
   test.each([
     ['a foreign Origin', { origin: 'https://evil.example' }],
@@ -163,6 +188,37 @@ describe('a session', () => {
     expect((await post(`${url}/view`, { cookie: idle.cookie })).status).toBe(401);
   });
 
+  test('over TLS has a cookie that no other host and no clear text can plant', async () => {
+    await server.writeUsers();
+    const url = await server.start({ users: true });
+    const overTls = { 'x-forwarded-proto': 'https' };
+    const { answer, cookie } = await logIn(url, 'operator', PASSWORD, overTls);
+    expect(cookie).toMatch(/^__Host-andon-session=/);
+    expect(answer.headers.get('set-cookie')).toMatch(/Path=\/; HttpOnly; Secure; SameSite=Strict$/);
+    expect((await post(`${url}/operate`, { cookie, ...overTls })).status).toBe(200);
+    const planted = cookie.replace('__Host-', '');
+    expect((await post(`${url}/operate`, { cookie: planted, ...overTls })).status).toBe(401);
+  });
+
+  test('is not kept by an answer that stays open, which ends with it', async () => {
+    const clock = new FakeClock();
+    await using timed = new AccessServer(testDeps(clock));
+    await timed.writeUsers();
+    const url = await timed.start({ users: true, sessionIdle: '10m' });
+    const { cookie } = await logIn(url, 'viewer');
+    const headers = { cookie };
+    const stream = await fetch(`${url}/stream`, { headers });
+    const lines = stream.body?.getReader();
+    // The stream looks at its login more often than the session may be idle.
+    for (let minutes = 0; minutes < 9; minutes += 1) {
+      await clock.advance(60_000);
+      expect((await lines?.read())?.done).toBe(false);
+    }
+    await clock.advance(60_000);
+    await expect(lines?.read()).rejects.toThrow();
+    expect((await post(`${url}/view`, headers)).status).toBe(401);
+  });
+
   test('ends with a new password, with the user, and at the word of an administrator', async () => {
     const clock = new FakeClock();
     await using timed = new AccessServer(testDeps(clock));
@@ -217,6 +273,22 @@ describe('a login', () => {
     expect((await logIn(url, 'operator', PASSWORD, from('10.0.0.7'))).answer.status).toBe(200);
     expect((await logIn(url, 'viewer', PASSWORD, from('10.0.0.66'))).answer.status).toBe(200);
     expect(await metricValue(server.deps, 'andon_http_logins_total{outcome="throttled"}')).toBe(1);
+  });
+
+  test('with the right password does not count, and neither does it forgive wrong ones', async () => {
+    const clock = new FakeClock();
+    await using timed = new AccessServer(testDeps(clock));
+    await timed.writeUsers();
+    const url = await timed.start({ users: true });
+    const status = async (password: string) => (await logIn(url, 'operator', password)).answer.status;
+    for (let login = 0; login < 12; login += 1) expect(await status(PASSWORD)).toBe(200);
+    for (let guess = 0; guess < 10; guess += 1) {
+      expect(await status(guess === 5 ? PASSWORD : 'right')).toBe(guess === 5 ? 200 : 401);
+    }
+    expect(await status('guess')).toBe(401);
+    expect(await status(PASSWORD)).toBe(429);
+    await clock.advance(300_000);
+    expect(await status(PASSWORD)).toBe(200);
   });
 
   test('many at the same time are not all tried', async () => {
