@@ -48,7 +48,7 @@ export const accessFields = {
     .min(1)
     .optional()
     .describe(
-      'Host names under which browsers and programs may use the endpoint, against DNS rebinding. IP addresses and localhost are always accepted. Default: any name, but requests without a login need a loopback address',
+      'Host names under which browsers and programs may use the endpoint, against DNS rebinding. IP addresses, localhost and the name in listen are always accepted. Default: any name, but requests without a login need a loopback address',
     )
     .meta({ examples: [['press-7.plant.example']] }),
   trustedProxies: z

@@ -25,6 +25,8 @@ declare module 'fastify' {
 
 export type AccessOptions = {
   readonly config: AccessConfig;
+  /** Names of this endpoint in lower case, with that of `listen`; undefined accepts any. */
+  readonly hosts: readonly string[] | undefined;
   /** True if only this machine reaches the endpoint. */
   readonly loopback: boolean;
   /** Token in a file that only the agent's Unix user may read, for commands on the box; undefined if there is none. */
@@ -200,7 +202,7 @@ export class AccessControl {
    * address (DNS rebinding), and could try passwords. An address in place of a name, and localhost, cannot be such a page.
    */
   #refuseHost({ headers: { host = '' } }: FastifyRequest): void {
-    const { hosts } = this.#options.config;
+    const { hosts } = this.#options;
     if (hosts === undefined || isListed(host, hosts)) return;
     throw accessFailure(
       'request-foreign',
@@ -268,7 +270,7 @@ export class AccessControl {
     if (Object.keys(headers).some((name) => PROXY_HEADER.test(name))) return undefined;
     if (!LOOPBACK_ADDRESS.test(raw.socket.remoteAddress ?? '')) return undefined;
     // The page of another site may have a name that resolves to this machine (DNS rebinding). With `http.hosts`, it was refused.
-    if (this.#options.config.hosts === undefined && !LOOPBACK_HOST.test(headers.host ?? ''))
+    if (this.#options.hosts === undefined && !LOOPBACK_HOST.test(headers.host ?? ''))
       throw accessFailure('request-foreign', `Host '${headers.host ?? ''}' is not this machine's loopback address`);
     return { kind: 'anonymous', name: 'anonymous', role, address: ip };
   }
