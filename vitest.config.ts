@@ -8,8 +8,8 @@ export default defineConfig({
     // Two workers: the suite starts real brokers, devices and daemons, and must fit a two-core box.
     maxWorkers: 2,
     // Guards, not waits: a test ends on its events. They hold at a load of 20 on two cores.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },
     // Tests that load onnxruntime-node themselves must not report to its maker either.
     env: { ORT_DISABLE_TELEMETRY: '1' },

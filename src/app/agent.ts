@@ -32,7 +32,7 @@ import type { AgentConfig } from '../config/config-schema.ts';
 import { bindWatch } from '../config/watch-binding.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
-import { environmentWithout } from '../platform/child-environment.ts';
+import { environmentWithSecrets } from '../platform/child-environment.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
@@ -145,7 +145,10 @@ export async function startAgent(
       create: (settings) =>
         new ModelServer({
           entry: modelServerEntry,
-          env: environmentWithout({ ...config, http: undefined, serving: undefined, models: undefined }),
+          env: environmentWithSecrets(
+            { http: config.http, serving: config.serving, models: config.models },
+            settings.serving.environment,
+          ),
           settings: { ...identity, ...settings, localToken: localToken.secret },
           changing: () => changingSettings(config),
           agent: {

@@ -49,7 +49,7 @@ const agentErrors = {
   ),
   'secret-missing': retry(
     'A secret that the configuration refers to is not there: its environment variable is not set, or its file cannot be read or is empty.',
-    'Set the variable or create the file (`/etc/andon/credentials` under systemd). It is read again at each attempt.',
+    'Set the variable or create the file (`/etc/andon/credentials` under systemd). It is read again at each attempt. The model server has the variables that `serving.environment` lists.',
   ),
   'rpc-closed': retry(
     'A child process or thread of the agent ended while a call to it was under way.',

@@ -13,14 +13,29 @@ const CHECK_MS = 200;
 /** Why a change is reverted. */
 type Failure = { readonly code: string; readonly reason: string };
 
+/** Change that is in use and whose parts have not all been seen to work. */
+type Trial = {
+  /** The configuration that a revert returns to. */
+  readonly before: LoadedConfig;
+  /** State of each part before the change. */
+  readonly worked: ReadonlyMap<string, PartState>;
+  /** Parts that the change ended or replaced. */
+  readonly touched: ReadonlySet<string>;
+  /** True for a change that stays although parts stop working. */
+  readonly isKept: boolean;
+};
+
 export type ReloadResult = {
-  /** 'reverted': the configuration of before is in use again. */
-  readonly outcome: 'applied' | 'reverted';
+  /**
+   * 'reverted': the configuration of before is in use again. 'superseded': in use until the next one, which is checked together
+   * with it.
+   */
+  readonly outcome: 'applied' | 'reverted' | 'superseded';
   /** Changed keys, such as `watches.press`. */
   readonly changed: readonly string[];
   /** Those of them for which all parts restarted; empty if the others kept running. */
   readonly restart: readonly string[];
-  /** Reason for the revert; undefined for 'applied'. */
+  /** Reason for the revert; undefined for other outcomes. */
   readonly reason: string | undefined;
 };
 
@@ -29,7 +44,7 @@ export type ReloadResult = {
  *
  * A reload changes the parts whose configuration differs, and reverts the whole change if one of them fails: if it worked
  * before, was ended or replaced by the change, and is degraded or failed `reload.revertAfter` later. The check ends as soon
- * as all of them work.
+ * as all of them work. A newer configuration ends it too: both changes are then checked as one, and reverted as one.
  */
 export class ReloadableAgent implements AsyncDisposable {
   readonly #deps: AgentDeps;
@@ -37,6 +52,8 @@ export class ReloadableAgent implements AsyncDisposable {
   #loaded: LoadedConfig;
   /** Undefined if a start failed. */
   #agent: RunningAgent | undefined;
+  /** Undefined if the configuration in use was checked. */
+  #trial: Trial | undefined;
   /** Undefined while the configuration of the file is in use. */
   #health: ComponentHealth | undefined;
 
@@ -56,29 +73,39 @@ export class ReloadableAgent implements AsyncDisposable {
     return this.#agent?.summary() ?? '';
   }
 
-  /** @param stop Ends the check of the parts early; the change then stays. */
-  async reload(next: LoadedConfig, stop: AbortSignal): Promise<ReloadResult> {
+  /**
+   * @param stop Ends the check of the parts early; the change then stays.
+   * @param superseded A newer configuration waits: ends the check early, which the next reload continues.
+   */
+  async reload(next: LoadedConfig, stop: AbortSignal, superseded: AbortSignal): Promise<ReloadResult> {
     const { clock, log } = this.#deps;
-    const before = this.#loaded;
-    const changes = configChanges(before.config, next.config);
+    const changes = configChanges(this.#loaded.config, next.config);
     const [changed, { restart }] = [changedKeys(changes), changes];
-    const worked = this.#states(-Infinity);
+    const { before, worked, touched, isKept } = this.#trial ?? this.#newTrial();
     const sinceMs = clock.nowMs();
     if (restart.length > 0) log.info({ restart }, `All parts restart, because ${restart.join(', ')} changed.`);
     const applied = await this.#apply(next, changes);
-    // A key that is no longer trusted must not come back, even if parts stop working without it.
-    const isKept = restart.includes('models.trust');
-    const isAtRisk = (key: string): boolean => !isKept && worked.get(key)?.state === 'works';
-    const failure =
-      'code' in applied ? applied : await this.#failureOf(applied.touched.filter(isAtRisk), sinceMs, stop);
-    if (failure === undefined) {
+    this.#trial = {
+      before,
+      worked,
+      touched: new Set([...touched, ...('code' in applied ? [] : applied.touched)]),
+      // A key that is no longer trusted must not come back, even if parts stop working without it.
+      isKept: isKept || restart.includes('models.trust'),
+    };
+    const result = 'code' in applied ? applied : await this.#check(this.#trial, sinceMs, stop, superseded);
+    if (result === 'superseded') {
+      log.info({ file: next.file, changed, restart }, 'A newer configuration ends the check of this one.');
+      return { outcome: 'superseded', changed, restart, reason: undefined };
+    }
+    this.#trial = undefined;
+    if (result === undefined) {
       this.#health?.remove();
       this.#health = undefined;
       log.info({ file: next.file, changed, restart }, 'The new configuration is in use.');
       return { outcome: 'applied', changed, restart, reason: undefined };
     }
-    await this.#revert(next, before, failure);
-    return { outcome: 'reverted', changed, restart, reason: failure.reason };
+    await this.#revert(next, before, result);
+    return { outcome: 'reverted', changed, restart, reason: result.reason };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -103,22 +130,35 @@ export class ReloadableAgent implements AsyncDisposable {
     }
   }
 
-  /** Waits for parts that worked before. @returns Why one of them does not work; undefined if all do. */
-  async #failureOf(keys: readonly string[], sinceMs: number, stop: AbortSignal): Promise<Failure | undefined> {
+  #newTrial(): Trial {
+    return { before: this.#loaded, worked: this.#states(-Infinity), touched: new Set(), isKept: false };
+  }
+
+  /** Waits until the parts of a change work that worked before. @returns Why one of them does not; undefined if all do. */
+  async #check(
+    { worked, touched, isKept }: Trial,
+    sinceMs: number,
+    stop: AbortSignal,
+    superseded: AbortSignal,
+  ): Promise<Failure | 'superseded' | undefined> {
     const { revertAfterMs } = this.#loaded.config.reload;
     const { clock } = this.#deps;
-    const untilMs = revertAfterMs === 'never' ? -Infinity : clock.monotonicMs() + revertAfterMs;
+    if (revertAfterMs === 'never' || isKept) return undefined;
+    const keys = [...touched].filter((key) => worked.get(key)?.state === 'works');
+    const ended = AbortSignal.any([stop, superseded]);
+    const untilMs = clock.monotonicMs() + revertAfterMs;
     for (;;) {
       const states = this.#states(sinceMs);
       // A removed part has no state.
       const waiting = keys.filter((key) => states.has(key) && states.get(key)?.state !== 'works');
-      if (waiting.length === 0 || revertAfterMs === 'never' || stop.aborted) return undefined;
+      if (waiting.length === 0 || stop.aborted) return undefined;
+      if (superseded.aborted) return 'superseded';
       if (clock.monotonicMs() >= untilMs) {
         const failed = waiting.filter((key) => states.get(key)?.state === 'fails');
         const reasons = failed.map((key) => `${key} worked before and does not work now: ${states.get(key)?.reason}`);
         return reasons.length === 0 ? undefined : { code: 'part-failed', reason: reasons.join('; ') };
       }
-      await sleep(clock, CHECK_MS, stop);
+      await sleep(clock, CHECK_MS, ended);
     }
   }
 

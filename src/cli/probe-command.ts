@@ -120,7 +120,7 @@ async function probeCommand(probe: Probe, output: Output): Promise<number> {
   show(probe, reads, output);
   if (watch !== true) return 0;
 
-  let shownFits = '';
+  let shownFits: string | undefined;
   for (;;) {
     // oxlint-disable-next-line no-await-in-loop -- one look after the other
     await sleep(deps.clock, WATCH_INTERVAL_MS, stop.signal);
@@ -132,10 +132,10 @@ async function probeCommand(probe: Probe, output: Output): Promise<number> {
     const fits = fitsTable(fitsOf(probe, reads));
     const hasNewFits = expected !== undefined && fits !== shownFits;
     shownFits = fits;
-    if (changes === '' && !hasNewFits) continue;
+    if (changes === undefined && !hasNewFits) continue;
     output.out(`\n${new Date(deps.clock.nowMs()).toISOString()}`);
     if (hasNewFits) output.out(`${fits}\n`);
-    if (changes !== '') output.out(changes);
+    if (changes !== undefined) output.out(changes);
   }
 }
 
@@ -177,18 +177,21 @@ function fitsOf({ kind, range: block, options }: Probe, reads: readonly (readonl
   return ranked.filter(({ difference }, index) => difference <= FIT_DIFFERENCE_MAX || index < FITS_SHOWN_MIN);
 }
 
-/** Returns the rows whose value has changed since the read before; '' if there are none. */
-function changedRows({ kind, range: block, options }: Probe, reads: readonly (readonly number[])[]): string {
+/** Returns the rows whose value has changed since the read before; undefined if there are none. */
+function changedRows(
+  { kind, range: block, options }: Probe,
+  reads: readonly (readonly number[])[],
+): string | undefined {
   const [before = [], values = []] = reads.slice(-2);
   const hasChanged = (index: number): boolean => before[index] !== values[index];
   if (isBits(kind)) {
     const rows = values.flatMap((value, index) =>
       hasChanged(index) ? [[String(block.first + index), String(value), '*']] : [],
     );
-    return rows.length === 0 ? '' : table(['address', 'value', ''], rows);
+    return rows.length === 0 ? undefined : table(['address', 'value', ''], rows);
   }
   const changed = readings(values, block.first).filter((_, index) => hasChanged(index));
-  return changed.length === 0 ? '' : overview(changed, options.all === true, '*');
+  return changed.length === 0 ? undefined : overview(changed, options.all === true, '*');
 }
 
 function fitsTable(fits: readonly Fit[]): string {

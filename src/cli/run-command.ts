@@ -53,13 +53,19 @@ export async function runCommand(
   const agent = await ReloadableAgent.start(loaded, { ...deps, clock }, manager);
   manager.notify('READY=1', `STATUS=${agent.summary}`);
   const stopping = new AbortController();
-  const reloads = reloadOnHangup(async () => {
-    const next = await reread(file, deps);
-    if (next !== undefined) manager.notify('RELOADING=1');
-    const outcome = next === undefined ? 'refused' : (await agent.reload(next, stopping.signal)).outcome;
-    counters.andon_config_reloads_total.inc({ outcome });
-    if (next !== undefined && !stopping.signal.aborted) manager.notify('READY=1', `STATUS=${agent.summary}`);
-  }, deps);
+  const reloads = reloadOnHangup(deps.log, {
+    read: async () => {
+      const next = await reread(file, deps);
+      if (next === undefined) counters.andon_config_reloads_total.inc({ outcome: 'refused' });
+      return next;
+    },
+    apply: async (next, superseded) => {
+      manager.notify('RELOADING=1');
+      const { outcome } = await agent.reload(next, stopping.signal, superseded);
+      counters.andon_config_reloads_total.inc({ outcome });
+      if (!stopping.signal.aborted) manager.notify('READY=1', `STATUS=${agent.summary}`);
+    },
+  });
 
   const reason = await ending;
   stopping.abort();
@@ -106,18 +112,41 @@ function nextEnding(): Promise<Ending> {
   });
 }
 
-/** Handles SIGHUP one at a time; signals during a reload cause one more reload. */
-function reloadOnHangup(reload: () => Promise<void>, deps: Deps): { idle(): Promise<void> } {
-  let running: Promise<void> = Promise.resolve();
-  let waiting = false;
+type Reload = {
+  /** @returns Undefined if the file is wrong. */
+  readonly read: () => Promise<LoadedConfig | undefined>;
+  /** @param superseded A newer configuration waits. */
+  readonly apply: (next: LoadedConfig, superseded: AbortSignal) => Promise<void>;
+};
+
+/**
+ * Reads the file at SIGHUP, and applies it if it is valid. The newest file wins: it ends the check of the one before, and one
+ * that waits to be applied is left out. A wrong file ends nothing.
+ */
+function reloadOnHangup(log: Deps['log'], { read, apply }: Reload): { idle(): Promise<void> } {
+  let reading: Promise<void> = Promise.resolve();
+  let applying: Promise<void> = Promise.resolve();
+  let isReadWaiting = false;
+  let newest = new AbortController();
+  const reload = async (): Promise<void> => {
+    isReadWaiting = false;
+    log.info({ signal: 'SIGHUP' }, 'Reading the configuration again.');
+    const found = await read();
+    if (found === undefined) return;
+    newest.abort();
+    newest = new AbortController();
+    const { signal } = newest;
+    applying = applying.then(() => (signal.aborted ? undefined : apply(found, signal)));
+  };
   process.on('SIGHUP', () => {
-    if (waiting) return;
-    waiting = true;
-    running = running.then(() => {
-      waiting = false;
-      deps.log.info({ signal: 'SIGHUP' }, 'Reading the configuration again.');
-      return reload();
-    });
+    if (isReadWaiting) return;
+    isReadWaiting = true;
+    reading = reading.then(reload);
   });
-  return { idle: () => running };
+  return {
+    idle: async () => {
+      await reading;
+      await applying;
+    },
+  };
 }

@@ -29,6 +29,7 @@ export const alarmJson = z.object({
   cause: z.string().describe('Why the alarm was raised; an action of an operator does not replace it'),
   change: z.string().describe('What happened last'),
   message: z.string(),
+  present: z.string().nullable().describe('Reason now, if it is another one than at the onset'),
   parameters: z.record(z.string(), z.union([z.string(), z.number()])).describe('Values of the message'),
   onset_ms: z.number().nullable(),
   acknowledged_by: z.string().nullable(),

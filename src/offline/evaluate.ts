@@ -49,7 +49,7 @@ export async function evaluate(order: EvaluationOrder & { readonly task: string 
 }
 
 /** The chosen version, with the reason if it was not named. */
-export type ChosenModel = { readonly model: ModelReference; readonly note: string };
+export type ChosenModel = { readonly model: ModelReference; readonly note: string | undefined };
 
 /**
  * Returns the version to evaluate: the requested one, otherwise the active one, otherwise the newest, because a new model is
@@ -64,7 +64,7 @@ export async function chooseModel(directory: ModelDirectory, wanted: ModelRefere
   if (newest === undefined)
     throw inferenceFailure('model-file-invalid', `There is no model '${name}' yet: andon train makes one`);
   if (wanted.version !== undefined) {
-    if (versions.includes(wanted.version)) return { model: wanted, note: '' };
+    if (versions.includes(wanted.version)) return { model: wanted, note: undefined };
     throw inferenceFailure(
       'model-file-invalid',
       `There is no version ${wanted.version} of '${name}'; there is ${versions.join(', ')}`,

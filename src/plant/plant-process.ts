@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Clock } from '../platform/clock.ts';
+import { childEnvironment } from '../platform/child-environment.ts';
 import { entryFile } from '../platform/entries.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { PlantMessage, PlantOptions } from './plant-protocol.ts';
@@ -27,7 +28,9 @@ export async function startPlantProcess(
   events: PlantEvents,
   clock: Clock,
 ): Promise<AsyncDisposable & { readonly modbusPort: number }> {
-  const child = fork(entryFile(import.meta.url, '../hosts/plant.ts'), [JSON.stringify(options)]);
+  const child = fork(entryFile(import.meta.url, '../hosts/plant.ts'), [JSON.stringify(options)], {
+    env: childEnvironment(),
+  });
   // Only hosts/plant.ts sends messages on this channel.
   child.on('message', (message) => {
     const event = message as PlantMessage;

@@ -1,4 +1,4 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import { byteSize, configObject, secretReference } from '../platform/config-fields.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { type EndpointConfig, maxConnectionsField, requestTimeoutField } from '../web/endpoint-config.ts';
@@ -25,6 +25,13 @@ export const servingConfigSchema = configObject({
     .describe('Longest time for a request to arrive, headers and body. Default: http.requestTimeout'),
   maxConnections: maxConnectionsField.optional().describe('Most connections at a time. Default: http.maxConnections'),
   maxBody: maxBodyField.prefault('4MB'),
+  environment: z
+    .array(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'expected the name of an environment variable' }))
+    .default([])
+    .describe(
+      'Environment variables that the model.yaml of models on servers names as secrets. The model server has no secrets but these, its tokens and its keys',
+    )
+    .meta({ examples: [['TRITON_TOKEN']] }),
   generation: generationSchema.prefault({}),
 }).describe(
   'Model server: models over the Open Inference Protocol, in a process and on a port of their own. It starts if this section exists (`serving: {}`) or `models.serve` names models',
@@ -33,7 +40,7 @@ export const servingConfigSchema = configObject({
 type ServingConfig = z.infer<typeof servingConfigSchema>;
 
 /** Settings of a model server, with those that it takes from `http`. */
-export type ModelServerConfig = EndpointConfig & Pick<ServingConfig, 'maxBodyBytes' | 'generation'>;
+export type ModelServerConfig = EndpointConfig & Pick<ServingConfig, 'maxBodyBytes' | 'environment' | 'generation'>;
 
 /** Keys of section `http` that moved to section `serving`. They still have their effect, with a warning. */
 export const movedHttpKeys = {
@@ -61,6 +68,7 @@ export function modelServerConfig({ http, serving, models }: Sections): ModelSer
     requestTimeoutMs: own.requestTimeoutMs ?? http.requestTimeoutMs,
     maxConnections: own.maxConnections ?? http.maxConnections,
     maxBodyBytes: http.maxBodyBytes ?? own.maxBodyBytes,
+    environment: own.environment,
     generation: http.generation ?? own.generation,
   };
 }

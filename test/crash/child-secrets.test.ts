@@ -7,8 +7,15 @@ import { CrashPlant } from '../support/crash-plant.ts';
 const SECRETS = {
   BROKER_PASSWORD: 'secret-of-the-broker',
   LAKE_TOKEN: 'secret-of-the-lake',
-  OTHER: 'not a secret of the configuration, and for no child',
+  OTHER: 'secret-of-the-model-server',
+  TRITON_TOKEN: 'secret-of-a-model-on-a-server',
+  AWS_SECRET_ACCESS_KEY: 'secret-that-the-configuration-does-not-name',
+  CUDA_TOKEN: 'secret-with-the-name-of-a-driver',
+  CREDENTIALS_DIRECTORY: '/secret-folder',
+  HTTPS_PROXY: 'http://plant:secret-of-the-proxy@127.0.0.1:9',
 };
+/** What drivers, libraries and the model server need. */
+const NEEDED = { TZ: 'Asia/Tokyo', LC_ALL: 'C.UTF-8', LD_LIBRARY_PATH: '/opt/cuda', CUDA_VISIBLE_DEVICES: '0' };
 
 test('no child process has the secrets of sources and uplinks, and the databases are for their owner alone', async () => {
   await using plant = await CrashPlant.start();
@@ -16,22 +23,27 @@ test('no child process has the secrets of sources and uplinks, and the databases
   folder.configure({
     ...plant.sections('100ms'),
     watches: { level: { model: 'echo', tags: ['level'], window: { step: '100ms', maxAge: '5s' }, alarm: {} } },
-    serving: { listen: '127.0.0.1:0', token: { env: 'OTHER' } },
+    serving: { listen: '127.0.0.1:0', token: { env: 'OTHER' }, environment: ['TRITON_TOKEN'] },
     uplinks: {
       lake: { type: 'http', url: 'http://127.0.0.1:9', headers: { authorization: { env: 'LAKE_TOKEN' } } },
       cloud: { type: 'mqtt', url: 'mqtt://127.0.0.1:9', username: 'u', password: { env: 'BROKER_PASSWORD' } },
     },
   });
-  await using agent = await AgentProcess.start(folder.configFile, SECRETS);
+  await using agent = await AgentProcess.start(folder.configFile, { ...SECRETS, ...NEEDED });
   await agent.modelServerUrl();
   await expect.poll(() => childrenOf(agent.child.pid ?? 0).length).toBeGreaterThan(1);
   const environments = childrenOf(agent.child.pid ?? 0).map((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8'));
+  // The model server alone has the secrets that it uses, and the proxy.
+  const isModelServer = (text: string) => text.includes(SECRETS.OTHER);
+  expect(environments.filter(isModelServer)).toHaveLength(1);
   for (const text of environments) {
-    expect(text).not.toContain(SECRETS.BROKER_PASSWORD);
-    expect(text).not.toContain(SECRETS.LAKE_TOKEN);
+    const own = isModelServer(text) ? ['HTTPS_PROXY', 'OTHER', 'TRITON_TOKEN'] : [];
+    const names = Object.entries(SECRETS).flatMap(([name, value]) => (text.includes(value) ? [name] : []));
+    expect(names.toSorted()).toEqual(own);
+    expect(text.split('\0')).toEqual(
+      expect.arrayContaining(Object.entries(NEEDED).map(([name, value]) => `${name}=${value}`)),
+    );
   }
-  // The model server alone has the token of its clients.
-  expect(environments.filter((text) => text.includes(SECRETS.OTHER))).toHaveLength(1);
   const databases = readdirSync(folder.path).filter((name) => /\.db/.test(name));
   expect(databases.length).toBeGreaterThan(2);
   for (const name of databases)

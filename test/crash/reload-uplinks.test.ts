@@ -114,7 +114,7 @@ describe('uplinks that change while the agent scans', () => {
     ];
     const configure = (index: number) => folder.configure({ ...sections, uplinks: variants[index % variants.length] });
     configure(0);
-    for (let kill = 0; kill < 12; kill += 1) {
+    for (let kill = 0; kill < 8; kill += 1) {
       await using agent = await AgentProcess.start(folder.configFile, cache.env);
       await wait(random() * 300);
       configure(kill + 1);

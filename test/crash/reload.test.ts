@@ -196,6 +196,52 @@ describe('a change with which a part stops working is reverted as a whole', () =
     await expect.poll(() => verdictOf(agent.httpUrl, 'level')).toBe('normal');
   });
 
+  test('unless a newer file follows, which is applied immediately; two changes are reverted as one', async () => {
+    await using plant = await CrashPlant.start();
+    using folder = new AgentFolder();
+    const { sources, models } = plant.sections('200ms');
+    const configure = (url: string, revertAfter: string, id = 'level') =>
+      folder.configure({
+        sources: { plc: { ...sources.plc, url } },
+        models,
+        reload: { revertAfter },
+        watches: { [id]: level },
+      });
+    configure(plant.plc.url, '10m');
+    await using agent = await AgentProcess.start(folder.configFile);
+    await expect.poll(() => component(agent.httpUrl, 'source/plc')).toMatchObject({ status: 'ok' });
+    const gone = `tcp://127.0.0.1:${await freePort()}`;
+    const logged = (text: string) => agent.log.filter(({ msg }) => msg.startsWith(text)).length;
+
+    // A typo, an invalid file, and the fix.
+    configure(gone, '10m');
+    agent.child.kill('SIGHUP');
+    await expect.poll(() => component(agent.httpUrl, 'source/plc')).toMatchObject({ status: 'degraded' });
+    configure(gone, 'soon');
+    agent.child.kill('SIGHUP');
+    await expect.poll(() => logged('The new configuration is refused')).toBeGreaterThan(0);
+    expect(logged('A newer configuration ends the check')).toBe(0);
+    configure(plant.plc.url, '10m');
+    agent.child.kill('SIGHUP');
+    await expect.poll(() => logged('The new configuration is in use.')).toBe(1);
+    await expect.poll(() => verdictOf(agent.httpUrl, 'level')).toBe('normal');
+
+    // The same typo twice, with another watch: the configuration to return to is the one that worked.
+    configure(gone, '10m');
+    agent.child.kill('SIGHUP');
+    await expect.poll(() => component(agent.httpUrl, 'source/plc')).toMatchObject({ status: 'degraded' });
+    configure(gone, '1s', 'renamed');
+    agent.child.kill('SIGHUP');
+    const { msg } = await agent.logged(({ code }) => code === 'part-failed');
+    expect(msg).toContain('sources.plc worked before and does not work now');
+    await expect.poll(() => verdictOf(agent.httpUrl, 'level')).toBe('normal');
+    expect(await watchesOf(agent.httpUrl)).toEqual(['level']);
+    const counts = await (await fetch(`${agent.httpUrl}/metrics`)).text();
+    for (const outcome of ['applied', 'reverted', 'refused']) expect(counts).toContain(`outcome="${outcome}"} 1`);
+    expect(counts).toContain('outcome="superseded"} 2');
+    expect(await agent.end('SIGTERM')).toBe(0);
+  });
+
   test('a watch whose model cannot be loaded, and a change that needs a restart of all parts', async () => {
     await using plant = await CrashPlant.start();
     using folder = new AgentFolder();

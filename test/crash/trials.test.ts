@@ -14,6 +14,7 @@ type Verdict = {
   readonly verdict: string;
   readonly version: number;
   readonly reason: string;
+  readonly tags: Readonly<Record<string, number>>;
 };
 type Comparison = {
   readonly rollouts: readonly {
@@ -49,12 +50,12 @@ async function lastVersion(agent: AgentProcess, watch = 'tried'): Promise<number
   return (await verdictsOf(agent, watch)).at(-1)?.version;
 }
 
-/** Every 50 ms, one verdict, all of them known. */
-async function expectNothingLost(agent: AgentProcess, watch: string): Promise<void> {
+/** One verdict for each window, all of them known. */
+async function expectNothingLost({ hopMs }: RolloutPlant, agent: AgentProcess, watch: string): Promise<void> {
   await expect.poll(async () => (await verdictsOf(agent, watch)).length).toBeGreaterThan(10);
   const verdicts = await verdictsOf(agent, watch);
   const first = verdicts[0]?.timestamp_ms ?? 0;
-  expect(verdicts.map(({ timestamp_ms }) => timestamp_ms)).toEqual(verdicts.map((_, index) => first + index * 50));
+  expect(verdicts.map(({ timestamp_ms }) => timestamp_ms)).toEqual(verdicts.map((_, index) => first + index * hopMs));
   expect(verdicts.filter(({ verdict }) => verdict === 'unknown')).toEqual([]);
 }
 
@@ -80,8 +81,8 @@ describe('a version that is made active in a running agent', () => {
     const versions = verdicts.map(({ version }) => version);
     // It decided for a while, and from the moment it was stopped on not once more.
     expect(versions.filter((version, index) => version !== versions[index - 1])).toEqual([1, 2, 1]);
-    await expectNothingLost(agent, 'tried');
-    await expectNothingLost(agent, 'other');
+    await expectNothingLost(rollout, agent, 'tried');
+    await expectNothingLost(rollout, agent, 'other');
     expect(await agent.end('SIGTERM')).toBe(0);
 
     await using again = await AgentProcess.start(rollout.folder.configFile);
@@ -117,8 +118,8 @@ describe('a canary', () => {
     await expect.poll(() => rollout.rejected).toEqual([2]);
     rollout.setLevel(0);
     await agent.logged(({ component, level }) => component === 'rollout/tried' && level === 40);
-    await expectNothingLost(agent, 'tried');
-    await expectNothingLost(agent, 'other');
+    await expectNothingLost(rollout, agent, 'tried');
+    await expectNothingLost(rollout, agent, 'other');
     expect(await lastVersion(agent)).toBe(1);
     expect((await compare(agent)).rollouts).toMatchObject([{ stopped: { cause: 'invalid-output' } }]);
     expect(await agent.end('SIGTERM')).toBe(0);
@@ -135,7 +136,7 @@ describe('a canary', () => {
     rollout.addVersion(2, candidates.slow);
     rollout.configure(
       { canary: 'echo@2' },
-      { rollback: { ...rollback, deadlineMisses: 100 }, limits: { echo: { deadline: '10s' } } },
+      { rollback: { ...rollback, deadlineMisses: 100 }, limits: { echo: { deadline: `${10 * rollout.pace}s` } } },
     );
     await using agent = await AgentProcess.start(rollout.folder.configFile);
     const host = await agent.logged(
@@ -143,30 +144,32 @@ describe('a canary', () => {
     );
     await expect.poll(() => lastVersion(agent)).toBe(2);
     rollout.setLevel(30_000);
-    // From now on it counts to 600 million.
+    // From the first window with this level on it counts to 600 million.
+    const counting = async () =>
+      (await verdictsOf(agent, 'other')).filter(({ tags }) => tags['level'] === 600e6).length;
+    await expect.poll(counting).toBeGreaterThan(1);
     await expect.poll(async () => (await compare(agent)).rollouts[0]?.windows).toBeGreaterThan(0);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
     process.kill(Number(host['pid']), 'SIGKILL');
     await expect.poll(() => rollout.rejected).toEqual([2]);
     expect((await compare(agent)).rollouts).toMatchObject([{ stopped: { cause: 'crash' } }]);
     await expect.poll(() => lastVersion(agent)).toBe(1);
-    await expectNothingLost(agent, 'tried');
-    await expectNothingLost(agent, 'other');
+    await expectNothingLost(rollout, agent, 'tried');
+    await expectNothingLost(rollout, agent, 'other');
     expect(await agent.end('SIGTERM')).toBe(0);
   });
 
   test('that is too slow is waited for no longer than its deadline, and is stopped', async () => {
     await using rollout = await RolloutPlant.start();
     rollout.addVersion(2, candidates.slow);
-    rollout.configure({ canary: 'echo@2' }, { rollback, limits: { echo: { deadline: '300ms' } } });
+    rollout.configure({ canary: 'echo@2' }, { rollback, limits: { echo: { deadline: `${300 * rollout.pace}ms` } } });
     await using agent = await AgentProcess.start(rollout.folder.configFile);
     await expect.poll(() => lastVersion(agent)).toBe(2);
     rollout.setLevel(30_000);
     await expect.poll(() => rollout.rejected).toEqual([2]);
     expect((await compare(agent)).rollouts).toMatchObject([{ stopped: { cause: 'deadline' } }]);
     await expect.poll(() => lastVersion(agent)).toBe(1);
-    await expectNothingLost(agent, 'tried');
-    await expectNothingLost(agent, 'other');
+    await expectNothingLost(rollout, agent, 'tried');
+    await expectNothingLost(rollout, agent, 'other');
     expect(await agent.end('SIGTERM')).toBe(0);
   });
 });
@@ -177,7 +180,7 @@ describe('a shadow', () => {
     rollout.addVersion(2, candidates.slow);
     rollout.configure(
       { shadow: 'echo@2' },
-      { rollback: { ...rollback, deadlineMisses: 100 }, limits: { echo: { deadline: '500ms' } } },
+      { rollback: { ...rollback, deadlineMisses: 100 }, limits: { echo: { deadline: `${500 * rollout.pace}ms` } } },
     );
     await using agent = await AgentProcess.start(rollout.folder.configFile);
     await judged(agent, 5);
@@ -185,8 +188,8 @@ describe('a shadow', () => {
     const failed = async () => (await compare(agent)).rollouts[0]?.failures.candidate ?? {};
     await expect.poll(async () => (await failed())['deadline'] ?? 0).toBeGreaterThan(2);
     expect((await failed())['skipped']).toBeGreaterThan(10);
-    await expectNothingLost(agent, 'tried');
-    await expectNothingLost(agent, 'other');
+    await expectNothingLost(rollout, agent, 'tried');
+    await expectNothingLost(rollout, agent, 'other');
     const versions = new Set((await verdictsOf(agent, 'tried')).map(({ version }) => version));
     expect(versions).toEqual(new Set([1]));
     expect(await agent.end('SIGTERM')).toBe(0);

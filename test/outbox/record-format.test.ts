@@ -139,6 +139,18 @@ describe('records as columns', () => {
     second.stop();
   });
 
+  test('a damaged body does not shift the columns of the rows that are read with it', () => {
+    const folder = testFolder();
+    const first = openStorage(folder);
+    first.append(...[1, 2, 3, 4, 5].map((number) => columnDraft(number)));
+    first.stop();
+    changeFile(folder, 'UPDATE outbox SET body = 5, names = NULL WHERE sequence = 2');
+    changeFile(folder, "UPDATE outbox SET body = substr(body, 2) || x'00' WHERE sequence = 4");
+    const second = openStorage(folder);
+    expect(drainStorage(second).map(tagsOf)).toEqual([1, 3, 5].map((number) => ({ a: number, b: number + 0.5 })));
+    second.stop();
+  });
+
   test('names with another order of tags are damage, also if they have the hash of the row', () => {
     const folder = testFolder();
     const first = openStorage(folder);

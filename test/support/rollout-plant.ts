@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { CrashPlant } from './crash-plant.ts';
 import { type TestModel, TestModelDirectory } from './onnx-directory.ts';
@@ -25,6 +26,10 @@ export class RolloutPlant implements AsyncDisposable {
   readonly models = new TestModelDirectory();
   readonly folder = new AgentFolder();
   readonly plant: CrashPlant;
+  /** Factor of all times: a busy machine keeps up with fewer windows a second. */
+  readonly pace = Math.min(20, Math.max(1, Math.ceil((loadavg()[0] ?? 0) / availableParallelism())));
+  /** Time between two windows. */
+  readonly hopMs = 50 * this.pace;
 
   private constructor(plant: CrashPlant) {
     this.plant = plant;
@@ -44,12 +49,12 @@ export class RolloutPlant implements AsyncDisposable {
   }
 
   /**
-   * Two watches of the level, 20 windows a second: `tried`, with `keys` of its own, and `other`, which pins version 1.
+   * Two watches of the level, up to 20 windows a second: `tried`, with `keys` of its own, and `other`, which pins version 1.
    * `models` are further keys of `models:`.
    */
   configure(keys: object, models: object = {}): void {
-    const { sources } = this.plant.sections('50ms');
-    const watch = { model: 'echo', tags: ['level'], window: { step: '50ms', maxAge: '5s' } };
+    const { sources } = this.plant.sections(`${this.hopMs}ms`);
+    const watch = { model: 'echo', tags: ['level'], window: { step: `${this.hopMs}ms`, maxAge: `${5 * this.pace}s` } };
     const level = { register: 'holding', address: 0, type: 'int16', scale: 20_000 };
     this.folder.configure({
       sources: { plc: { ...sources.plc, tags: { ...sources.plc.tags, level } } },

@@ -4,7 +4,7 @@ import { counter, type MetricCatalogue } from '../../platform/metrics.ts';
 export const processMetrics = {
   andon_log_lines_dropped_total: counter('Log lines dropped because the reader of the log did not read.'),
   andon_config_reloads_total: counter(
-    'Reloads of the configuration: `applied`, `refused` because it is invalid, or `reverted` because a part failed.',
+    'Reloads of the configuration: `applied`, `refused` because it is invalid, `reverted` because a part failed, or `superseded` by a newer one before its parts were checked.',
     ['outcome'],
   ),
 } as const satisfies MetricCatalogue;

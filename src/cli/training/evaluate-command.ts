@@ -43,7 +43,7 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
   const against =
     options.against === undefined ? undefined : await chooseModel(directory, referenceOf(options.against));
   const seen = trainedRowsNote(await directory.find(model), chosen);
-  if (seen !== '') output.err(seen);
+  if (seen !== undefined) output.err(seen);
   const plot = new EvaluationPlot(chosen.binding.watch.tags);
   const run = async (reference: ModelReference, onRow: (row: JudgedRow) => Promise<void> | undefined) => {
     const { task } = (await directory.find(reference)).manifest;
@@ -58,9 +58,10 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
   await out?.end();
   const evaluations = [evaluation, ...(against === undefined ? [] : [await run(against.model, () => undefined)])];
   if (options.report !== undefined) await writeReport(options.report, evaluations, plot, chosen);
-  if (options.json === true) output.out(JSON.stringify({ model: formatModelReference(model), note, evaluations }));
+  if (options.json === true)
+    output.out(JSON.stringify({ model: formatModelReference(model), note: note ?? '', evaluations }));
   else {
-    if (note !== '') output.err(`${formatModelReference(model)}: ${note}`);
+    if (note !== undefined) output.err(`${formatModelReference(model)}: ${note}`);
     const { head, body } = evaluationRows(evaluations);
     output.out(table(head, body));
   }
@@ -68,11 +69,11 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
 }
 
 /** A model looks better on rows that it has seen. */
-function trainedRowsNote({ manifest }: StoredModel, { recording, range, pacing }: ChosenRecording): string {
+function trainedRowsNote({ manifest }: StoredModel, { recording, range, pacing }: ChosenRecording): string | undefined {
   const { data, firstRow, lastRow } = manifest.training;
   if (pacing === 'times' || data !== recording.name || typeof firstRow !== 'number' || typeof lastRow !== 'number')
-    return '';
-  if (range.first > lastRow || range.last < firstRow) return '';
+    return undefined;
+  if (range.first > lastRow || range.last < firstRow) return undefined;
   return `note: rows ${firstRow} to ${lastRow} of ${recording.name} were used to train ${formatModelReference(manifest)}`;
 }
 

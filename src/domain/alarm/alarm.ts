@@ -99,6 +99,8 @@ export type AlarmTransition = {
   readonly cause: AlarmCause;
   /** Sentence for an operator: tag, value, and what to check. */
   readonly message: string;
+  /** Present reason while the condition lasts, if it differs from that of the onset. Not stored: records have the onset. */
+  readonly present?: string | undefined;
   /** Values of the message, for translations. */
   readonly parameters: AlarmParameters;
   /** Operator, as named by the HTTP client; undefined for other causes. */

@@ -20,6 +20,7 @@ export function alarmPayload({ facts, watch, ...transition }: AlarmTransition, i
       watch: watch === '' ? undefined : watch,
       cause,
       message,
+      present: transition.present ?? null,
       parameters,
       change: transition.cause,
       timestampMs: Math.round(transition.timestampMs),

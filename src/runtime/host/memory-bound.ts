@@ -46,25 +46,25 @@ export class MemoryBound {
 
   /**
    * @param residentBytes Resident memory of a fresh host with a new version.
-   * @returns Reason for a refusal; '' if it is accepted. Models that already exceed the limit may need half as much again.
+   * @returns Reason for a refusal; undefined if it is accepted. Models that already exceed the limit may need half as much again.
    */
-  excess(residentBytes: number): string {
-    if (residentBytes <= this.#residentBytesMax) return '';
+  excess(residentBytes: number): string | undefined {
+    if (residentBytes <= this.#residentBytesMax) return undefined;
     return `its host would take ${this.sizes(residentBytes)} (${this.#setting})`;
   }
 
   /**
    * @param residentBytes Resident memory of a fresh host with every model loaded.
    * @param isOther True if its models or versions differ from those of the previous host.
-   * @returns Message for an operator; '' if the memory is within the limit.
+   * @returns Message for an operator; undefined if the memory is within the limit.
    */
-  noteFresh(residentBytes: number, isOther: boolean): string {
+  noteFresh(residentBytes: number, isOther: boolean): string | undefined {
     if (isOther) this.#neededBytes = 0;
     this.#residentBytesMax = Math.max(this.#bytesMax, RECYCLE_GROWTH * Math.max(residentBytes, this.#neededBytes));
     if (residentBytes > this.#bytesMax)
       return `a fresh host takes ${this.sizes(residentBytes)} with its models; raise ${this.#setting}`;
     if (this.#neededBytes > 0)
       return `a host takes ${this.sizes(this.#neededBytes)} within ${formatDuration(NO_EFFECT_MS)} of its start; raise ${this.#setting}`;
-    return '';
+    return undefined;
   }
 }

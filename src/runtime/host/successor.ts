@@ -100,7 +100,7 @@ async function fill(host: HostProcess, candidates: readonly Candidate[], options
   const residentBytes = await residentBytesOf(host);
   const excess = options.memory.excess(residentBytes);
   const largest = proven.toSorted((a, b) => b.grownBytes - a.grownBytes)[0];
-  if (excess !== '' && largest !== undefined) {
+  if (excess !== undefined && largest !== undefined) {
     options.onRefused(largest, inferenceFailure('model-too-large', excess), largest.session.provider.name);
     return { kind: 'again', candidates: proven.filter((model) => model !== largest) };
   }

@@ -226,7 +226,7 @@ export class TakeOver {
     this.#metrics.andon_inference_host_restarts_total.inc({ reason, host: name });
     this.#metrics.andon_inference_host_resident_bytes.set({ host: name }, residentBytes);
     const remark = memory.noteFresh(residentBytes, reason === 'version');
-    health.report(remark === '' ? 'ok' : 'degraded', remark);
+    health.report(remark === undefined ? 'ok' : 'degraded', remark);
     jobs.scheduler.pump();
     await finishReplaced();
     live.releaseReplaced();

@@ -128,7 +128,7 @@ export class WindowLane {
     for (const job of jobs) {
       const reason = manifest === undefined ? this.#notReady() : incompatibility(manifest, job);
       if (job.window.values === undefined) judgements.set(job, { outcome: 'unfit', job, reason: job.window.reason });
-      else if (reason !== '') judgements.set(job, { outcome: 'failed', job, reason, code: NOT_READY });
+      else if (reason !== undefined) judgements.set(job, { outcome: 'failed', job, reason, code: NOT_READY });
       else fit.push(job);
     }
     if (manifest !== undefined && fit.length > 0)
@@ -221,14 +221,15 @@ function lastRows(job: WindowJob, manifest: ModelManifest | undefined): WindowJo
   return { ...job, steps, window: { ...job.window, values } };
 }
 
-function incompatibility(manifest: ModelManifest, job: WindowJob): string {
+/** Returns why a version cannot judge a window; undefined if it can. */
+function incompatibility(manifest: ModelManifest, job: WindowJob): string | undefined {
   const { steps } = manifest.window;
   const columns = manifest.tags.length;
   if (columns !== job.columns)
     return `model ${manifest.name}@${manifest.version} sees ${columns} tags, the watch binds ${job.columns}`;
   if (steps !== job.steps)
     return `model ${manifest.name}@${manifest.version} sees ${steps} rows, this window has ${job.steps}`;
-  return '';
+  return undefined;
 }
 
 /** @throws {OperatingError} 'model-not-ready' if another version ran that judges no windows. */

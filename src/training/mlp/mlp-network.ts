@@ -95,7 +95,8 @@ export class NetworkTrainer {
     let gradient = lossGradient(values, targets, classes);
     for (const { layer, weights, biases } of this.#parameters.toReversed()) {
       const own = layerInputs.pop() ?? inputs;
-      sumGradients(layer, own, gradient, weights.gradient, biases.gradient);
+      addProduct(weights.gradient.fill(0), transposed(own, layer.inputs), gradient, rows);
+      addProduct(biases.gradient.fill(0), new Float64Array(rows).fill(1), gradient, rows);
       if (own !== inputs) gradient = inputGradient(layer, own, gradient);
     }
     this.#steps += 1;
@@ -143,20 +144,33 @@ function parameter(values: Float64Array, decays: boolean): Parameter {
 }
 
 function layerOutputs({ inputs, outputs, weights, biases }: Layer, values: Float64Array, rows: number): Float64Array {
-  const result = new Float64Array(rows * outputs);
-  for (let row = 0; row < rows; row += 1) {
-    const to = row * outputs;
-    result.set(biases, to);
-    for (let input = 0; input < inputs; input += 1) {
-      const value = values[row * inputs + input] ?? 0;
-      // About half of all inputs are 0: ramps not reached, units not active.
-      if (value === 0) continue;
-      const from = input * outputs;
-      for (let output = 0; output < outputs; output += 1) {
-        result[to + output] = (result[to + output] ?? 0) + value * (weights[from + output] ?? 0);
-      }
+  const sums = new Float64Array(rows * outputs);
+  for (let row = 0; row < rows; row += 1) sums.set(biases, row * outputs);
+  return addProduct(sums, values, weights, inputs);
+}
+
+/** Adds left · right to sums and returns them. `inner` is the number of columns of `left` and of rows of `right`. */
+function addProduct(sums: Float64Array, left: Float64Array, right: Float64Array, inner: number): Float64Array {
+  const columns = right.length / inner;
+  for (let cell = 0; cell < left.length; cell += 1) {
+    const value = left[cell] ?? 0;
+    // About half of all inputs are 0: ramps not reached, units not active.
+    if (value === 0) continue;
+    const to = Math.floor(cell / inner) * columns;
+    const from = (cell % inner) * columns;
+    for (let column = 0; column < columns; column += 1) {
+      sums[to + column] = (sums[to + column] ?? 0) + value * (right[from + column] ?? 0);
     }
   }
+  return sums;
+}
+
+/** @param columns Of the values. */
+function transposed(values: Float64Array, columns: number): Float64Array {
+  const rows = values.length / columns;
+  const result = new Float64Array(values.length);
+  for (let cell = 0; cell < values.length; cell += 1)
+    result[(cell % columns) * rows + Math.floor(cell / columns)] = values[cell] ?? 0;
   return result;
 }
 
@@ -176,45 +190,7 @@ function lossGradient(outputs: Float64Array, targets: Float64Array, classes: num
 }
 
 /** Returns the gradient by the inputs, zero for rectified and dropped values. */
-function inputGradient(layer: Layer, values: Float64Array, gradient: Float64Array): Float64Array {
-  const { inputs, outputs, weights } = layer;
-  const raised = 1 / (1 - DROPOUT);
-  const passed = new Float64Array(values.length);
-  for (let index = 0; index < values.length; index += 1) {
-    if (values[index] === 0) continue;
-    const row = Math.floor(index / inputs) * outputs;
-    const from = (index % inputs) * outputs;
-    let sum = 0;
-    for (let output = 0; output < outputs; output += 1) {
-      sum += (weights[from + output] ?? 0) * (gradient[row + output] ?? 0);
-    }
-    passed[index] = sum * raised;
-  }
-  return passed;
-}
-
-/** Overwrites both gradients. */
-function sumGradients(
-  { inputs, outputs }: Layer,
-  values: Float64Array,
-  gradient: Float64Array,
-  weights: Float64Array,
-  biases: Float64Array,
-): void {
-  weights.fill(0);
-  biases.fill(0);
-  for (let row = 0; row * outputs < gradient.length; row += 1) {
-    const from = row * outputs;
-    for (let output = 0; output < outputs; output += 1) {
-      biases[output] = (biases[output] ?? 0) + (gradient[from + output] ?? 0);
-    }
-    for (let input = 0; input < inputs; input += 1) {
-      const value = values[row * inputs + input] ?? 0;
-      if (value === 0) continue;
-      const to = input * outputs;
-      for (let output = 0; output < outputs; output += 1) {
-        weights[to + output] = (weights[to + output] ?? 0) + value * (gradient[from + output] ?? 0);
-      }
-    }
-  }
+function inputGradient({ outputs, weights }: Layer, values: Float64Array, gradient: Float64Array): Float64Array {
+  const passed = addProduct(new Float64Array(values.length), gradient, transposed(weights, outputs), outputs);
+  return passed.map((sum, index) => (values[index] === 0 ? 0 : sum / (1 - DROPOUT)));
 }

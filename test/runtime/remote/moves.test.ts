@@ -80,7 +80,7 @@ async function freshHost(live: number): Promise<void> {
 describe('a version that moves', () => {
   test('to a server and back, again and again, fails no run and loses no window', async () => {
     await using server = await OipFaultServer.start();
-    await using harness = new HostHarness([meanOf4x2, loop], { deadline: '10s' });
+    await using harness = new HostHarness([meanOf4x2, loop], { deadline: '1m' });
     await Promise.all([harness.ready('mean'), harness.ready('loop')]);
     addRemote(harness, server, 2);
     const loads = [
@@ -154,7 +154,7 @@ describe('a version that moves', () => {
 
   test('to a server and back while its host is at a long run keeps its new session', async () => {
     await using server = await OipFaultServer.start();
-    await using harness = new HostHarness([meanOf4x2, loop], { deadline: '1m' });
+    await using harness = new HostHarness([meanOf4x2, loop], { deadline: '10m' });
     await Promise.all([harness.ready('mean'), harness.ready('loop')]);
     const underWay = harness.host.run(model('loop'), one(2 * SLOW));
     await harness.runBegun();

@@ -193,7 +193,7 @@ describe('the active version decides the place of the runs', () => {
 
   test('from a server to this box and back; no run fails meanwhile, and each score is of the version that it names', async () => {
     await using server = await OipFaultServer.start();
-    await using harness = await RemoteHarness.ready(server, { offset: 100 });
+    await using harness = await RemoteHarness.ready(server, { offset: 100, config: { deadline: '1m' } });
     harness.directory.add({ ...meanOf4x2, version: 2 });
     const judged: string[] = [];
     const judging = { done: false };
@@ -351,7 +351,7 @@ describeWith(['openssl'], 'requests to a server', () => {
     vi.stubEnv('https_proxy', proxy.url);
     vi.stubEnv('no_proxy', '');
     const remote = { url: 'https://lake.example', ca: certificates.ca };
-    await using harness = await RemoteHarness.ready(server, { remote });
+    await using harness = await RemoteHarness.ready(server, { remote, config: { deadline: '1m' } });
     expect((await harness.judge(1)).judgedBy.provider).toBe('remote');
     expect(proxy.requests[0]?.line).toBe('CONNECT lake.example:443');
     vi.unstubAllEnvs();
