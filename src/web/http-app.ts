@@ -8,6 +8,7 @@ import {
   serializerCompiler,
   validatorCompiler,
 } from 'fastify-type-provider-zod';
+import * as z from 'zod';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, invariant } from '../platform/errors.ts';
 import type { AccessControl } from './access/access-control.ts';
@@ -16,7 +17,7 @@ import { readCookies } from './access/login-routes.ts';
 import { limitArrival } from './arrival-deadline.ts';
 import { ConnectionBudget } from './connection-budget.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
-import { httpStatus } from './http-errors.ts';
+import { errorJson, httpStatus } from './http-errors.ts';
 import { httpMetrics } from './http-metrics.ts';
 import { securityHeaders } from './security-headers.ts';
 
@@ -78,7 +79,7 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
   measure(app, deps);
   await app.register(swagger, {
     openapi: { info: { title: options.title, version: options.version } },
-    transform: jsonSchemaTransform,
+    transform: describedRoute,
   });
   app.get(descriptionPath, { schema: { hide: true } }, () => app.swagger());
   await routes(app, access);
@@ -97,6 +98,18 @@ function protocolOptions({ config, tls }: HttpAppOptions): object {
     https: { ...limits, ...tls, handshakeTimeout, requestCert: tls.ca !== undefined, rejectUnauthorized: false },
   };
 }
+
+const errorAnswer = {
+  ...z.toJSONSchema(errorJson, { target: 'openapi-3.0' }),
+  description: 'The request was refused: input, login, rights, size or rate',
+};
+
+/** Adds what any route may answer to what it states itself. */
+const describedRoute: typeof jsonSchemaTransform = (route) => {
+  const { schema, url } = jsonSchemaTransform(route);
+  const response = (schema?.response as object | undefined) ?? { '2xx': { description: 'Done' } };
+  return { url, schema: { ...schema, response: { '4xx': errorAnswer, ...response } } };
+};
 
 /** A route that changes something must state who may. */
 function requirePermissions(app: FastifyInstance): void {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { seededRandom } from '../../src/plant/seeded-random.ts';
 import type { Figures } from './fault-cases.ts';
 import { AgentProcess } from '../support/start-agent.ts';
+import { attackTwice } from './hostile-run.ts';
 import { FailingFileSystem } from './failing-file-system.ts';
 import { outboxRecords, placeOf } from '../support/crash-receipts.ts';
 import { brokenPromises, FaultLab, type Verification } from './fault-lab.ts';
@@ -25,6 +26,7 @@ export const faultRuns: readonly FaultRun[] = [
   { name: 'an outbox that overflows', needsRoot: false, run: overflow },
   { name: 'a downgrade', needsRoot: false, run: downgrade },
   { name: 'damaged and truncated files', needsRoot: false, run: damagedFiles },
+  { name: 'a thousand hostile connections', needsRoot: false, run: hostileConnections },
 ];
 
 /** A box without a battery: the time server sets the clock after the start. */
@@ -244,6 +246,21 @@ function damage(folder: string, random: () => number): void {
     bytes[at] = (bytes[at] ?? 0) ^ (1 << Math.floor(random() * 8));
   }
   writeFileSync(path, bytes);
+}
+
+/** Idle, half headers, slow bodies and reconnects, at both endpoints. */
+async function hostileConnections(): Promise<Figures> {
+  const [quiet, first, second] = await attackTwice(1_000, 100);
+  const megabytes = (key: 'agentBytes' | 'modelServerBytes') =>
+    [first[key] - quiet[key], second[key] - first[key]].map((bytes) => Math.round(bytes / 1e6)).join(', then ');
+  return {
+    connections: first.connections + second.connections,
+    answers: first.answers + second.answers,
+    'slowest answer, ms': `${Math.max(first.slowestMs, second.slowestMs)}, before ${quiet.slowestMs}`,
+    'missed scans': `${first.missedScans + second.missedScans}, before ${quiet.missedScans}`,
+    'agent grows by MB': megabytes('agentBytes'),
+    'model server grows by MB': megabytes('modelServerBytes'),
+  };
 }
 
 async function verified(lab: FaultLab): Promise<Figures> {

@@ -2,26 +2,56 @@ import { shortestFloat32 } from '../alarm/verdict-rule.ts';
 
 /** Powers of ten that are exact as float64. */
 const POWERS = Float64Array.from({ length: 23 }, (_, exponent) => 10 ** exponent);
+/** Half of the distance between a float32 and the next, by the bits of its exponent. */
+const HALF_STEPS = Float64Array.from({ length: 256 }, (_, exponent) => 2 ** (exponent - 151));
 /** Numbers outside this range are rare, and are written by V8. Inside it, nine digits are an int32 without an exponent. */
 const [SIZE_MIN, SIZE_MAX] = [1e-5, 1e6];
-/** Most bytes of a number. */
+/** Most bytes of a number, and of those that are written behind it. */
 const NUMBER_BYTES_MAX = 32;
 /** Up to this length, a loop is faster than a call of the encoder. */
 const SHORT_TEXT = 200;
+const WORD_BYTES = 4;
 const encoder = new TextEncoder();
 const [MINUS, POINT, ZERO] = [45, 46, 48];
+/** '000' to '999', and '0' to '999'; each as one word. */
+const GROUPS = wordsOf(Array.from({ length: 1000 }, (_, group) => String(group).padStart(3, '0')));
+const NUMBERS = wordsOf(Array.from({ length: 1000 }, (_, number) => String(number)));
+
+/** Short texts that are written before values, as words: four bytes are written as fast as one. */
+export class JsonKeys {
+  readonly count: number;
+  /** Most bytes of the keys and as many numbers. */
+  readonly bytesMax: number;
+  readonly words: Int32Array;
+  /** Position in `words` behind each key. */
+  readonly ends: Uint32Array;
+  /** Bytes of each key. */
+  readonly lengths: Uint32Array;
+
+  constructor(keys: readonly string[]) {
+    const texts = keys.map((key) => encoder.encode(key));
+    this.count = texts.length;
+    this.lengths = Uint32Array.from(texts, ({ length }) => length);
+    let end = 0;
+    this.ends = Uint32Array.from(texts, ({ length }) => (end += Math.ceil(length / WORD_BYTES)));
+    this.words = wordsOf(keys);
+    this.bytesMax = WORD_BYTES * end + this.count * NUMBER_BYTES_MAX;
+  }
+}
 
 /**
- * Writes JSON as UTF-8 into one buffer that grows. A float32 costs about 0.1 µs; V8 needs 0.8 µs to write the shortest
+ * Writes JSON as UTF-8 into one buffer that grows. A float32 costs about 15 ns; V8 needs 0.8 µs to write the shortest
  * decimal of a float64, which would be most of the cost of a record.
  */
 export class JsonWriter {
   #buffer: Uint8Array;
+  #view: DataView;
   #length = 0;
 
   /** @param capacity Bytes of the first buffer. */
   constructor(capacity: number) {
     this.#buffer = new Uint8Array(capacity);
+    this.#view = viewOf(this.#buffer);
   }
 
   /** Bytes written so far. */
@@ -44,6 +74,7 @@ export class JsonWriter {
   /** Begins again, in this buffer. A larger one of the same kind replaces it if it is too small. */
   writeInto(buffer: Uint8Array): void {
     this.#buffer = buffer;
+    this.#view = viewOf(buffer);
     this.#length = 0;
   }
 
@@ -70,22 +101,29 @@ export class JsonWriter {
     this.#length += bytes.length;
   }
 
+  /** @param value An integer from 0 to 2^53 - 1. */
+  integer(value: number): void {
+    this.#reserve(NUMBER_BYTES_MAX);
+    this.#length = putInteger(this.#view, this.#length, value);
+  }
+
   /**
    * Writes float32 values, each after its key, as the shortest decimals that are the same float32. NaN is null.
    *
-   * @param keys Short texts: a loop copies them faster than `set`.
    * @param offset Of the first value in `values`; little-endian.
    */
-  float32s(keys: readonly Uint8Array[], values: DataView, offset: number): void {
-    let needed = 0;
-    for (const key of keys) needed += key.length + NUMBER_BYTES_MAX;
-    this.#reserve(needed);
-    const buffer = this.#buffer;
+  float32s({ count, bytesMax, words, ends, lengths }: JsonKeys, values: DataView, offset: number): void {
+    this.#reserve(bytesMax);
+    const view = this.#view;
     let at = this.#length;
-    for (let index = 0; index < keys.length; index += 1) {
-      const key = keys[index] as Uint8Array;
-      for (let byte = 0; byte < key.length; byte += 1) buffer[at + byte] = key[byte] as number;
-      at = putFloat32(buffer, at + key.length, values.getFloat32(offset + 4 * index, true));
+    let word = 0;
+    for (let index = 0; index < count; index += 1) {
+      const end = ends[index] as number;
+      for (let target = at; word < end; word += 1, target += WORD_BYTES)
+        view.setInt32(target, words[word] as number, true);
+      const position = offset + 4 * index;
+      const value = values.getFloat32(position, true);
+      at = putFloat32(view, at + (lengths[index] as number), value, values.getInt32(position, true));
     }
     this.#length = at;
   }
@@ -98,29 +136,66 @@ export class JsonWriter {
     const grown = isShared ? new Uint8Array(new SharedArrayBuffer(bytes)) : new Uint8Array(bytes);
     grown.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = grown;
+    this.#view = viewOf(grown);
   }
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
+/** Returns texts as little-endian words, each in as many as it needs. */
+function wordsOf(texts: readonly string[]): Int32Array {
+  return Int32Array.from(
+    texts.flatMap((text) => {
+      const bytes = encoder.encode(text);
+      const padded = new Uint8Array(Math.ceil(bytes.length / WORD_BYTES) * WORD_BYTES);
+      padded.set(bytes);
+      const view = viewOf(padded);
+      return Array.from({ length: padded.length / WORD_BYTES }, (_, word) => view.getInt32(WORD_BYTES * word, true));
+    }),
+  );
 }
 
 /** @returns The position after the number. */
-function putFloat32(buffer: Uint8Array, at: number, value: number): number {
+function putFloat32(view: DataView, at: number, value: number, bits: number): number {
   const size = Math.abs(value);
-  if (!(size >= SIZE_MIN && size < SIZE_MAX)) return putRare(buffer, at, value);
+  if (!(size >= SIZE_MIN && size < SIZE_MAX)) return putRare(view, at, value);
   let decimals = 5;
   for (let limit = 10; size >= limit; limit *= 10) decimals -= 1;
   for (let limit = 1; size < limit; limit /= 10) decimals += 1;
-  // Six digits are not always enough; nine are.
-  for (let digits = 6; digits < 9; digits += 1, decimals += 1) {
+  const above = HALF_STEPS[(bits >>> 23) & 0xff] as number;
+  const below = (bits & 0x7f_ffff) === 0 ? above / 2 : above;
+  const start = value < 0 ? putMinus(view, at) : at;
+  // Six digits are not always enough; nine are. No decimal of up to nine digits is in the middle between two float32.
+  for (let digits = 6; ; digits += 1, decimals += 1) {
     const power = POWERS[decimals] as number;
-    const scaled = Math.round(size * power);
-    if (Math.fround(scaled / power) === size) return putDecimal(buffer, at, scaled, decimals, value < 0);
+    const exact = size * power;
+    const scaled = (exact + 0.5) | 0;
+    const error = scaled - exact;
+    if (digits < 9 && (error >= above * power || -error >= below * power)) continue;
+    const end = putDecimal(view, start, size, scaled, decimals);
+    return digits === 6 ? trimmed(view, end, decimals) : end;
   }
-  return putDecimal(buffer, at, Math.round(size * (POWERS[decimals] as number)), decimals, value < 0);
+}
+
+function putMinus(view: DataView, at: number): number {
+  view.setUint8(at, MINUS);
+  return at + 1;
+}
+
+/** @returns The position after the last digit that is not a zero behind the point. */
+function trimmed(view: DataView, from: number, decimals: number): number {
+  if (decimals === 0) return from;
+  let end = from;
+  while (view.getUint8(end - 1) === ZERO) end -= 1;
+  return view.getUint8(end - 1) === POINT ? end - 1 : end;
 }
 
 /** Writes zero, null, and very large and very small numbers. */
-function putRare(buffer: Uint8Array, at: number, value: number): number {
+function putRare(view: DataView, at: number, value: number): number {
   const text = Number.isNaN(value) ? 'null' : String(shortestFloat32(value));
-  putAscii(buffer, at, text);
+  for (let index = 0; index < text.length; index += 1) view.setUint8(at + index, text.charCodeAt(index));
   return at + text.length;
 }
 
@@ -134,25 +209,53 @@ function putAscii(buffer: Uint8Array, at: number, text: string): boolean {
   return true;
 }
 
-/** @param scaled The number times 10^decimals, below 10^9. @returns The position after the number. */
-function putDecimal(buffer: Uint8Array, from: number, scaled: number, decimals: number, isNegative: boolean): number {
-  let left = scaled | 0;
+/**
+ * @param scaled `size` times 10^decimals, rounded; at most 10^9.
+ * @returns The position after the number. Bytes behind it are overwritten too.
+ */
+function putDecimal(view: DataView, at: number, size: number, scaled: number, decimals: number): number {
+  const power = POWERS[decimals] as number;
+  let whole = size | 0;
+  let fraction = scaled - whole * power;
+  // 9.9999999 is rounded to 10.
+  if (fraction >= power) {
+    fraction -= power;
+    whole += 1;
+  }
+  let from = putInteger(view, at, whole);
+  if (decimals === 0) return from;
+  view.setUint8(from, POINT);
+  from += 1;
   let places = decimals;
-  while (places > 0 && left % 10 === 0) {
-    left = (left / 10) | 0;
-    places -= 1;
+  for (; places > 9; places -= 9, from += 9) {
+    const unit = POWERS[places - 9] as number;
+    const first = (fraction / unit) | 0;
+    putNine(view, from, first);
+    fraction -= first * unit;
   }
-  let digits = places + 1;
-  while (left >= (POWERS[digits] as number)) digits += 1;
-  let at = from;
-  if (isNegative) buffer[at++] = MINUS;
-  const end = at + digits + (places > 0 ? 1 : 0);
-  at = end;
-  for (let digit = 0; digit < digits; digit += 1) {
-    if (digit === places && places > 0) buffer[--at] = POINT;
-    const rest = (left / 10) | 0;
-    buffer[--at] = ZERO + left - 10 * rest;
-    left = rest;
-  }
-  return end;
+  putNine(view, from, (fraction * (POWERS[9 - places] as number)) | 0);
+  return from + places;
+}
+
+/** Writes nine digits. */
+function putNine(view: DataView, at: number, value: number): void {
+  const thousands = (value / 1000) | 0;
+  const millions = (thousands / 1000) | 0;
+  view.setInt32(at, GROUPS[millions] as number, true);
+  view.setInt32(at + 3, GROUPS[thousands - 1000 * millions] as number, true);
+  view.setInt32(at + 6, GROUPS[value - 1000 * thousands] as number, true);
+}
+
+/** @returns The position after the number. */
+function putInteger(view: DataView, at: number, value: number): number {
+  if (value < 1000) return putSmall(view, at, value | 0);
+  const thousands = Math.floor(value / 1000);
+  const group = putInteger(view, at, thousands);
+  view.setInt32(group, GROUPS[value - 1000 * thousands] as number, true);
+  return group + 3;
+}
+
+function putSmall(view: DataView, at: number, value: number): number {
+  view.setInt32(at, NUMBERS[value] as number, true);
+  return at + (value < 10 ? 1 : value < 100 ? 2 : 3);
 }

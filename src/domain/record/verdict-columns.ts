@@ -1,6 +1,6 @@
 import type { Contribution, ProviderFallback, Verdict } from '../alarm/verdict.ts';
 import { qualities, type Quality } from '../sample/quality.ts';
-import type { JsonWriter } from './json-writer.ts';
+import { JsonKeys, type JsonWriter } from './json-writer.ts';
 
 /**
  * A record as columns. `names` is JSON text that many records share: it is stored once, and each record has its hash.
@@ -87,13 +87,16 @@ export class VerdictJson {
   /** JSON array of the names of the tags. */
   readonly tagsJson: string;
   readonly #beforeScore: Uint8Array;
+  /** Text from the score to the values for each verdict, without a reason and contributions, and with the names. */
+  readonly #betweenPlain: readonly Uint8Array[];
   readonly #beforeVerdict: Uint8Array;
   readonly #afterReason: Uint8Array;
   readonly #beforeTags: Uint8Array;
   /** `"name":`, from the second on after a comma. */
-  readonly #keys: readonly Uint8Array[];
+  readonly #keys: readonly string[];
+  readonly #beforeValues: JsonKeys;
   /** Nothing, from the second on a comma. */
-  readonly #commas: readonly Uint8Array[];
+  readonly #commas: JsonKeys;
   readonly #afterFallbacks: Uint8Array;
   readonly #allGood: Uint8Array;
 
@@ -108,9 +111,19 @@ export class VerdictJson {
     this.#afterReason = utf8(`,"model":${JSON.stringify(model)},"version":${version},"contributions":`);
     const host = `,"provider":${JSON.stringify(provider)},"fallbacks":${JSON.stringify(fallbacks)}`;
     this.#beforeTags = utf8(`${host},"tags":{`);
+    this.#betweenPlain = verdicts.map((verdict) =>
+      Buffer.concat([
+        this.#beforeVerdict,
+        utf8(`${verdict}","reason":""`),
+        this.#afterReason,
+        utf8('[]'),
+        this.#beforeTags,
+      ]),
+    );
     this.#afterFallbacks = utf8(host);
-    this.#keys = keys.map(utf8);
-    this.#commas = tags.map((_, index) => utf8(index === 0 ? '' : ','));
+    this.#keys = keys;
+    this.#beforeValues = new JsonKeys(keys);
+    this.#commas = new JsonKeys(tags.map((_, index) => (index === 0 ? '' : ',')));
     this.#allGood = utf8(`${BEFORE_QUALITIES}${keys.map((key) => `${key}"good"`).join('')}${AFTER_QUALITIES}`);
   }
 
@@ -125,20 +138,24 @@ export class VerdictJson {
     if (bytes.length < qualitiesAt) return false;
     const contributionsAt = qualitiesAt + QUALITY_BYTES * view.getUint16(0, true);
     const reasonAt = contributionsAt + CONTRIBUTION_BYTES * view.getUint8(3);
-    const verdict = verdicts[view.getUint8(2)];
-    if (bytes.length < reasonAt || verdict === undefined) return false;
+    const verdict = view.getUint8(2);
+    const between = this.#betweenPlain[verdict];
+    if (bytes.length < reasonAt || between === undefined) return false;
     const score = view.getFloat64(4, true);
     to.bytes(this.#beforeScore);
     to.text(Number.isNaN(score) ? 'null' : String(score));
-    to.bytes(this.#beforeVerdict);
-    to.text(`${verdict}","reason":${reasonAt === bytes.length ? '""' : jsonText(bytes.subarray(reasonAt))}`);
-    to.bytes(this.#afterReason);
-    const contributions = this.#contributions(view, contributionsAt, reasonAt);
-    to.text(contributions.length === 0 ? '[]' : JSON.stringify(contributions));
+    if (columns === undefined && bytes.length === contributionsAt) to.bytes(between);
+    else {
+      const reason = reasonAt === bytes.length ? '""' : jsonText(bytes.subarray(reasonAt));
+      to.bytes(this.#beforeVerdict);
+      to.text(`${verdicts[verdict]}","reason":${reason}`);
+      to.bytes(this.#afterReason);
+      to.text(JSON.stringify(this.#contributions(view, contributionsAt, reasonAt)));
+      if (columns === undefined) to.bytes(this.#beforeTags);
+    }
     const notGood = notGoodOf(view, qualitiesAt, contributionsAt);
     if (columns === undefined) {
-      to.bytes(this.#beforeTags);
-      to.float32s(this.#keys, view, VALUES_AT);
+      to.float32s(this.#beforeValues, view, VALUES_AT);
       this.#writeQualities(notGood, to);
       return true;
     }
@@ -154,8 +171,7 @@ export class VerdictJson {
     if (notGood.size === 0) return writer.bytes(this.#allGood);
     writer.text(BEFORE_QUALITIES);
     for (const [tag, key] of this.#keys.entries()) {
-      writer.bytes(key);
-      writer.text(`"${notGood.get(tag) ?? 'good'}"`);
+      writer.text(`${key}"${notGood.get(tag) ?? 'good'}"`);
     }
     return writer.text(AFTER_QUALITIES);
   }

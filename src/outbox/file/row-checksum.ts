@@ -20,8 +20,12 @@ export type CheckedRow = {
  */
 export function rowChecksum(epoch: string, row: CheckedRow): number {
   const { sequence, kind, timestamp, watch, original_id, names, body } = row;
-  const position = `${epoch}/${sequence}/${kind}/${timestamp}/${watch}/${original_id ?? ''}${names === null ? '' : `/${names}`}`;
-  return crc32(body, crc32(position)) | 0;
+  // Of `${epoch}/${sequence}/…`, without a text for each row.
+  let crc = addField(addText(-1, epoch), sequence);
+  crc = addField(addField(crc, kind), timestamp);
+  crc = addField(addField(crc, watch), original_id ?? '');
+  if (names !== null) crc = addField(crc, names);
+  return crc32(body, ~crc >>> 0) | 0;
 }
 
 /** True if the row is what was stored. Damage may turn a text into a number or a blob, in spite of the column's type. */
@@ -33,6 +37,54 @@ export function isIntact(epoch: string | undefined, row: CheckedRow & { readonly
 /** True for a stored text with a matching CRC-32, as int32 or uint32. */
 export function isIntactText(text: unknown, checksum: number): text is string {
   return isText(text) && (crc32(text) | 0) === (checksum | 0);
+}
+
+/** Remainders of the bytes, by the polynomial of CRC-32. */
+const REMAINDERS = Int32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit += 1) crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ 0xedb8_8320;
+  return crc;
+});
+const [SLASH, MINUS, ZERO] = [47, 45, 48];
+const digits = new Uint8Array(10);
+
+function addByte(crc: number, byte: number): number {
+  return (crc >>> 8) ^ (REMAINDERS[(crc ^ byte) & 0xff] as number);
+}
+
+/** Adds a slash and a field to the inverse of a CRC-32. */
+function addField(before: number, field: string | number): number {
+  const crc = addByte(before, SLASH);
+  if (typeof field === 'string') return addText(crc, field);
+  if (!Number.isSafeInteger(field)) return addText(crc, String(field));
+  const size = Math.abs(field);
+  const high = Math.floor(size / 1e9);
+  const signed = field < 0 ? addByte(crc, MINUS) : crc;
+  return high === 0 ? addDigits(signed, size, 1) : addDigits(addDigits(signed, high, 1), size - 1e9 * high, 9);
+}
+
+function addText(before: number, text: string): number {
+  let crc = before;
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit > 127) return ~crc32(text, ~before >>> 0);
+    crc = addByte(crc, unit);
+  }
+  return crc;
+}
+
+/** @param value Integer below 2^31. @param count Least number of digits. */
+function addDigits(before: number, value: number, count: number): number {
+  let first = digits.length;
+  for (let left = value | 0; left > 0 || digits.length - first < count;) {
+    const rest = (left / 10) | 0;
+    first -= 1;
+    digits[first] = ZERO + left - 10 * rest;
+    left = rest;
+  }
+  let crc = before;
+  for (; first < digits.length; first += 1) crc = addByte(crc, digits[first] as number);
+  return crc;
 }
 
 function isText(value: unknown): value is string {

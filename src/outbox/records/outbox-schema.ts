@@ -65,7 +65,15 @@ export type OutboxRow = {
   readonly names: number | null;
 };
 
+/** A row of `pendingHeads`. */
+export type PendingHead = Omit<OutboxRow, 'body'> & {
+  /** JSON, or number of bytes of the columns in `joinedColumns`. */
+  body: OutboxRow['body'] | number;
+};
+
 const ROW_COLUMNS = 'sequence, kind, watch, timestamp, checksum, original_id, body, names';
+
+const HAS_COLUMNS = "(names IS NOT NULL AND typeof(body) = 'blob')";
 
 export const EPOCHS = 'SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence';
 
@@ -170,19 +178,27 @@ export type LossRow = {
 /** Selects the records of an uplink: loss records of another uplink are not sent to it. NULL selects all. */
 const OF_UPLINK = "(kind <> 'loss' OR watch IN ('', ifnull(?, watch)))";
 
-/** Statements of the hot paths, prepared once for each connection. */
-export function prepareStatements(database: SqliteDatabase) {
+/** Statements for the records that wait for an uplink. Their parameters are kinds as a JSON array, and the uplink. */
+function preparePending(database: SqliteDatabase) {
   return {
-    insert: database.prepare(
-      'INSERT INTO outbox (sequence, kind, watch, timestamp, checksum, key, original_id, body, names) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-    ),
-    byKey: database.prepare('SELECT sequence, original_id FROM outbox WHERE key = ?'),
-    byOriginalId: database.prepare('SELECT 1 FROM outbox WHERE original_id = ?'),
-    /** Kinds as a JSON array, and the uplink. */
     pending: database.prepare(
       `SELECT ${ROW_COLUMNS} FROM outbox WHERE sequence > ? AND sequence <= ?
        AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,
     ),
+    /** The rows of `pending`, without their columns. */
+    pendingHeads: database.prepare(
+      `SELECT sequence, kind, watch, timestamp, checksum, original_id, names,
+       CASE WHEN ${HAS_COLUMNS} THEN octet_length(body) ELSE body END AS body
+       FROM outbox WHERE sequence > ? AND sequence <= ?
+       AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,
+    ),
+    /** Columns of these rows, one after the other: a buffer for each row takes longer than to read the row. */
+    joinedColumns: database
+      .prepare(
+        `SELECT CAST(group_concat(body, '') AS BLOB) FROM outbox WHERE sequence > ? AND sequence <= ?
+         AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} AND ${HAS_COLUMNS}`,
+      )
+      .pluck(),
     pendingBytes: database.prepare(
       `SELECT sequence, octet_length(body) AS bytes FROM outbox WHERE sequence > ? AND sequence <= ?
        AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,
@@ -197,6 +213,18 @@ export function prepareStatements(database: SqliteDatabase) {
          AND ${OF_UPLINK}`,
       )
       .pluck(),
+  };
+}
+
+/** Statements of the hot paths, prepared once for each connection. */
+export function prepareStatements(database: SqliteDatabase) {
+  return {
+    insert: database.prepare(
+      'INSERT INTO outbox (sequence, kind, watch, timestamp, checksum, key, original_id, body, names) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    ),
+    byKey: database.prepare('SELECT sequence, original_id FROM outbox WHERE key = ?'),
+    byOriginalId: database.prepare('SELECT 1 FROM outbox WHERE original_id = ?'),
+    ...preparePending(database),
     bySequence: database.prepare(`SELECT ${ROW_COLUMNS} FROM outbox WHERE sequence = ?`),
     names: database
       .prepare('SELECT text FROM names WHERE hash = ? UNION ALL SELECT text FROM names_copy WHERE hash = ?')

@@ -1,6 +1,5 @@
 import { statSync } from 'node:fs';
 import type { HistoryQuery, ReadRequest } from '../../contracts/record-store.ts';
-import type { JsonWriter } from '../../domain/record/json-writer.ts';
 import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
 import { type BatchLimits, type RecordBatchData, RecordBatchWriter } from '../../domain/record/record-batch.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
@@ -11,7 +10,7 @@ import { unavailable } from '../file/outbox-errors.ts';
 import type { SequenceSpans } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
 import { HistoryIndex } from './history-index.ts';
-import { type OutboxRow, type OutboxStatements, prepareStatements } from './outbox-schema.ts';
+import { type OutboxRow, type OutboxStatements, type PendingHead, prepareStatements } from './outbox-schema.ts';
 import { RecordRows } from './record-rows.ts';
 
 /** Rows of one SELECT, so that a read of a few records does not load many. */
@@ -160,16 +159,20 @@ function read(
   const writer = new RecordBatchWriter(limits, spare);
   const damaged: number[] = [];
   const kindsJson = JSON.stringify(kinds);
+  const add = (row: OutboxRow): boolean => {
+    const id = epochs.idOf(row);
+    const list = values === 'columns' ? rows.listOf(row) : undefined;
+    return writer.add({ id, sequence: row.sequence }, (to, columns) => rows.write(row, id, to, columns), list);
+  };
   for (const span of spans) {
     for (let { after } = span; writer.complete < batchesMax;) {
-      const found = statements.pending.all(after, span.through, kindsJson, uplink, ROWS_MAX) as OutboxRow[];
+      const found = pendingRows(statements, after, span.through, kindsJson, uplink);
       for (const row of found) {
         if (writer.complete >= batchesMax) break;
-        const id = epochs.idOf(row);
-        const list = values === 'columns' ? rows.listOf(row) : undefined;
-        const write = (to: JsonWriter, columns?: number): boolean => rows.write(row, id, to, columns);
-        const isAdded = writer.add({ id, sequence: row.sequence }, write, list);
-        if (!isAdded) damaged.push(row.sequence);
+        if (add(row)) continue;
+        // Its columns are of a second read, before which other rows may have been dropped.
+        const alone = statements.bySequence.get(row.sequence) as OutboxRow | undefined;
+        if (alone !== undefined && !add(alone)) damaged.push(row.sequence);
       }
       after = found.at(-1)?.sequence ?? span.through;
       if (found.length < ROWS_MAX) break;
@@ -180,6 +183,26 @@ function read(
     { batches, damaged },
     batches.flatMap(({ ends, sequences }) => [ends.buffer, sequences.buffer]),
   );
+}
+
+/** Reads rows, and the columns of all of them in one buffer. */
+function pendingRows(
+  { pendingHeads, joinedColumns }: OutboxStatements,
+  after: number,
+  through: number,
+  ...[kinds, uplink]: readonly [string, string]
+): readonly OutboxRow[] {
+  const rows = pendingHeads.all(after, through, kinds, uplink, ROWS_MAX) as PendingHead[];
+  const joined = joinedColumns.get(after, rows.at(-1)?.sequence ?? after, kinds, uplink) as Buffer | null;
+  let at = 0;
+  for (const row of rows) {
+    if (typeof row.body !== 'number') continue;
+    const end = at + row.body;
+    row.body = joined?.subarray(at, end) ?? '';
+    at = end;
+  }
+  // A number in a row without columns is damage: no checksum fits to it.
+  return rows as readonly OutboxRow[];
 }
 
 /** @returns Pages in the WAL, and how many of them are in the file. NOOP changes nothing. */

@@ -11,6 +11,11 @@ export class RecordRows {
   readonly names: RecordNames;
   readonly #epochs: Epochs;
   readonly #body = new JsonWriter(4096);
+  /** Start of the JSON of the records of an epoch, up to their sequence. */
+  #start: { readonly epoch: string | undefined; readonly json: Uint8Array } = {
+    epoch: undefined,
+    json: new Uint8Array(),
+  };
 
   constructor(statements: OutboxStatements, epochs: Epochs) {
     this.names = new RecordNames(statements);
@@ -35,9 +40,9 @@ export class RecordRows {
   write(row: OutboxRow, id: string, to: JsonWriter, columns?: number): boolean {
     const kind = this.#kindOf(row);
     if (kind === undefined) return false;
-    const head = recordHead(id, kind, row.timestamp);
-    if (row.body !== '{}') return this.#writeBody(`${head},`, row, to, columns);
-    to.text(`${head}}`);
+    this.#writeHead(id, kind, row, to);
+    if (row.body !== '{}') return this.#writeBody(',', row, to, columns);
+    to.text('}');
     return true;
   }
 
@@ -57,6 +62,23 @@ export class RecordRows {
     const { kind } = row;
     if (!isRecordKind(kind) || !isIntact(this.#epochs.at(row.sequence), row)) return undefined;
     return kind;
+  }
+
+  /** Writes what `recordHead` returns. The ids of an epoch differ only in their sequence. */
+  #writeHead(id: string, kind: RecordKind, { sequence, original_id, timestamp }: OutboxRow, to: JsonWriter): void {
+    const timestampMs = Math.round(timestamp);
+    if (original_id !== null || timestampMs < 0) return to.text(recordHead(id, kind, timestamp));
+    const epoch = this.#epochs.at(sequence);
+    if (epoch !== this.#start.epoch) {
+      const json = JSON.stringify(id);
+      this.#start = { epoch, json: new TextEncoder().encode(`{"id":${json.slice(0, json.lastIndexOf('/') + 1)}`) };
+    }
+    to.bytes(this.#start.json);
+    to.integer(sequence);
+    to.text('","kind":"');
+    to.text(kind);
+    to.text('","timestamp_ms":');
+    return to.integer(timestampMs);
   }
 
   /** @param head Text before the first field. */
