@@ -28,7 +28,7 @@ import { numbersOf, type TagRoutes, tagRoutes } from './tag-routes.ts';
 import { TagTable } from './tag-table.ts';
 import { VerdictRecords } from './verdict-record.ts';
 import type { VersionComparison } from './version-comparison.ts';
-import type { SuppressWhen, WatchConfig } from './watch-config.ts';
+import type { WatchConfig } from './watch-config.ts';
 import { verdictAlarm } from './verdict-alarm.ts';
 import {
   endWatch,
@@ -454,10 +454,8 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
 
   /** Returns undefined if the deciding tag is not good: then the suppression does not change. */
   #isSuppressed({ config: { alarm } }: Watch): boolean | undefined {
-    return alarm?.suppressWhen === undefined ? false : this.#isSuppressedBy(alarm.suppressWhen);
-  }
-
-  #isSuppressedBy({ tag, above = Infinity, below = -Infinity }: SuppressWhen): boolean | undefined {
+    if (alarm?.suppressWhen === undefined) return false;
+    const { tag, above = Infinity, below = -Infinity } = alarm.suppressWhen;
     const { value, quality } = this.#table.reading(this.#numbers.get(tag) ?? -1);
     return value === undefined || quality !== 'good' ? undefined : value > above || value < below;
   }
