@@ -13,7 +13,7 @@ import { watchAlarms } from '../pipeline/verdict-alarm.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { ChangingSettings, ModelServerSettings } from '../serving/model-server-settings.ts';
 import { modelServerConfig } from '../serving/serving-config.ts';
-import { neededComponents } from './needed-components.ts';
+import { dependencies } from './dependencies.ts';
 import { recordInterests } from './record-interests.ts';
 
 /** Time without a verdict after which a watch is blind, if diagnostic alarms are off. */
@@ -59,10 +59,9 @@ export function changingSettings(config: AgentConfig): ChangingSettings {
 /** @returns Undefined if the agent raises no alarms of its own. */
 export function diagnosticSettings(
   config: AgentConfig,
-): Pick<DiagnosticMonitorOptions, 'config' | 'neededBy'> | undefined {
+): Pick<DiagnosticMonitorOptions, 'config' | 'neededBy' | 'sharedBy'> | undefined {
   const { diagnostic } = config.alarms;
-  const neededBy = neededComponents({ watches: watchesOf(config), tags: agentTags(config), derived: config.derived });
-  return diagnostic === 'off' ? undefined : { config: diagnostic, neededBy };
+  return diagnostic === 'off' ? undefined : { config: diagnostic, ...dependencies(config) };
 }
 
 /** Returns the time without a verdict after which a watch is blind, ms. */

@@ -29,6 +29,7 @@ export const alarmJson = z.object({
   cause: z.string().describe('Why the alarm was raised; an action of an operator does not replace it'),
   change: z.string().describe('What happened last'),
   message: z.string(),
+  present: z.string().nullable().describe('Reason now, if it is another one than at the onset'),
   parameters: z.record(z.string(), z.union([z.string(), z.number()])).describe('Values of the message'),
   onset_ms: z.number().nullable(),
   acknowledged_by: z.string().nullable(),
@@ -39,6 +40,13 @@ export const alarmJson = z.object({
   timestamp_ms: z.number(),
   number: z.number().describe('Increases with each change of this alarm'),
   shelved_until_ms: z.number().nullable(),
+});
+
+/** A stored change of an alarm. Records of earlier versions lack some fields. */
+export const journalEntryJson = z.looseObject({
+  ...alarmJson.partial().shape,
+  id: z.string(),
+  timestamp_ms: z.number(),
 });
 
 export const floodJson = z
@@ -93,7 +101,14 @@ export const watchJson = watchSummaryJson.extend({
   step_ms: z.union([z.number(), z.literal('scan')]),
   hop_ms: z.union([z.number(), z.literal('scan')]),
   alarm_state: alarmStateJson.nullable(),
-  tags: z.array(tagReadingJson),
+  tags: z.array(
+    tagReadingJson.extend({
+      normal_range: z
+        .tuple([z.number(), z.number()])
+        .nullable()
+        .describe('Smallest and largest value in normal operation, from the model'),
+    }),
+  ),
   last_verdict: verdictJson.nullable(),
   drift: z.record(z.string(), z.number()).describe('Population stability index by tag, and of the score'),
   rollout: z

@@ -9,7 +9,7 @@ import { refuseLaterFormat } from '../outbox/file/database-format.ts';
 import { OutboxLock } from '../outbox/file/outbox-lock.ts';
 import { historyFormat } from '../outbox/history/history-database.ts';
 import { outboxFormat } from '../outbox/records/outbox-schema.ts';
-import { syncFolder } from '../platform/durable-file.ts';
+import { syncFile, syncFolder } from '../platform/durable-file.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { type BackupManifest, backupManifest, backupPaths, databasePaths, hashes } from './backup.ts';
 import { unpackBackup } from './backup-file.ts';
@@ -98,6 +98,8 @@ async function replaceDatabases(
     const fresh = `${paths[name] ?? ''}.restored`;
     copyFileSync(join(staged, name), fresh);
     chownSync(fresh, owner.uid, owner.gid);
+    // A power cut right after the restore must not leave an empty database.
+    await syncFile(fresh);
   }
   const kept = join(folder, replacedName(nowMs));
   const present = Object.values(paths).flatMap((path) =>

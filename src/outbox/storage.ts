@@ -51,6 +51,10 @@ export class Storage {
   #bytesSinceUpkeep = 0;
   /** Number of the next batch; undefined before the first. */
   #nextBatch: number | undefined;
+  /** True if the last batch was refused: if the agent stops now, its records are lost. */
+  #owesRecords = false;
+  /** True if the last report of losses was refused. */
+  #owesLosses = false;
   #nowMs: EpochMs = 0;
   #lossReportedMs = -Infinity;
   #idleSyncMs = 0;
@@ -98,10 +102,12 @@ export class Storage {
 
   /** Refuses a batch while the one before it is not stored, so that records keep their order. */
   #append(batch: AppendBatch): AppendOutcome {
+    this.#owesRecords = true;
     if (batch.number > (this.#nextBatch ?? batch.number)) throw unavailable('An earlier batch waits for the disk');
     this.#nextBatch = batch.number;
     const outcome = this.#appendNow(batch);
     this.#nextBatch = batch.number + 1;
+    this.#owesRecords = false;
     return outcome;
   }
 
@@ -136,6 +142,7 @@ export class Storage {
   /** Records losses of the main thread, each report once. */
   #lost({ life, number, losses, nowMs }: RefusalReport): undefined {
     const report = `${life}/${number}`;
+    this.#owesLosses = true;
     this.#outbox.use(nowMs, ({ database }) => {
       const { statements } = database;
       if (statements.getMeta.get('refusals') === report) return;
@@ -144,6 +151,7 @@ export class Storage {
         statements.setMeta.run('refusals', report);
       });
     });
+    this.#owesLosses = false;
   }
 
   /** If the commit fails, the file stays as it is, and the caller sends the change again. A file that opens later has it. */
@@ -303,7 +311,8 @@ export class Storage {
       // A failing disk must not prevent the agent from stopping. Every acknowledged record is in the file.
       if (!(error instanceof OperatingError)) throw error;
     } finally {
-      this.#outbox.close();
+      // The next start is then not one after a clean stop, after which nothing is missing.
+      this.#outbox.close(!this.#owesRecords && !this.#owesLosses);
       this.#alarms.close();
     }
   }

@@ -25,8 +25,10 @@ export type Alarm = {
   last: AlarmTransition;
   /** Highest number given out. It is above `last.number` if an operator's action could not be stored. */
   number: number;
-  /** Last transition that is in the outbox: the one that is listed. */
+  /** Last transition that is in the outbox: the one that is listed, with the present reason. */
   stored: AlarmTransition;
+  /** Time of the last announcement of a present reason. */
+  presentMs: EpochMs;
   shelving: Timer | undefined;
 };
 
@@ -71,6 +73,7 @@ export function newAlarm(definition: AlarmDefinition, nowMs: EpochMs, lastNumber
     last,
     number,
     stored: last,
+    presentMs: -Infinity,
     shelving: undefined,
   };
 }

@@ -36,6 +36,9 @@ import { alarmFailure } from './alarm-errors.ts';
 /** Limit of verdicts that wait while the stored alarms cannot be read. Above it, the oldest is dropped and counted. */
 const UNAPPLIED_MAX = 10_000;
 
+/** Shortest time between two announcements of the present reason of an alarm. */
+const PRESENT_MS = 10_000;
+
 /** What raises an alarm, for its record. */
 type AlarmOccasion = Pick<AlarmOnset, 'message' | 'parameters'> & { readonly cause: RaisingCause };
 
@@ -48,6 +51,8 @@ export type AlarmInput = {
   readonly score: number | undefined;
   /** Called if the observation raises the alarm. */
   readonly raises: () => AlarmOccasion;
+  /** Sentence on the condition now, if it may differ from the one that raised the alarm. */
+  readonly present?: string | undefined;
   /** Returns the message if the observation clears the alarm. */
   readonly clears: () => string;
   /** True if the state of the plant suppresses the alarm by design; undefined if the state is unknown. */
@@ -183,9 +188,9 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     return this.#act(alarm, facts, 'acknowledged', by);
   }
 
-  async shelve(id: string, untilMs: EpochMs, by: string): Promise<AlarmTransition> {
+  async shelve(id: string, untilMs: EpochMs, by: string, comment?: string): Promise<AlarmTransition> {
     const alarm = this.#alarm(id);
-    const facts = shelve(alarm.memory.facts, untilMs);
+    const facts = shelve(alarm.memory.facts, untilMs, comment);
     if (facts === undefined) throw alarmFailure('alarm-out-of-service', `The alarm ${id} is out of service`);
     return this.#act(alarm, facts, 'shelved', by);
   }
@@ -219,6 +224,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     const { facts } = alarm.memory;
     const { memory, change } = applyVerdict(alarm.memory, condition, timestampMs, alarm.definition);
     alarm.memory = { facts, delay: memory.delay };
+    if (change === undefined) this.#describe(alarm, input);
     if (change === undefined) return [];
     if (change === 'cleared') {
       const cleared = { cause: 'returned-to-normal', message: input.clears(), parameters: {} } as const;
@@ -227,6 +233,20 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     const occasion = input.raises();
     const raised = { ...memory.facts, onset: { timestampMs, ...occasion } };
     return [this.#change(alarm, raised, { ...occasion, by: undefined, timestampMs, score })];
+  }
+
+  /** Announces another reason of an active alarm, for operators. The stored facts stay those of the onset. */
+  #describe(alarm: Alarm, { condition, present, timestampMs }: AlarmInput): void {
+    const { active, onset } = alarm.memory.facts;
+    // A record that waits for the outbox is not listed yet.
+    if (!active || condition !== 'abnormal' || present === undefined || alarm.stored.number !== alarm.last.number)
+      return;
+    const shown = present === onset?.message ? undefined : present;
+    if (alarm.stored.present === shown) return;
+    alarm.stored = { ...alarm.stored, present: shown };
+    if (alarm.memory.facts.suppression !== 'none' || Math.abs(timestampMs - alarm.presentMs) < PRESENT_MS) return;
+    alarm.presentMs = timestampMs;
+    this.#announceNow(alarm);
   }
 
   #applySuppression(alarm: Alarm, { timestampMs, suppressed }: AlarmInput): readonly Entry[] {
@@ -403,7 +423,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     alarm.last = transition;
     this.#count(transition.previous, transition.state, transition.priority);
     this.#metrics.andon_alarm_transitions_total.inc({ alarm: name, state: transition.state });
-    const { timestamp_ms: _, ...body } = alarmPayload(transition, undefined);
+    const { timestamp_ms: _time, present: _present, ...body } = alarmPayload(transition, undefined);
     const draft = {
       kind: 'alarm',
       timestampMs: transition.timestampMs,
@@ -417,9 +437,10 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   #announce(alarm: Alarm, transition: AlarmTransition, id: string): void {
     // A record that was kept for long may come after a newer one; subscribers must not fall back to the old state.
     if (transition.number <= alarm.stored.number) return;
-    alarm.stored = transition;
+    // Until the condition ends, the reason stays the same through the actions of operators.
+    alarm.stored = transition.facts.active ? { ...transition, present: alarm.stored.present } : transition;
     if (transition.facts.suppression !== 'none' && !isAction(transition.cause)) return;
-    this.#events.emit({ type: 'alarm', transition, id });
+    this.#events.emit({ type: 'alarm', transition: alarm.stored, id });
   }
 
   #count(from: AlarmState, to: AlarmState, priority: AlarmPriority): void {

@@ -11,20 +11,36 @@ import type { Recorder } from './recorder.ts';
 const LOOK_MS = 1000;
 /** How long a component must be ok before its alarm clears, so that one that flaps is one alarm. */
 const OFF_DELAY_MS = 10_000;
-/** What fails within this time after a component that it needs fails because of it. */
+/** What fails within this time after a component that it needs fails because of it. So do parts of one broker. */
 const EXPLAINED_WITHIN_MS = 60_000;
 /** Components that are one store for an operator. */
 const storage: ReadonlySet<string> = new Set(['outbox', 'history', 'alarms']);
 
-/** Something that does not work, and what does not work because of it. */
-type Trouble = { readonly kind: string; readonly id: string; readonly sinceMs: EpochMs; readonly reason: string };
+/** Something that does not work. */
+type Trouble = {
+  /** Health component, or `tag/<name>`. */
+  readonly name: string;
+  readonly kind: string;
+  readonly id: string;
+  readonly sinceMs: EpochMs;
+  readonly reason: string;
+};
+
+/** Components that do not work because of the same thing, by the one with the alarm. */
+type Causes = ReadonlyMap<string, readonly Trouble[]>;
 
 export type DiagnosticMonitorOptions = {
   readonly config: { readonly afterMs: number; readonly priority: AlarmPriority };
   /**
-   * Health components that a watch (`watch/<id>`) or a tag (`tag/<name>`) depends on: `source/plc-1`, `model/pump-anomaly`.
+   * Health components and tags that a watch (`watch/<id>`) or a tag (`tag/<name>`) depends on: `source/plc-1`,
+   * `model/pump-anomaly`, `tag/current`.
    */
   readonly neededBy: ReadonlyMap<string, readonly string[]>;
+  /**
+   * Things without health that components depend on: the address of a broker, the inputs of a derived tag. Of components that
+   * share one and fail together, the first in this order has the alarm.
+   */
+  readonly sharedBy: ReadonlyMap<string, readonly string[]>;
   readonly limits: Pick<LimitMonitor, 'blind'>;
   readonly alarms: Pick<AlarmService, 'apply' | 'define' | 'isActive' | 'list'>;
   readonly recorder: Pick<Recorder, 'store'>;
@@ -34,10 +50,13 @@ export type DiagnosticMonitorOptions = {
 /**
  * Raises an alarm `diagnostic/<kind>/<id>` for each component of the agent that has been in trouble for some time: a
  * source that is down, a watch that cannot judge, a store, an uplink, a tag with limits that has no good value. What does
- * not work only because something else does not work raises no alarm of its own.
+ * not work only because something else does not work raises no alarm of its own, and gets the full time after that works
+ * again.
  */
 export class DiagnosticMonitor implements Disposable {
   readonly #options: DiagnosticMonitorOptions;
+  /** Last time at which the trouble of a component was explained by another one. */
+  readonly #explainedMs = new Map<string, EpochMs>();
   #timer: Timer | undefined;
 
   constructor(options: DiagnosticMonitorOptions) {
@@ -56,10 +75,18 @@ export class DiagnosticMonitor implements Disposable {
   #look(): void {
     const { alarms, config, deps } = this.#options;
     const nowMs = deps.clock.nowMs();
-    const all = this.#troubles().map((trouble) => [diagnosticAlarmId(trouble.kind, trouble.id), trouble] as const);
-    const troubles = new Map(
-      all.filter(([id, { sinceMs }]) => nowMs - sinceMs >= config.afterMs || alarms.isActive(id)),
-    );
+    const found = this.#troubles();
+    const causes = this.#causes(found, nowMs);
+    const raised = [...causes].flatMap(([name, others]) => {
+      const trouble = found.find((each) => each.name === name);
+      if (trouble === undefined) return [];
+      const id = alarmId(trouble);
+      const firstMs = Math.min(trouble.sinceMs, ...others.map((other) => other.sinceMs));
+      const sinceMs = Math.max(firstMs, this.#explainedMs.get(name) ?? -Infinity);
+      const isDue = nowMs - sinceMs >= config.afterMs || alarms.isActive(id);
+      return isDue ? [[id, withOthers(trouble, others)] as const] : [];
+    });
+    const troubles = new Map(raised);
     for (const [id, trouble] of troubles) {
       alarms.define([diagnosticAlarm(id, config.priority)], 'stay');
       this.#apply(id, trouble, nowMs);
@@ -69,33 +96,66 @@ export class DiagnosticMonitor implements Disposable {
   }
 
   #troubles(): readonly Trouble[] {
-    const { deps, limits, neededBy } = this.#options;
-    const components = deps.health.components().filter(({ status }) => status !== 'ok');
-    const inTrouble = new Map(components.map(({ name, sinceMs }) => [name, sinceMs]));
-    // A component may be degraded for long by something small. That explains no trouble that comes later.
-    const explains = (needed: string, sinceMs: EpochMs): boolean =>
-      sinceMs - (inTrouble.get(needed) ?? Number.NaN) <= EXPLAINED_WITHIN_MS;
-    const isExplained = (name: string, sinceMs: EpochMs): boolean =>
-      (storage.has(name) && name !== 'outbox' && inTrouble.has('outbox')) ||
-      (neededBy.get(name) ?? []).some((needed) => explains(needed, sinceMs));
+    const { deps, limits } = this.#options;
+    const blind = limits.blind().map(({ tag, sinceMs }) => ({
+      name: `tag/${tag.name}`,
+      kind: 'tag',
+      id: tag.name,
+      sinceMs,
+      reason: 'it has no good value, so its limits are not watched',
+    }));
     return [
-      ...components.filter(({ name, sinceMs }) => !isExplained(name, sinceMs)).map(componentTrouble),
-      ...limits
-        .blind()
-        .filter(({ tag, sinceMs }) => !isExplained(`tag/${tag.name}`, sinceMs))
-        .map(({ tag, sinceMs }) => ({
-          kind: 'tag',
-          id: tag.name,
-          sinceMs,
-          reason: 'it has no good value, so its limits are not watched',
-        })),
+      ...deps.health
+        .components()
+        .filter(({ status }) => status !== 'ok')
+        .map(componentTrouble),
+      ...blind,
     ];
+  }
+
+  /** Divides the troubles by their causes. */
+  #causes(troubles: readonly Trouble[], nowMs: EpochMs): Causes {
+    const { neededBy, sharedBy } = this.#options;
+    const byName = new Map(troubles.map((trouble) => [trouble.name, trouble]));
+    for (const name of this.#explainedMs.keys()) if (!byName.has(name)) this.#explainedMs.delete(name);
+    const causes = new Map<string, Trouble[]>();
+    // A component may be degraded for long by something small. That explains no trouble that comes later.
+    const isExplained = ({ name, sinceMs }: Trouble): boolean =>
+      (storage.has(name) && name !== 'outbox' && byName.has('outbox')) ||
+      (neededBy.get(name) ?? []).some(
+        (needed) => sinceMs - (byName.get(needed)?.sinceMs ?? Number.NaN) <= EXPLAINED_WITHIN_MS,
+      );
+    const order = [...sharedBy.keys()];
+    const rank = (trouble: Trouble): number =>
+      this.#options.alarms.isActive(alarmId(trouble)) ? -1 : order.indexOf(trouble.name);
+    // A stable sort: an alarm that is raised already keeps its component.
+    for (const trouble of troubles.toSorted((a, b) => rank(a) - rank(b))) {
+      const first = isExplained(trouble)
+        ? undefined
+        : [...causes.keys()].find((name) => this.#isShared(trouble, byName.get(name)));
+      if (first !== undefined) causes.get(first)?.push(trouble);
+      else if (!isExplained(trouble)) {
+        causes.set(trouble.name, []);
+        continue;
+      }
+      this.#explainedMs.set(trouble.name, nowMs);
+    }
+    return causes;
+  }
+
+  /** True if two components depend on the same thing and failed at the same time. */
+  #isShared(trouble: Trouble, other: Trouble | undefined): boolean {
+    const { sharedBy } = this.#options;
+    const things = sharedBy.get(trouble.name) ?? [];
+    if (other === undefined || Math.abs(trouble.sinceMs - other.sinceMs) > EXPLAINED_WITHIN_MS) return false;
+    return sharedBy.get(other.name)?.some((thing) => things.includes(thing)) === true;
   }
 
   #apply(id: string, trouble: Trouble | undefined, nowMs: EpochMs): void {
     const { alarms, recorder } = this.#options;
     const { reason = '' } = trouble ?? {};
     const name = nameOf(id);
+    const message = `${name} does not work: ${reason}`;
     const entries = alarms.apply({
       alarm: id,
       condition: trouble === undefined ? 'normal' : 'abnormal',
@@ -104,9 +164,10 @@ export class DiagnosticMonitor implements Disposable {
       suppressed: false,
       raises: () => ({
         cause: 'component-in-trouble',
-        message: `${name} does not work: ${reason}`,
+        message,
         parameters: { component: name, reason },
       }),
+      present: message,
       clears: () => `${name} works again.`,
     });
     if (entries.length > 0) recorder.store(entries);
@@ -134,6 +195,17 @@ function nameOf(id: string): string {
 function componentTrouble({ name, sinceMs, reason, status }: ComponentStatus): Trouble {
   const [kind = '', ...rest] = name.split('/');
   const text = reason === '' ? `it is ${status}` : reason;
-  if (rest.length > 0) return { kind, id: rest.join('/'), sinceMs, reason: text };
-  return { kind: storage.has(name) ? 'storage' : 'agent', id: name, sinceMs, reason: text };
+  if (rest.length > 0) return { name, kind, id: rest.join('/'), sinceMs, reason: text };
+  return { name, kind: storage.has(name) ? 'storage' : 'agent', id: name, sinceMs, reason: text };
+}
+
+function alarmId({ kind, id }: Trouble): string {
+  return diagnosticAlarmId(kind, id);
+}
+
+/** Adds what else does not work because of the same thing. */
+function withOthers(trouble: Trouble, others: readonly Trouble[]): Trouble {
+  if (others.length === 0) return trouble;
+  const also = others.map((other) => nameOf(alarmId(other))).toSorted();
+  return { ...trouble, reason: `${trouble.reason}. Also affected: ${also.join(', ')}` };
 }

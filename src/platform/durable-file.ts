@@ -20,6 +20,12 @@ export async function syncFolder(path: string): Promise<void> {
   await folder.sync();
 }
 
+/** Writes the content of a file to disk. */
+export async function syncFile(path: string): Promise<void> {
+  await using file = await open(path, 'r+');
+  await file.sync();
+}
+
 /** Does the same as `syncFolder` and blocks the thread, for workers. */
 export function syncFolderSync(path: string): void {
   const folder = openSync(path, 'r');

@@ -42,6 +42,8 @@ export type LabOptions = {
   readonly fileSystemBytes?: number;
   /** Mounts a file system of its own on the folder of the agent, and returns how to unmount it. */
   readonly mount?: (folder: string) => () => void;
+  /** Only the files of the folder whose name begins so fail; default: all. */
+  readonly faultyFiles?: string;
   /** Offset of the wall clock at the start. */
   readonly clockOffsetMs?: number;
 };
@@ -79,7 +81,7 @@ export class FaultLab implements AsyncDisposable {
     if (options.fileSystemBytes !== undefined)
       execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.fileSystemBytes}`, 'none', this.folder.path]);
     this.#unmount = options.mount?.(this.folder.path);
-    this.shim = new FaultShim(this.folder.path, options);
+    this.shim = new FaultShim(`${this.folder.path}/${options.faultyFiles ?? ''}`, options);
     this.shim.set('clockOffsetMs', options.clockOffsetMs ?? 0);
   }
 

@@ -138,6 +138,7 @@ static int sync_file(int fd, int (*real)(int)) {
       __sync_fetch_and_add((int64_t *)&control[FAULTS_SEEN], 1);
     }
     if (take(FSYNC_EIO)) {
+      log_change('F', path, 0, 0, NULL);
       errno = EIO;
       return -1;
     }

@@ -4,6 +4,7 @@ import { brokenPromises, FaultLab } from './fault-lab.ts';
 import { faultCases } from './fault-cases.ts';
 import { faultRuns } from './fault-runs.ts';
 import { NotPermitted } from './failing-file-system.ts';
+import { attackTwice } from './hostile-run.ts';
 import { failures, runSimulations } from './run-simulations.ts';
 import { powerCuts } from './power-cut-case.ts';
 
@@ -68,3 +69,15 @@ describeWith(['gcc'], 'faults of a running daemon', () => {
     expect(result.checked).toBeGreaterThan(100);
   });
 });
+
+test(
+  'hostile connections keep no user and no health check out, and leave no memory behind',
+  { timeout: 600_000 },
+  async () => {
+    const [, first, second] = await attackTwice(200, 10);
+    expect([first.answers, second.answers]).toEqual([40, 40]);
+    expect(Math.min(first.connections, second.connections)).toBeGreaterThanOrEqual(200);
+    expect(second.agentBytes - first.agentBytes).toBeLessThan(20e6);
+    expect(second.modelServerBytes - first.modelServerBytes).toBeLessThan(20e6);
+  },
+);

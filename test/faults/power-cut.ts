@@ -11,7 +11,8 @@ import { Storage } from '../../src/outbox/storage.ts';
 const SECTOR_BYTES = 512;
 
 type Change = {
-  readonly kind: 'W' | 'S' | 'T' | 'R' | 'U';
+  /** Write, sync, failed sync, truncation, rename or removal. */
+  readonly kind: 'W' | 'S' | 'F' | 'T' | 'R' | 'U';
   readonly path: string;
   readonly offset: number;
   readonly atNs: bigint;
@@ -19,7 +20,7 @@ type Change = {
 };
 
 /** The changes of files that a process made, in their order. */
-function readChanges(log: string): readonly Change[] {
+export function readChanges(log: string): readonly Change[] {
   const folder = dirname(log);
   const names = readdirSync(folder).filter((name) => name.startsWith(`${basename(log)}.`));
   const changes = names.flatMap((name) => changesIn(readFileSync(join(folder, name))));
@@ -76,27 +77,36 @@ class Content {
   }
 }
 
+type CachedFile = {
+  readonly durable: Content;
+  pending: Change[];
+  /** Writes before a sync that failed. Linux takes them for written, so no later sync makes them durable. */
+  failed: Change[];
+};
+
 /** Files of a disk with a write cache: what was synced is durable, the rest may or may not be. */
-class CachedDisk {
-  readonly #files = new Map<string, { readonly durable: Content; pending: Change[] }>();
+export class CachedDisk {
+  readonly #files = new Map<string, CachedFile>();
 
   apply(change: Change): void {
-    const file = this.#files.get(change.path) ?? { durable: new Content(), pending: [] };
+    const file = this.#files.get(change.path) ?? { durable: new Content(), pending: [], failed: [] };
     if (change.kind === 'R' || change.kind === 'U') this.#files.delete(change.path);
     if (change.kind === 'R') this.#files.set(change.data.toString(), file);
     if (change.kind === 'R' || change.kind === 'U') return;
     this.#files.set(change.path, file);
     if (change.kind === 'S') {
       for (const pending of file.pending.splice(0)) file.durable.apply(pending);
-    } else file.pending.push(change);
+    } else if (change.kind === 'F') file.failed.push(...file.pending.splice(0));
+    else file.pending.push(change);
   }
 
   /** Returns the files after a power cut: of what was not synced, each sector of 512 bytes is there or not by chance. */
   afterCut(random: () => number): ReadonlyMap<string, Buffer> {
     return new Map(
-      [...this.#files].map(([path, { durable, pending }]) => {
+      [...this.#files].map(([path, { durable, pending, failed }]) => {
         const content = durable.copy();
-        for (const change of pending) for (const part of sectorsOf(change)) if (random() < 0.5) content.apply(part);
+        for (const change of [...failed, ...pending])
+          for (const part of sectorsOf(change)) if (random() < 0.5) content.apply(part);
         return [path, content.bytes];
       }),
     );

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { timeLeft } from '../../src/cli/outbox-command.ts';
 import type { RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
 import type { UplinkInterest } from '../../src/outbox/file/storage-protocol.ts';
-import { HighWaterFile } from '../../src/outbox/file/high-water.ts';
 import { rewindUplink } from '../../src/outbox/records/outbox-rewind.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
 import {
@@ -298,53 +297,6 @@ test('dead letters above their limit are a loss of their uplink, with their ids'
     { uplink: 'cloud', records: 'verdict', reason: 'dead-letters-full', count: 2, ranges: [[1, 2]] },
   ]);
   storage.stop();
-});
-
-describe('a start of the agent', () => {
-  const startKinds: readonly RecordKind[] = [...allKinds, 'start'];
-  const uplinks = [{ id: 'cloud', kinds: startKinds }];
-  const startsOf = (storage: TestStorage): readonly unknown[] =>
-    storage
-      .read('backlog', 100, 'cloud', startKinds)
-      .filter(({ kind }) => kind === 'start')
-      .map(({ body }) => JSON.parse(body) as unknown);
-
-  test('after a clean stop is a record with the time without records', () => {
-    const folder = testFolder();
-    const first = openStorage(folder, { uplinks, life: 'a' });
-    expect(startsOf(first), 'an outbox that is new has no past').toEqual([]);
-    first.append(draft('verdict', 5));
-    first.stop();
-    const second = openStorage(folder, { uplinks, life: 'b', nowMs: start + 60_000 });
-    expect(startsOf(second)).toMatchObject([
-      { reason: 'clean-stop', last_record_ms: start + 5, down_ms: 59_995, epoch: first.opened.epoch },
-    ]);
-    second.stop();
-  });
-
-  test('after a killed process is a crash; another worker of the same process is none', () => {
-    const folder = testFolder();
-    openStorage(folder, { uplinks, life: 'a' }).append(draft('verdict', 1));
-    const second = openStorage(folder, { uplinks, life: 'b' });
-    expect(startsOf(second)).toMatchObject([{ reason: 'crash' }]);
-    const third = openStorage(folder, { uplinks, life: 'b' });
-    expect(startsOf(third)).toHaveLength(1);
-    third.stop();
-  });
-
-  test('after a power cut is one, in its new epoch', () => {
-    const folder = testFolder();
-    openStorage(folder, { uplinks, life: 'a' }).append(draft('verdict', 1));
-    const mark = join(folder, 'outbox.db.high-water');
-    const before = new HighWaterFile(mark).read();
-    if (before === undefined) throw new Error('no mark');
-    const other = new HighWaterFile(mark);
-    other.begin({ ...before, boot: 'another boot' });
-    other.close();
-    const second = openStorage(folder, { uplinks, life: 'b' });
-    expect(startsOf(second)).toMatchObject([{ reason: 'power-cut', epoch: second.opened.epoch }]);
-    second.stop();
-  });
 });
 
 test('health is degraded while records are dropped, and for a minute after', () => {

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Unstored } from '../../src/contracts/record-store.ts';
@@ -215,4 +216,20 @@ test('losses are reported within seconds after the clock was set back', async ()
   }
   storage.stop();
   expect(await lossesIn(folder)).toMatchObject([{ count: 2 }]);
+});
+
+test('a damaged history is replaced by a new one, and health says where the old one is until the next start', () => {
+  const folder = testFolder();
+  writeFileSync(join(folder, 'history.db'), 'x'.repeat(8192));
+  const history = openHistory(folder);
+  history.append({ tags: ['a'], counts: [1], timesMs: Float64Array.of(base), values: Float64Array.of(1) });
+  expect([...history.read('a').values]).toEqual([1]);
+  expect(history.upkeep().health).toEqual({
+    status: 'degraded',
+    reason: expect.stringContaining(`was moved to ${join(folder, 'history.db.quarantine')}`),
+  });
+  history.stop();
+  const second = openHistory(folder);
+  expect(second.upkeep().health.status).toBe('ok');
+  second.stop();
 });

@@ -33,7 +33,14 @@ class Box {
     neededBy: new Map([
       ['watch/pump', ['source/plc', 'model/pump']],
       ['tag/current', ['source/plc']],
-      ['tag/power', ['source/plc']],
+      ['tag/power', ['source/plc', 'tag/current']],
+    ]),
+    sharedBy: new Map([
+      ['source/cell', ['broker:1883']],
+      ['uplink/cloud', ['broker:1883']],
+      ['publish', ['broker:1883']],
+      ['tag/heat', ['voltage']],
+      ['tag/load', ['voltage']],
     ]),
     limits: { blind: () => this.blind },
     alarms: this.alarms,
@@ -106,6 +113,88 @@ describe('a component in trouble', () => {
     await box.clock.advance(60_000);
     expect(box.changes).toContain('diagnostic/watch/pump unacknowledged');
     expect(box.changes).toContain('diagnostic/tag/current unacknowledged');
+  });
+
+  test('gives what depends on it the full time after it works again', async () => {
+    box.report('source/plc', 'degraded', 'no answer');
+    box.report('watch/pump', 'degraded', 'tag current is bad');
+    await box.clock.advance(60_000);
+    box.report('source/plc', 'ok');
+    // Until its window is filled.
+    await box.clock.advance(25_000);
+    box.report('watch/pump', 'ok');
+    await box.clock.advance(60_000);
+    expect(box.changes.filter((change) => change.includes('watch/pump'))).toEqual([]);
+  });
+
+  test('is one alarm with all that has the same address: a dead broker is not one for each part that uses it', async () => {
+    box.report('uplink/cloud', 'degraded', 'mqtt://broker refused the connection');
+    await box.clock.advance(20_000);
+    box.report('source/cell', 'degraded', 'no connection');
+    await box.clock.advance(12_000);
+    box.report('publish', 'degraded', 'no connection');
+    await box.clock.advance(60_000);
+    // The first in the configuration, after the time of the first that failed.
+    expect(box.changes).toEqual(['diagnostic/source/cell unacknowledged']);
+    expect(box.alarms.list()[0]).toMatchObject({
+      message: 'source cell does not work: no connection. Also affected: uplink cloud',
+      present: 'source cell does not work: no connection. Also affected: agent publish, uplink cloud',
+    });
+    for (const name of ['uplink/cloud', 'publish', 'source/cell']) box.report(name, 'ok');
+    await box.clock.advance(15_000);
+    expect(box.changes).toEqual([
+      'diagnostic/source/cell unacknowledged',
+      'diagnostic/source/cell returned-unacknowledged',
+    ]);
+  });
+
+  test('is an alarm of its own if it does not work after the others do', async () => {
+    for (const name of ['source/cell', 'uplink/cloud']) box.report(name, 'degraded', 'no connection');
+    await box.clock.advance(60_000);
+    box.report('source/cell', 'ok');
+    await box.clock.advance(29_000);
+    expect(box.changes.filter((change) => change.includes('uplink'))).toEqual([]);
+    await box.clock.advance(3000);
+    expect(box.changes).toContain('diagnostic/uplink/cloud unacknowledged');
+  });
+
+  test('a bad tag and the tags that are derived from it are one alarm', async () => {
+    const blind = (name: string, number: number) => ({ tag: tagOf(name, number), sinceMs: box.clock.nowMs() });
+    box.blind = [blind('power', 1), blind('current', 0), blind('heat', 2), blind('load', 3)];
+    await box.clock.advance(60_000);
+    // `heat` and `load` come from a tag without limits.
+    expect(box.changes).toEqual(['diagnostic/tag/current unacknowledged', 'diagnostic/tag/heat unacknowledged']);
+    expect(box.alarms.list().at(-1)?.message).toContain('Also affected: tag load');
+  });
+
+  test('keeps the message of its onset, and shows the present reason next to it', async () => {
+    box.report('source/plc', 'degraded', 'no answer');
+    await box.clock.advance(40_000);
+    const announced: (string | undefined)[] = [];
+    box.events.subscribe((event) => {
+      if (event.type === 'alarm') announced.push(event.transition.present);
+    });
+    expect(box.alarms.list()[0]?.present).toBeUndefined();
+    const present = 'source plc does not work: the connection is refused';
+    box.report('source/plc', 'degraded', 'the connection is refused');
+    await box.clock.advance(1000);
+    const onset = { message: 'source plc does not work: no answer', present };
+    expect(box.alarms.list()[0]).toMatchObject(onset);
+    await box.alarms.acknowledge('diagnostic/source/plc', 'mia');
+    expect(box.alarms.list()[0]).toMatchObject({ state: 'acknowledged', present });
+    for (let second = 0; second < 20; second += 1) {
+      box.report('source/plc', 'degraded', `refused ${second} times`);
+      await box.clock.advance(1000);
+    }
+    // The first reason, the acknowledgement, and one in 10 s.
+    expect(announced.length).toBeLessThanOrEqual(4);
+    const bodies = box.store.bodies('alarm');
+    expect(bodies.map(({ message }) => message)).toEqual([onset.message, onset.message]);
+    expect(JSON.stringify(bodies)).not.toContain('present');
+    box.report('source/plc', 'ok');
+    await box.clock.advance(15_000);
+    expect(box.alarms.list()[0]).toMatchObject({ state: 'normal', message: 'source plc works again.' });
+    expect(box.alarms.list()[0]?.present).toBeUndefined();
   });
 
   test('does not explain what fails long after it', async () => {

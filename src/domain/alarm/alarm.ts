@@ -23,6 +23,8 @@ export type AlarmFacts = {
   readonly suppression: 'none' | 'shelved' | 'suppressed-by-design' | 'out-of-service';
   /** Time when shelving ends automatically; only while shelved. */
   readonly shelvedUntilMs: EpochMs | undefined;
+  /** Why an operator shelved it; only while shelved. */
+  readonly shelvedComment?: string | undefined;
   /** Why and when the alarm was raised last; undefined while it is normal. */
   readonly onset?: AlarmOnset | undefined;
   /** Operator who acknowledged it; undefined while it is normal or unacknowledged. */
@@ -97,6 +99,8 @@ export type AlarmTransition = {
   readonly cause: AlarmCause;
   /** Sentence for an operator: tag, value, and what to check. */
   readonly message: string;
+  /** Present reason while the condition lasts, if it differs from that of the onset. Not stored: records have the onset. */
+  readonly present?: string | undefined;
   /** Values of the message, for translations. */
   readonly parameters: AlarmParameters;
   /** Operator, as named by the HTTP client; undefined for other causes. */

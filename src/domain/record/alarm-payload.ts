@@ -12,7 +12,7 @@ import { snakeJson } from './snake-json.ts';
  * @param id Id of the record of the transition; undefined omits it.
  */
 export function alarmPayload({ facts, watch, ...transition }: AlarmTransition, id: string | undefined) {
-  const { onset, acknowledgement, shelvedUntilMs } = facts;
+  const { onset, acknowledgement, shelvedUntilMs, shelvedComment } = facts;
   const { cause, message, parameters } = isAction(transition.cause) ? (onset ?? transition) : transition;
   return {
     ...snakeJson({
@@ -20,13 +20,14 @@ export function alarmPayload({ facts, watch, ...transition }: AlarmTransition, i
       watch: watch === '' ? undefined : watch,
       cause,
       message,
+      present: transition.present ?? null,
       parameters,
       change: transition.cause,
       timestampMs: Math.round(transition.timestampMs),
       onsetMs: rounded(onset?.timestampMs),
       acknowledgedBy: acknowledgement?.by,
       acknowledgedMs: rounded(acknowledgement?.timestampMs),
-      comment: acknowledgement?.comment,
+      comment: shelvedComment ?? acknowledgement?.comment,
       shelvedUntilMs: rounded(shelvedUntilMs),
     }),
     ...(id === undefined ? {} : { id }),

@@ -45,6 +45,7 @@ export function openDatabase(path: string, bytesMax: number): SqliteDatabase {
     assertPragma(database, 'synchronous', 2);
     assertPragma(database, 'page_size', PAGE_BYTES);
     quickCheck(database, path);
+    moveFoundRows(database);
     return database;
   } catch (error) {
     database.close();
@@ -103,6 +104,22 @@ function quickCheck(database: SqliteDatabase, path: string): void {
   if (statSync(path).size > QUICK_CHECK_BYTES_MAX) return;
   const result = database.pragma('quick_check(1)', { simple: true });
   if (result !== 'ok') throw new DatabaseDamage(`quick_check reports: ${String(result)}`);
+}
+
+/**
+ * Writes the rows of a WAL that was found into the database, and empties the WAL.
+ *
+ * After an fsync that failed, Linux takes the written pages for clean: they are read from the page cache, and no later fsync
+ * writes them. A commit after such pages in the WAL would be lost with them in a power cut.
+ */
+function moveFoundRows(database: SqliteDatabase): void {
+  try {
+    // A connection that prevents it has opened the WAL before, and SQLite ignores the rows of a failed commit then.
+    truncateWal(database);
+  } catch (error) {
+    // No commit is possible either, and the records in the file can be read.
+    if (!(error instanceof Database.SqliteError) || !/^SQLITE_(FULL|READONLY)/.test(error.code)) throw error;
+  }
 }
 
 /** The content of a file is not that of a sound database of andon. */

@@ -106,14 +106,17 @@ export class HistoryStore {
   }
 
   get #health(): StoreHealth {
-    const { trouble, database } = this.#keeper;
-    if (trouble !== undefined) return { status: 'degraded', reason: trouble };
+    const { trouble, database, quarantined } = this.#keeper;
     const damaged = database?.damaged ?? 0;
-    if (damaged === 0) return { status: 'ok', reason: undefined };
-    return {
-      status: 'degraded',
-      reason: `${damaged} chunks or rollups of the sample history failed their checksum and are omitted`,
-    };
+    const reasons = [
+      trouble,
+      quarantined !== undefined &&
+        `The sample history was damaged and was moved to ${quarantined}. A new one was started`,
+      damaged > 0 && `${damaged} chunks or rollups of the sample history failed their checksum and are omitted`,
+    ].filter((reason) => typeof reason === 'string');
+    return reasons.length === 0
+      ? { status: 'ok', reason: undefined }
+      : { status: 'degraded', reason: reasons.join('. ') };
   }
 
   /** @returns False if the batch is larger than what the file may have. */

@@ -53,6 +53,8 @@ export class OutboxFile {
   #mark: HighWaterMark | undefined;
   #isStartRecorded = false;
   #previousEnd: PreviousEnd = 'none';
+  /** Time of the last record of the agent before. */
+  #lastRecordMs: EpochMs | undefined;
   #salvage: Salvage | undefined;
   #trouble: string | undefined;
   /** Error of the last commit; the file is open and can be read. */
@@ -161,10 +163,11 @@ export class OutboxFile {
     return this.#salvage !== undefined;
   }
 
-  close(): void {
+  /** @param isComplete False if records or losses are given up. */
+  close(isComplete = true): void {
     const open = this.#open;
     if (open === undefined) return;
-    const mark = this.#markOf(open.database, true);
+    const mark = this.#markOf(open.database, isComplete);
     this.#closeQuietly();
     try {
       this.#highWater.begin(mark);
@@ -236,7 +239,7 @@ export class OutboxFile {
     const { statements, epochs } = database;
     this.#isStartRecorded = statements.getMeta.get('life') === life;
     if (this.#isStartRecorded) return;
-    const lastMs = statements.newestTimestamp.get() as EpochMs | undefined;
+    const lastMs = this.#lastRecordMs;
     const body = {
       reason: this.#previousEnd,
       last_record_ms: lastMs === undefined ? null : Math.round(lastMs),
@@ -264,7 +267,10 @@ export class OutboxFile {
     const { names: epochs } = database.epochs;
     const found = { epochs, sequence: database.sequence, inode: this.#inode };
     const continuity = judgeContinuity(mark, found, isOwn);
-    if (!isOwn) this.#previousEnd = previousEnd(mark, found, this.#boot);
+    if (!isOwn) {
+      this.#previousEnd = previousEnd(mark, found, this.#boot);
+      this.#lastRecordMs = database.statements.newestTimestamp.get() as EpochMs | undefined;
+    }
     if (continuity.type === 'unproven') {
       database.commit(() => {
         if (continuity.lost !== undefined && mark !== undefined)

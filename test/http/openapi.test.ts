@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { stringify } from 'yaml';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Role, roles } from '../../src/web/access/roles.ts';
+import { tokenDigest } from '../../src/web/access/users-file.ts';
+import { CrashPlant } from '../support/crash-plant.ts';
+import { describeWith } from '../support/programs.ts';
+import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
+
+/*
+ * Schemathesis, which makes requests from openapi.json, valid and invalid ones: each answer must have a status and a body that
+ * the document describes, and none may be an error of the server.
+ */
+const checks = [
+  'not_a_server_error',
+  'status_code_conformance',
+  'content_type_conformance',
+  'response_headers_conformance',
+  'response_schema_conformance',
+].join(',');
+
+describeWith(['schemathesis'], 'the API is as openapi.json describes it', () => {
+  const stack = new AsyncDisposableStack();
+  let folder: AgentFolder;
+  let agent: AgentProcess;
+
+  beforeAll(async () => {
+    const plant = stack.use(await CrashPlant.start());
+    folder = stack.use(new AgentFolder());
+    const tokens = Object.fromEntries(roles.map((role) => [role, { role, sha256: tokenDigest(tokenOf(role)) }]));
+    writeFileSync(join(folder.path, 'users.yaml'), stringify({ users: {}, tokens }), { mode: 0o600 });
+    folder.configure({
+      ...plant.sections('500ms'),
+      watches: { level: { model: 'echo', tags: ['level'], window: { step: '500ms', maxAge: '10s' } } },
+      http: { listen: '127.0.0.1:0', users: 'users.yaml' },
+    });
+    agent = stack.use(await AgentProcess.start(folder.configFile));
+  });
+  afterAll(() => stack.disposeAsync());
+
+  test.each<readonly [Role, readonly string[]]>([
+    ['viewer', ['--phases', 'fuzzing', '--max-examples', '2']],
+    ['operator', ['--phases', 'fuzzing', '--max-examples', '2']],
+    ['engineer', ['--phases', 'fuzzing', '--max-examples', '2']],
+    ['admin', ['--phases', 'coverage,fuzzing', '--max-examples', '3']],
+  ])('for the role %s', { timeout: 600_000 }, async (role, amount) => {
+    const fixed = ['--seed', '1', '--generation-database', 'none', '--no-shrink', '--warnings', 'off', '--no-color'];
+    const request = [
+      'run',
+      `${agent.httpUrl}/api/v1/openapi.json`,
+      '--header',
+      `Authorization: Bearer ${tokenOf(role)}`,
+      '--checks',
+      checks,
+      '--continue-on-failure',
+      ...fixed,
+      ...amount,
+    ];
+    const report = await run(request, folder.path);
+    expect(report).toMatch(/Tested: [3-9]\d\n/);
+    expect(report).toMatch(/No issues found/);
+    expect(agent.stderr).toBe('');
+  });
+});
+
+function tokenOf(role: Role): string {
+  return `token-of-the-${role}`;
+}
+
+/** @param cwd Where it writes its cache. @returns What it prints, with the problems that it found. */
+async function run(args: readonly string[], cwd: string): Promise<string> {
+  const child = spawn('schemathesis', args, { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
+  const [printed] = await Promise.all([text(child.stdout), once(child, 'close')]);
+  return printed;
+}
