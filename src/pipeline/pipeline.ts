@@ -28,7 +28,7 @@ import { numbersOf, type TagRoutes, tagRoutes } from './tag-routes.ts';
 import { TagTable } from './tag-table.ts';
 import { VerdictRecords } from './verdict-record.ts';
 import type { VersionComparison } from './version-comparison.ts';
-import type { WatchConfig } from './watch-config.ts';
+import type { SuppressWhen, WatchConfig } from './watch-config.ts';
 import { verdictAlarm } from './verdict-alarm.ts';
 import {
   endWatch,
@@ -135,7 +135,7 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
       limits: options.limits ?? {},
       tags,
       alarms: options.alarms,
-      suppressed: (when) => this.#isSuppressedBy(when),
+      suppressed: (when) => this.#isSuppressed(when),
       nowMs: deps.clock.nowMs(),
     });
     inference.onJudged((judgements) => this.#conclude(rollouts?.pass(judgements) ?? judgements));
@@ -448,14 +448,14 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
     const tags = () => blamedTags(verdict, this.#table.readings(tagNumbers), manifest);
-    const own = { scoreExtreme: watch.scoreExtreme, suppressed: this.#isSuppressed(watch) };
+    const own = { scoreExtreme: watch.scoreExtreme, suppressed: this.#isSuppressed(alarm.suppressWhen) };
     return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, ...own }))];
   }
 
   /** Returns undefined if the deciding tag is not good: then the suppression does not change. */
-  #isSuppressed({ config: { alarm } }: Watch): boolean | undefined {
-    if (alarm?.suppressWhen === undefined) return false;
-    const { tag, above = Infinity, below = -Infinity } = alarm.suppressWhen;
+  #isSuppressed(when: SuppressWhen | undefined): boolean | undefined {
+    if (when === undefined) return false;
+    const { tag, above = Infinity, below = -Infinity } = when;
     const { value, quality } = this.#table.reading(this.#numbers.get(tag) ?? -1);
     return value === undefined || quality !== 'good' ? undefined : value > above || value < below;
   }
