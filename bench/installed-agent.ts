@@ -17,7 +17,6 @@ export function installAgent(folder: string): string {
   execFileSync(process.execPath, [compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', output, '--noCheck'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  cpSync(join(root, 'src/http/dashboard'), join(output, 'http/dashboard'), { recursive: true });
   cpSync(join(root, 'bin'), join(folder, 'bin'), { recursive: true });
   cpSync(join(root, 'package.json'), join(folder, 'package.json'));
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));

@@ -10,6 +10,10 @@ import { t } from './texts/language.ts';
 /** Pages that are loaded when they are opened, so that the start page is small. */
 const later: Readonly<Record<string, () => Promise<ComponentType>>> = {
   alarms: async () => (await import('./alarms/alarms-page.tsx')).AlarmsPage,
+  journal: async () => (await import('./alarms/journal-page.tsx')).JournalPage,
+  statistics: async () => (await import('./alarms/statistics-page.tsx')).StatisticsPage,
+  machine: async () => (await import('./machine/machine-page.tsx')).MachinePage,
+  trends: async () => (await import('./trends/trends-page.tsx')).TrendsPage,
   system: async () => (await import('./system/system-page.tsx')).SystemPage,
   kiosk: async () => (await import('./kiosk/kiosk-page.tsx')).KioskPage,
 };

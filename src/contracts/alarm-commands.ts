@@ -28,6 +28,6 @@ export interface AlarmCommands {
   /** @param alarm Id of the alarm, such as `watch/pump-1`; the watch alone is accepted, too. */
   acknowledge(alarm: string, by: string, comment?: string): Promise<AlarmTransition>;
   /** @param untilMs Time at which the shelving ends automatically (ISA-18.2). */
-  shelve(alarm: string, untilMs: EpochMs, by: string): Promise<AlarmTransition>;
+  shelve(alarm: string, untilMs: EpochMs, by: string, comment?: string): Promise<AlarmTransition>;
   unshelve(alarm: string, by: string): Promise<AlarmTransition>;
 }

@@ -23,7 +23,7 @@ export interface RecordStore {
    */
   lost(losses: readonly Unstored[], reason: string): void;
 
-  /** Returns stored verdicts or alarms of a watch, oldest first, at most `limit`. */
+  /** Returns stored verdicts or alarms of one or all watches, at most `limit`, oldest first if not requested otherwise. */
   history(query: HistoryQuery): Promise<readonly StoredRecord[]>;
 
   /** Returns the last transition of every alarm ever stored: the state of the alarms at start. */
@@ -91,11 +91,14 @@ export type ReadRequest = {
 };
 
 export type HistoryQuery = {
-  readonly watch: string;
+  /** '' for alarms without a watch; undefined for all. */
+  readonly watch: string | undefined;
   readonly kind: RecordKind;
   readonly fromMs: EpochMs;
   readonly toMs: EpochMs;
   readonly limit: number;
+  /** Returns the newest of the range, newest first. Default: the oldest, oldest first. */
+  readonly newestFirst?: boolean | undefined;
 };
 
 export type OutboxStats = {

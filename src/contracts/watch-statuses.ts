@@ -12,6 +12,8 @@ export type WatchOverview = {
   /** Abnormal side of the threshold; undefined while no model is ready. */
   readonly abnormal: 'above' | 'below' | undefined;
   readonly tags: readonly TagReading[];
+  /** Smallest and largest value of each tag in normal operation, as the model has them; undefined for none. */
+  readonly normalRanges: readonly (readonly [number, number] | undefined)[];
   readonly stepMs: number | 'scan';
   readonly hopMs: number | 'scan';
   readonly alarmState: AlarmState | undefined;

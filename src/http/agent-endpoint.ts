@@ -4,14 +4,15 @@ import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
 import { type AlarmRoutesOptions, registerAlarmRoutes } from './alarm-routes.ts';
-import { registerDashboard } from './dashboard-routes.ts';
 import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
+import { registerJournal } from './journal-routes.ts';
 import { type ModelRegistryRoutesOptions, registerModelRegistryRoutes } from './model-registry-routes.ts';
 import { type OutboxRoutesOptions, registerOutboxRoutes } from './outbox-routes.ts';
 import { registerRolloutRoutes } from './rollout-routes.ts';
 import { registerScreen } from './screen-routes.ts';
+import { registerTagHistory } from './tag-history-routes.ts';
 import { TurnBudget } from './turn-budget.ts';
 import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts';
 
@@ -40,7 +41,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'alarm-shelving-invalid': 400,
 };
 
-/** The agent's own HTTP endpoint: health, metrics, alarms, watches, live events, management of models and the dashboard. */
+/** The agent's own HTTP endpoint: health, metrics, alarms, watches, live events, management of models and the pages. */
 export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
   const { config, identity, modelRegistry, localToken, audit, deps } = options;
   return new HttpServer({
@@ -62,7 +63,8 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerWatchRoutes(app, options);
       registerRolloutRoutes(app, options.rollouts);
       registerOutboxRoutes(app, options);
-      registerDashboard(app);
+      registerJournal(app, options);
+      registerTagHistory(app, options);
       registerScreen(app);
       registerEventStream(app, options.events, deps);
       registerModelServerNotice(app, options.modelServerAddress);

@@ -29,6 +29,8 @@ const actor = z
   .optional()
   .describe('Person for whom a program with a token acts. Ignored for users: their name comes from the login');
 
+const comment = z.string().max(COMMENT_LENGTH_MAX).optional();
+
 export type AlarmRoutesOptions = {
   readonly alarms: AlarmCommands;
   readonly flood: () => AlarmFlood;
@@ -72,7 +74,7 @@ function registerAlarmCommands(
       schema: {
         summary: 'Acknowledge an alarm',
         params: alarmParams,
-        body: z.object({ by: actor, comment: z.string().max(COMMENT_LENGTH_MAX).optional() }),
+        body: z.object({ by: actor, comment }),
         response: answers,
       },
     },
@@ -96,8 +98,9 @@ function registerAlarmCommands(
     async ({ params, body, caller }) => {
       const untilMs = body.until_ms ?? deps.clock.nowMs() + (body.duration ?? 0);
       checkShelving(untilMs - deps.clock.nowMs());
-      const changed = await alarms.shelve(idOf(params), untilMs, actorName(caller, body.by));
-      await audit.record(caller, 'shelve', changed.alarm, { by: changed.by, until_ms: untilMs });
+      const changed = await alarms.shelve(idOf(params), untilMs, actorName(caller, body.by), body.comment);
+      const details = { by: changed.by, until_ms: untilMs, comment: body.comment };
+      await audit.record(caller, 'shelve', changed.alarm, details);
       return alarmToJson(changed);
     },
   );
@@ -118,6 +121,7 @@ function registerAlarmCommands(
 const shelveBody = z
   .object({
     by: actor,
+    comment,
     duration: duration('How long, such as 30m').optional(),
     until_ms: z.number().optional().describe('End of shelving, epoch milliseconds'),
   })

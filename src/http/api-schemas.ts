@@ -42,6 +42,13 @@ export const alarmJson = z.object({
   shelved_until_ms: z.number().nullable(),
 });
 
+/** A stored change of an alarm. Records of earlier versions lack some fields. */
+export const journalEntryJson = z.looseObject({
+  ...alarmJson.partial().shape,
+  id: z.string(),
+  timestamp_ms: z.number(),
+});
+
 export const floodJson = z
   .object({
     is_flood: z.boolean(),
@@ -94,7 +101,14 @@ export const watchJson = watchSummaryJson.extend({
   step_ms: z.union([z.number(), z.literal('scan')]),
   hop_ms: z.union([z.number(), z.literal('scan')]),
   alarm_state: alarmStateJson.nullable(),
-  tags: z.array(tagReadingJson),
+  tags: z.array(
+    tagReadingJson.extend({
+      normal_range: z
+        .tuple([z.number(), z.number()])
+        .nullable()
+        .describe('Smallest and largest value in normal operation, from the model'),
+    }),
+  ),
   last_verdict: verdictJson.nullable(),
   drift: z.record(z.string(), z.number()).describe('Population stability index by tag, and of the score'),
   rollout: z

@@ -3,31 +3,22 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
-import {
-  type Rollup,
-  type RollupResolution,
-  rollupSpansMs,
-  type SampleHistory,
-  scoreSeries,
-  type TagSeries,
-} from '../contracts/sample-history.ts';
+import { type SampleHistory, scoreSeries } from '../contracts/sample-history.ts';
 import { watchSummaryToJson } from '../contracts/watch-json.ts';
 import type { WatchOverview, WatchStatuses } from '../contracts/watch-statuses.ts';
 import type { WatchSummaries, WatchSummary } from '../contracts/watch-summaries.ts';
-import { qualityOf } from '../domain/sample/quality.ts';
 import { recordJson, type StoredRecord } from '../domain/record/record.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
 import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorJson } from '../web/http-errors.ts';
-import { modelJson, rollupJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from './api-schemas.ts';
+import { modelJson, rollupJson, tagSeriesJson, tagReadingJson, verdictJson, watchJson } from './api-schemas.ts';
 import { tagJson } from './event-stream.ts';
+import { rangeProblem, resolutions, rollupToJson, seriesToJson } from './series-json.ts';
 
 const HISTORY_MS_DEFAULT = 3_600_000;
 const VERDICTS_MAX = 5_000;
 const SAMPLES_PER_TAG_MAX = 5_000;
-/** Minutes or hours of one request: 34 days of minutes. */
-const ROLLUP_SPANS_MAX = 50_000;
 
 type LoadedModelStatuses = {
   readonly statuses: readonly ModelStatus[];
@@ -100,8 +91,6 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
   registerHistory(app, options);
 }
 
-const resolutions = ['samples', '1m', '1h'] as const satisfies readonly ('samples' | RollupResolution)[];
-
 const historyQuery = z
   .object({
     from: z.coerce.number().optional().describe('Epoch milliseconds. Default: one hour before `to`'),
@@ -115,8 +104,6 @@ const historyQuery = z
   .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
     error: "'from' must not be after 'to'",
   });
-
-type HistoryQuery = z.infer<typeof historyQuery>;
 
 function registerHistory(instance: FastifyInstance, options: WatchRoutesOptions): void {
   const { board, records, history, deps } = options;
@@ -145,7 +132,7 @@ function registerHistory(instance: FastifyInstance, options: WatchRoutesOptions)
       if (overview === undefined) return reply.code(404).send({ error: `There is no watch '${params.watch}'` });
       const toMs = query.to ?? deps.clock.nowMs();
       const fromMs = query.from ?? toMs - HISTORY_MS_DEFAULT;
-      const tooLong = rangeProblem(query, toMs - fromMs);
+      const tooLong = rangeProblem(query.resolution, toMs - fromMs);
       if (tooLong !== undefined) return reply.code(400).send({ error: tooLong });
       const range = { watch: params.watch, fromMs, toMs, limit: query.limit };
       const tags = overview.tags.map(({ tag }) => tag);
@@ -166,11 +153,6 @@ function registerHistory(instance: FastifyInstance, options: WatchRoutesOptions)
       };
     },
   );
-}
-
-function rangeProblem({ resolution }: HistoryQuery, rangeMs: number): string | undefined {
-  if (resolution === 'samples' || rangeMs / rollupSpansMs[resolution] <= ROLLUP_SPANS_MAX) return undefined;
-  return `The range has more than ${ROLLUP_SPANS_MAX} spans of ${resolution}. Request a shorter range${resolution === '1m' ? ' or resolution=1h' : ''}.`;
 }
 
 const alarmRecord = z.looseObject({ id: z.string() });
@@ -195,28 +177,8 @@ async function seriesOf(
   return { score, tags: ofTags };
 }
 
-function seriesToJson({ tag, timesMs, values }: TagSeries) {
-  return snakeJson({ tag, timestampsMs: timesMs, values });
-}
-
-function rollupToJson(rollup: Rollup): z.infer<typeof rollupJson> {
-  return {
-    tag: rollup.tag,
-    timestamps_ms: [...rollup.timesMs],
-    min: numbersOrNull(rollup.minima),
-    max: numbersOrNull(rollup.maxima),
-    mean: numbersOrNull(rollup.means),
-    count: [...rollup.counts],
-    quality: Array.from(rollup.qualities, qualityOf),
-  };
-}
-
-function numbersOrNull(column: Float64Array): (number | null)[] {
-  return Array.from(column, (value) => (Number.isFinite(value) ? value : null));
-}
-
 function watchToJson(
-  { lastVerdict, tags, ...overview }: WatchOverview,
+  { lastVerdict, tags, normalRanges, ...overview }: WatchOverview,
   summary: WatchSummary | undefined,
 ): readonly z.infer<typeof watchJson>[] {
   if (summary === undefined) return [];
@@ -224,8 +186,12 @@ function watchToJson(
     {
       ...snakeJson(overview),
       ...watchSummaryToJson(summary),
-      tags: tags.map(tagJson),
+      tags: tags.map((reading, column) => ({ ...tagJson(reading), normal_range: rangeOf(normalRanges[column]) })),
       last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, undefined)),
     },
   ];
+}
+
+function rangeOf(range: readonly [number, number] | undefined): [number, number] | null {
+  return range === undefined ? null : [range[0], range[1]];
 }

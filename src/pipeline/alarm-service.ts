@@ -188,9 +188,9 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     return this.#act(alarm, facts, 'acknowledged', by);
   }
 
-  async shelve(id: string, untilMs: EpochMs, by: string): Promise<AlarmTransition> {
+  async shelve(id: string, untilMs: EpochMs, by: string, comment?: string): Promise<AlarmTransition> {
     const alarm = this.#alarm(id);
-    const facts = shelve(alarm.memory.facts, untilMs);
+    const facts = shelve(alarm.memory.facts, untilMs, comment);
     if (facts === undefined) throw alarmFailure('alarm-out-of-service', `The alarm ${id} is out of service`);
     return this.#act(alarm, facts, 'shelved', by);
   }

@@ -203,12 +203,15 @@ export function watchOverview(
   },
 ): WatchOverview {
   const { id, config, tagNumbers } = watch;
+  const manifest = parts.inference.ready(config.model)?.manifest;
   return {
     watch: id,
     model: formatModelReference(config.model),
     location: config.location,
-    abnormal: config.alarm?.abnormal ?? parts.inference.ready(config.model)?.manifest.abnormal,
+    abnormal: config.alarm?.abnormal ?? manifest?.abnormal,
     tags: tagNumbers.map((number) => table.reading(number)),
+    // The columns of the model are the tags of the watch, in the same order.
+    normalRanges: tagNumbers.map((_number, column) => manifest?.tags[column]?.range),
     stepMs: config.window.stepMs,
     hopMs: config.window.hopMs ?? config.window.stepMs,
     alarmState: parts.alarms.stateOf(id),

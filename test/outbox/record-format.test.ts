@@ -265,12 +265,17 @@ describe('the history of a watch', () => {
       { fromMs: base + 1000, toMs: base + 1100, limit: 1000 },
       { fromMs: base + 100, toMs: base + 20_000, limit: 7 },
       { fromMs: base - 10, toMs: base - 1, limit: 7 },
-    ].map((query) => ({ watch: 'pump-2', kind: 'verdict' as const, ...query }));
-    const expected = queries.map(({ watch, fromMs, toMs, limit }) =>
+    ].flatMap((query) =>
+      ['pump-2', undefined].flatMap((watch) =>
+        [false, true].map((newestFirst) => ({ watch, newestFirst, kind: 'verdict' as const, ...query })),
+      ),
+    );
+    const expected = queries.map(({ watch, newestFirst, fromMs, toMs, limit }) =>
       all
-        .filter((one) => one.watch === watch && base + one.number >= fromMs && base + one.number <= toMs)
+        .filter((one) => watch === undefined || one.watch === watch)
         .map(({ number }) => base + number)
-        .toSorted((a, b) => a - b)
+        .filter((atMs) => atMs >= fromMs && atMs <= toMs)
+        .toSorted((a, b) => (newestFirst ? b - a : a - b))
         .slice(0, limit),
     );
     const found = () => queries.map((query) => storage.history(query).map(({ timestampMs }) => timestampMs));
@@ -280,6 +285,18 @@ describe('the history of a watch', () => {
     expect(database.prepare('SELECT bucket FROM history_index ORDER BY bucket').pluck().all()).toEqual([0, 1]);
     database.close();
     expect(found()).toEqual(expected);
+    storage.stop();
+  });
+
+  test('has the alarms of limits and diagnostics, which have no watch', () => {
+    const storage = openStorage(testFolder());
+    storage.append(draft('alarm', 1));
+    for (let number = 2; number < 5000; number += 500)
+      storage.append(...Array.from({ length: 500 }, (_, index) => draft('verdict', number + index)));
+    const query = { watch: undefined, kind: 'alarm' as const, fromMs: base, toMs: base + 9000, limit: 9 };
+    expect(storage.history(query).map(numberOf)).toEqual([1]);
+    while (storage.upkeep().more);
+    expect(storage.history(query).map(numberOf)).toEqual([1]);
     storage.stop();
   });
 

@@ -4,7 +4,16 @@ import { launchChromium } from '../support/browser.ts';
 import { describeWith } from '../support/programs.ts';
 import { levelWatch, ScreenPage, WatchedPlant } from './screen-page.ts';
 
-const pages = ['/', '/alarms', '/system', '/kiosk'];
+const pages = [
+  '/',
+  '/machine/level',
+  '/alarms',
+  '/alarms/journal',
+  '/alarms/statistics',
+  '/trends?tags=level',
+  '/system',
+  '/kiosk',
+];
 
 describeWith(['chromium'], 'every page', () => {
   let chromium: Browser;

@@ -35,7 +35,7 @@ export const alarms = signal<ReadonlyMap<string, Alarm>>(new Map());
 export const flood = signal<Flood>({ is_flood: false, raised: 0, by_cause: {} });
 export const health = signal<Health | undefined>(undefined);
 /** Present values of all tags, by tag. */
-const tags = signal<ReadonlyMap<string, TagReading>>(new Map());
+export const tags = signal<ReadonlyMap<string, TagReading>>(new Map());
 
 /** Replaces everything with what the agent listed. */
 export function load(listed: {

@@ -3,8 +3,11 @@ import type {
   alarmJson,
   floodJson,
   healthJson,
+  journalEntryJson,
   outboxJson,
+  rollupJson,
   tagReadingJson,
+  tagSeriesJson,
   verdictJson,
   watchJson,
 } from '../../../src/http/api-schemas.ts';
@@ -14,7 +17,10 @@ import type { watchSummaryJson } from '../../../src/contracts/watch-json.ts';
 export type Alarm = z.infer<typeof alarmJson>;
 export type Flood = z.infer<typeof floodJson>;
 export type Health = z.infer<typeof healthJson>;
+export type JournalEntry = z.infer<typeof journalEntryJson>;
 export type Outbox = z.infer<typeof outboxJson>;
+export type TagSeries = z.infer<typeof tagSeriesJson>;
+export type Rollup = z.infer<typeof rollupJson>;
 export type TagReading = z.infer<typeof tagReadingJson>;
 export type WatchSummary = z.infer<typeof watchSummaryJson>;
 
@@ -41,3 +47,14 @@ export type AgentEvent =
   | { readonly type: 'alarm'; readonly data: Alarm }
   | { readonly type: 'watch'; readonly data: WatchSummary }
   | { readonly type: 'tags'; readonly data: readonly TagReading[] };
+
+/** Answer of `GET /api/v1/watches/<watch>/history`. */
+export type WatchHistory = {
+  readonly watch: string;
+  readonly resolution: 'samples' | '1m' | '1h';
+  readonly verdicts: readonly Verdict[];
+  readonly alarms: readonly JournalEntry[];
+  /** Null for samples: the verdicts have the scores. */
+  readonly score: Rollup | null;
+  readonly tags: readonly (TagSeries | Rollup)[];
+};

@@ -22,6 +22,12 @@ export function formatDateTime(timeMs: number): string {
   return new Intl.DateTimeFormat(language.value, options).format(timeMs);
 }
 
+/** Returns the date with its day of the week. */
+export function formatDate(timeMs: number): string {
+  const options = { weekday: 'short', day: 'numeric', month: 'short' } as const;
+  return new Intl.DateTimeFormat(language.value, options).format(timeMs);
+}
+
 /** Returns the time of day, with the date if it is not the day of `nowMs`. */
 export function formatMoment(timeMs: number, nowMs: number): string {
   return new Date(timeMs).toDateString() === new Date(nowMs).toDateString()

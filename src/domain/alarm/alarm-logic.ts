@@ -94,10 +94,10 @@ export function acknowledge(facts: AlarmFacts, acknowledgement: AlarmAcknowledge
  * Shelves the alarm until a time. Shelving again changes the time.
  * @returns Undefined for an alarm that is out of service.
  */
-export function shelve(facts: AlarmFacts, untilMs: EpochMs): AlarmFacts | undefined {
+export function shelve(facts: AlarmFacts, untilMs: EpochMs, comment?: string): AlarmFacts | undefined {
   return facts.suppression === 'out-of-service'
     ? undefined
-    : { ...facts, suppression: 'shelved', shelvedUntilMs: untilMs };
+    : { ...facts, suppression: 'shelved', shelvedUntilMs: untilMs, shelvedComment: comment };
 }
 
 /**
@@ -117,5 +117,5 @@ export function endSuppression(facts: AlarmFacts): AlarmFacts {
 export function suppress(facts: AlarmFacts, by: 'suppressed-by-design' | 'out-of-service'): AlarmFacts | undefined {
   if (facts.suppression === by) return undefined;
   if (by === 'suppressed-by-design' && facts.suppression !== 'none') return undefined;
-  return { ...facts, suppression: by, shelvedUntilMs: undefined };
+  return { ...facts, suppression: by, shelvedUntilMs: undefined, shelvedComment: undefined };
 }

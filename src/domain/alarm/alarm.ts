@@ -23,6 +23,8 @@ export type AlarmFacts = {
   readonly suppression: 'none' | 'shelved' | 'suppressed-by-design' | 'out-of-service';
   /** Time when shelving ends automatically; only while shelved. */
   readonly shelvedUntilMs: EpochMs | undefined;
+  /** Why an operator shelved it; only while shelved. */
+  readonly shelvedComment?: string | undefined;
   /** Why and when the alarm was raised last; undefined while it is normal. */
   readonly onset?: AlarmOnset | undefined;
   /** Operator who acknowledged it; undefined while it is normal or unacknowledged. */

@@ -12,7 +12,7 @@ import { snakeJson } from './snake-json.ts';
  * @param id Id of the record of the transition; undefined omits it.
  */
 export function alarmPayload({ facts, watch, ...transition }: AlarmTransition, id: string | undefined) {
-  const { onset, acknowledgement, shelvedUntilMs } = facts;
+  const { onset, acknowledgement, shelvedUntilMs, shelvedComment } = facts;
   const { cause, message, parameters } = isAction(transition.cause) ? (onset ?? transition) : transition;
   return {
     ...snakeJson({
@@ -27,7 +27,7 @@ export function alarmPayload({ facts, watch, ...transition }: AlarmTransition, i
       onsetMs: rounded(onset?.timestampMs),
       acknowledgedBy: acknowledgement?.by,
       acknowledgedMs: rounded(acknowledgement?.timestampMs),
-      comment: acknowledgement?.comment,
+      comment: shelvedComment ?? acknowledgement?.comment,
       shelvedUntilMs: rounded(shelvedUntilMs),
     }),
     ...(id === undefined ? {} : { id }),

@@ -10,12 +10,15 @@ import { BUCKET_SPAN } from './record-counts.ts';
 import type { RecordRows } from './record-rows.ts';
 
 const LIMIT_MAX = 100_000;
+const SPANS = `SELECT bucket, from_ms, to_ms FROM bucket LEFT JOIN history_index USING (bucket)
+  WHERE from_ms IS NULL OR (to_ms >= ? AND from_ms <= ?)`;
 
 /** Records of one watch and kind in a bucket: sequences after the bucket's first, and milliseconds after its `from_ms`. */
 type Group = readonly [kind: string, watch: string, offsets: readonly number[], times: readonly number[]];
 type Found = { readonly sequence: number; readonly timestamp: EpochMs };
 type Located = Found & Pick<OutboxRow, 'kind' | 'watch' | 'names'>;
-type Span = { readonly bucket: number; readonly from_ms: EpochMs | null };
+/** `from_ms` is null for a bucket without a row of the index; `to_ms` is not read then. */
+type Span = { readonly bucket: number; readonly from_ms: EpochMs | null; readonly to_ms: EpochMs };
 
 /**
  * Finds the records of a watch by time.
@@ -38,7 +41,7 @@ export class HistoryIndex {
   indexNext(database: Pick<OutboxDatabase, 'commit'>): boolean {
     const bucket = this.#statements.unindexed.get() as number | undefined;
     if (bucket === undefined) return false;
-    const located = this.#scan(bucket, bucket).filter(({ watch }) => watch !== '');
+    const located = this.#scan(bucket, bucket).filter(({ kind, watch }) => watch !== '' || kind === 'alarm');
     const fromMs = located.reduce((least, { timestamp }) => Math.min(least, timestamp), Infinity);
     const toMs = located.reduce((most, { timestamp }) => Math.max(most, timestamp), -Infinity);
     const groups = Map.groupBy(located, ({ kind, watch }) => JSON.stringify([kind, watch]));
@@ -54,21 +57,26 @@ export class HistoryIndex {
     return true;
   }
 
-  /** Returns records of a watch and kind, oldest first, at most `limit`. Damaged ones are omitted. */
+  /** Returns records of a kind, of one or all watches, at most `limit`. Damaged ones are omitted. */
   find(query: HistoryQuery): readonly StoredRecord[] {
-    const { watch, kind, fromMs, toMs } = query;
+    const { watch, kind, fromMs, toMs, newestFirst = false } = query;
     const limit = Math.min(query.limit, LIMIT_MAX);
     const isWanted = (located: { readonly timestamp: EpochMs; readonly kind: string; readonly watch: string }) =>
-      located.kind === kind && located.watch === watch && located.timestamp >= fromMs && located.timestamp <= toMs;
+      located.kind === kind &&
+      (watch === undefined || located.watch === watch) &&
+      located.timestamp >= fromMs &&
+      located.timestamp <= toMs;
+    const first = newestFirst ? newest : oldest;
     let found: readonly Found[] = [];
-    // Rows without an index first: they have no `from_ms`, and any of them may be the oldest.
-    for (const { bucket, from_ms } of this.#statements.spans.all(fromMs, toMs) as Span[]) {
-      const last = found[limit - 1];
-      if (last !== undefined && from_ms !== null && from_ms > last.timestamp) break;
+    const spans = newestFirst ? this.#statements.spansBack : this.#statements.spans;
+    // Rows without an index first: they have no `from_ms`, and any of them may be the oldest or newest.
+    for (const { bucket, from_ms, to_ms } of spans.all(fromMs, toMs) as Span[]) {
+      const last = found[limit - 1]?.timestamp;
+      if (last !== undefined && from_ms !== null && (newestFirst ? to_ms < last : from_ms > last)) break;
       const more = this.#indexed(bucket, watch, kind) ?? this.#scan(bucket, bucket).filter(isWanted);
-      found = oldest([...found, ...more.filter(({ timestamp }) => timestamp >= fromMs && timestamp <= toMs)], limit);
+      found = first([...found, ...more.filter(({ timestamp }) => timestamp >= fromMs && timestamp <= toMs)], limit);
     }
-    found = oldest([...found, ...this.#scan(this.#firstGrowing(), Infinity).filter(isWanted)], limit);
+    found = first([...found, ...this.#scan(this.#firstGrowing(), Infinity).filter(isWanted)], limit);
     return found.flatMap(({ sequence }) => {
       const row = this.#record.get(sequence) as OutboxRow | undefined;
       const record = row === undefined ? undefined : this.#rows.verified(row);
@@ -81,19 +89,21 @@ export class HistoryIndex {
   }
 
   /** @returns Undefined if the bucket has no row, or a damaged one. */
-  #indexed(bucket: number, watch: string, kind: string): readonly Found[] | undefined {
+  #indexed(bucket: number, watch: string | undefined, kind: string): readonly Found[] | undefined {
     const row = this.#statements.groups.get(bucket) as
       | { readonly from_ms: number; readonly checksum: number; readonly groups: string }
       | undefined;
     if (row === undefined || !isIntactText(row.groups, row.checksum)) return undefined;
     // The checksum proves that `indexNext` wrote it.
-    const group = (JSON.parse(row.groups) as readonly Group[]).find((entry) => entry[0] === kind && entry[1] === watch);
-    if (group === undefined) return [];
-    const [, , offsets, times] = group;
-    return offsets.map((offset, index) => ({
-      sequence: bucket * BUCKET_SPAN + offset,
-      timestamp: row.from_ms + (times[index] ?? 0),
-    }));
+    const groups = (JSON.parse(row.groups) as readonly Group[]).filter(
+      (entry) => entry[0] === kind && (watch === undefined || entry[1] === watch),
+    );
+    return groups.flatMap(([, , offsets, times]) =>
+      offsets.map((offset, index) => ({
+        sequence: bucket * BUCKET_SPAN + offset,
+        timestamp: row.from_ms + (times[index] ?? 0),
+      })),
+    );
   }
 
   #scan(first: number, last: number): readonly Located[] {
@@ -106,6 +116,10 @@ function oldest(found: readonly Found[], limit: number): readonly Found[] {
   return found.toSorted((a, b) => a.timestamp - b.timestamp || a.sequence - b.sequence).slice(0, limit);
 }
 
+function newest(found: readonly Found[], limit: number): readonly Found[] {
+  return found.toSorted((a, b) => b.timestamp - a.timestamp || b.sequence - a.sequence).slice(0, limit);
+}
+
 function prepareIndexStatements(sqlite: SqliteDatabase) {
   return {
     add: sqlite.prepare(
@@ -116,10 +130,8 @@ function prepareIndexStatements(sqlite: SqliteDatabase) {
         'SELECT bucket FROM bucket WHERE bucket NOT IN (SELECT bucket FROM history_index) ORDER BY bucket DESC LIMIT 1',
       )
       .pluck(),
-    spans: sqlite.prepare(
-      `SELECT bucket, from_ms FROM bucket LEFT JOIN history_index USING (bucket)
-       WHERE from_ms IS NULL OR (to_ms >= ? AND from_ms <= ?) ORDER BY from_ms, bucket`,
-    ),
+    spans: sqlite.prepare(`${SPANS} ORDER BY from_ms, bucket`),
+    spansBack: sqlite.prepare(`${SPANS} ORDER BY to_ms IS NOT NULL, to_ms DESC, bucket DESC`),
     groups: sqlite.prepare('SELECT from_ms, checksum, groups FROM history_index WHERE bucket = ?'),
     lastFull: sqlite.prepare('SELECT max(bucket) FROM bucket').pluck(),
     located: sqlite.prepare(

@@ -89,6 +89,7 @@ function edgeNode(url = broker.url, protocolVersion = '3.1.1') {
     model: 'pump-anomaly',
     location: undefined,
     abnormal: 'above' as const,
+    normalRanges: [],
     tags: [],
     stepMs: 1000,
     hopMs: 1000,

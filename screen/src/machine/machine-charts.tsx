@@ -1,0 +1,208 @@
+import { type Signal, useComputed } from '@preact/signals';
+import type { JSX } from 'preact';
+import { tags as readings, type WatchView } from '../agent/agent-state.ts';
+import type { Rollup, TagReading, TagSeries, Verdict, WatchHistory } from '../agent/api-types.ts';
+import {
+  appendSeries,
+  appendVerdicts,
+  isSamples,
+  lastSampleMs,
+  readWatchHistory,
+  resolutionFor,
+} from '../agent/history.ts';
+import { Chart, type ChartData, type ChartSeries } from '../parts/chart.tsx';
+import { chartColumns } from '../parts/series-columns.ts';
+import { rangeOfQuery, ranges, zoomTo } from '../parts/time-range.tsx';
+import { useAnswer } from '../parts/use-answer.ts';
+import { formatNumber } from '../texts/format.ts';
+import { t } from '../texts/language.ts';
+import { contributionColumns } from './contribution-columns.ts';
+import { verdictMarks } from './verdict-marks.ts';
+
+/** New samples are read this often; minutes and hours change slowly. */
+const SAMPLES_REFRESH_MS = 2000;
+const ROLLUPS_REFRESH_MS = 30_000;
+const CONTRIBUTORS_MAX = 5;
+const colors = ['--curve', '--high', '--low', '--normal', '--medium'] as const;
+
+type Shown = { readonly fromMs: number; readonly toMs: number; readonly history: WatchHistory };
+
+/** Score with its threshold, contributions, and each tag with its normal range. */
+export function MachineCharts({ watch }: { readonly watch: Signal<WatchView> }): JSX.Element {
+  const { watch: id, hop_ms, tags } = watch.peek();
+  const range = rangeOfQuery('1h');
+  const resolution = resolutionFor(range.toMs - range.fromMs, hop_ms === 'scan' ? 1000 : hop_ms);
+  const isFollowing = range.name !== undefined;
+  const everyMs = resolution === 'samples' ? SAMPLES_REFRESH_MS : ROLLUPS_REFRESH_MS;
+  const { data, problem } = useAnswer(
+    `${id} ${range.name ?? `${range.fromMs}-${range.toMs}`}`,
+    async (): Promise<Shown> => {
+      const now = rangeOfQuery('1h');
+      return { ...now, history: await readSince(data.peek(), id, now, resolution) };
+    },
+    isFollowing ? everyMs : undefined,
+  );
+  if (problem.value !== '' && data.value === undefined) return <p class="problem">{problem}</p>;
+  if (data.value === undefined) return <p class="empty">{t('page.loading')}</p>;
+  return (
+    <>
+      <ScoreChart shown={data.value} watch={watch} />
+      <Contributions shown={data.value} />
+      <div class="tag-charts">
+        {tags.map((tag) => (
+          <TagChart key={tag.tag} tag={tag} shown={data.value as Shown} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+/** Reads the range, or only what came after the last answer for it. */
+async function readSince(
+  last: Shown | undefined,
+  id: string,
+  { fromMs, toMs, name }: ReturnType<typeof rangeOfQuery>,
+  resolution: ReturnType<typeof resolutionFor>,
+): Promise<WatchHistory> {
+  const canAppend = last?.history.watch === id && last.history.resolution === 'samples' && resolution === 'samples';
+  const isSame = name !== undefined && last !== undefined && Math.abs(last.toMs - last.fromMs - ranges[name]) < 1000;
+  if (last === undefined || !canAppend || !isSame || toMs - last.toMs > 30_000)
+    return readWatchHistory(id, fromMs, toMs, resolution);
+  const { history } = last;
+  // Samples of a tag and verdicts are not stored in the same moment: each is read from its own end on.
+  const sinceMs =
+    Math.min(lastSampleMs(history.tags) ?? last.toMs, history.verdicts.at(-1)?.timestamp_ms ?? last.toMs) + 1;
+  const more = await readWatchHistory(id, Math.max(sinceMs, fromMs), toMs, 'samples');
+  const fresh = more.tags.map((series) => after(series, history.tags));
+  return {
+    ...more,
+    verdicts: [...appendVerdicts(history.verdicts, more.verdicts, fromMs)],
+    alarms: [...history.alarms, ...more.alarms],
+    tags: [...appendSeries(history.tags, fresh, fromMs)],
+  };
+}
+
+/** Returns the samples of a series that the earlier answer does not have. */
+function after(series: TagSeries | Rollup, known: readonly (TagSeries | Rollup)[]): TagSeries | Rollup {
+  const lastMs = known.find(({ tag }) => tag === series.tag)?.timestamps_ms.at(-1) ?? 0;
+  if (!isSamples(series)) return series;
+  const first = series.timestamps_ms.findIndex((at) => at > lastMs);
+  const begin = first === -1 ? series.timestamps_ms.length : first;
+  return { ...series, timestamps_ms: series.timestamps_ms.slice(begin), values: series.values.slice(begin) };
+}
+
+function ScoreChart({ shown, watch }: { readonly shown: Shown; readonly watch: Signal<WatchView> }): JSX.Element {
+  const { history, fromMs, toMs } = shown;
+  const verdicts = history.verdicts;
+  const threshold = useComputed(() => watch.value.last_verdict?.threshold ?? null).value;
+  const scoreSeries: readonly ChartSeries[] = [
+    { label: t('machine.score'), color: '--curve', width: 2 },
+    ...(history.score === null
+      ? []
+      : [
+          { label: t('trends.max'), color: '--curve', isEdge: true },
+          { label: t('trends.min'), color: '--curve', isEdge: true },
+        ]),
+    { label: t('machine.threshold'), color: '--critical', dash: [6, 4] },
+  ];
+  return (
+    <section class="panel" aria-label={t('machine.score')}>
+      <h2>{t('machine.scoreTitle')}</h2>
+      <Chart
+        label={t('machine.scoreTitle')}
+        data={scoreColumns(history, verdicts, threshold)}
+        series={scoreSeries}
+        areas={history.score === null ? [] : [[2, 3]]}
+        marks={verdictMarks(verdicts, toMs)}
+        fromMs={fromMs}
+        toMs={toMs}
+        height={220}
+        onZoom={zoomTo}
+      />
+    </section>
+  );
+}
+
+function scoreColumns(history: WatchHistory, verdicts: readonly Verdict[], threshold: number | null): ChartData {
+  if (history.score === null)
+    return [
+      verdicts.map(({ timestamp_ms }) => timestamp_ms / 1000),
+      verdicts.map(({ score }) => score),
+      verdicts.map((verdict) => verdict.threshold),
+    ];
+  const [times, ...columns] = chartColumns([history.score]);
+  return [times, ...columns, times.map(() => threshold)];
+}
+
+function Contributions({ shown }: { readonly shown: Shown }): JSX.Element | null {
+  const { tags, data } = contributionColumns(shown.history.verdicts, CONTRIBUTORS_MAX);
+  if (tags.length === 0) return null;
+  return (
+    <section class="panel" aria-label={t('machine.contributions')}>
+      <h2>{t('machine.contributions')}</h2>
+      <Chart
+        label={t('machine.contributions')}
+        data={data}
+        series={tags.map((tag, index) => ({ label: tag, color: colors[index % colors.length] ?? '--curve' }))}
+        fromMs={shown.fromMs}
+        toMs={shown.toMs}
+        height={150}
+        onZoom={zoomTo}
+      />
+    </section>
+  );
+}
+
+type TagChartProps = { readonly tag: WatchView['tags'][number]; readonly shown: Shown };
+
+function TagChart({ tag, shown }: TagChartProps): JSX.Element {
+  const series = shown.history.tags.find((each) => each.tag === tag.tag);
+  const reading = useComputed(() => readings.value.get(tag.tag)).value;
+  const isRollup = series !== undefined && !isSamples(series);
+  return (
+    <section class="panel tag-chart" aria-label={tag.tag}>
+      <h2>
+        {tag.tag} <ReadingText reading={reading} />
+        {tag.normal_range !== null && (
+          <small>
+            {t('machine.normalRange', {
+              low: formatNumber(tag.normal_range[0]),
+              high: formatNumber(tag.normal_range[1]),
+              unit: tag.unit,
+            })}
+          </small>
+        )}
+      </h2>
+      <Chart
+        label={tag.tag}
+        data={series === undefined ? [[], []] : chartColumns([series])}
+        series={[
+          { label: tag.tag, color: '--curve', unit: tag.unit },
+          ...(isRollup
+            ? [
+                { label: t('trends.max'), color: '--curve', unit: tag.unit, isEdge: true },
+                { label: t('trends.min'), color: '--curve', unit: tag.unit, isEdge: true },
+              ]
+            : []),
+        ]}
+        areas={isRollup ? [[2, 3]] : []}
+        band={tag.normal_range ?? undefined}
+        fromMs={shown.fromMs}
+        toMs={shown.toMs}
+        height={140}
+        onZoom={zoomTo}
+      />
+    </section>
+  );
+}
+
+/** Present value of a tag; a bad one has its reason instead. */
+function ReadingText({ reading }: { readonly reading: TagReading | undefined }): JSX.Element | null {
+  if (reading === undefined) return null;
+  const { quality, reason, text, value, unit } = reading;
+  return (
+    <b class="reading" data-quality={quality}>
+      {quality === 'bad' ? `– ${reason}` : `${text ?? formatNumber(value)} ${unit}`}
+    </b>
+  );
+}

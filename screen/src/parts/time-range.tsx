@@ -1,0 +1,56 @@
+import type { JSX } from 'preact';
+import { query, setQuery } from './router.ts';
+import { t } from '../texts/language.ts';
+
+/** Ranges that end now, by their name in the address. */
+export const ranges = {
+  '15m': 900_000,
+  '1h': 3_600_000,
+  '8h': 28_800_000,
+  '1d': 86_400_000,
+  '7d': 604_800_000,
+  '30d': 2_592_000_000,
+} as const;
+export type RangeName = keyof typeof ranges;
+
+export type TimeRange = {
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Name of a range that ends now; undefined for one between two times. */
+  readonly name: RangeName | undefined;
+};
+
+/** Returns the range in the address: `?from=…&to=…` (epoch milliseconds) or `?range=1h`. */
+export function rangeOfQuery(byDefault: RangeName): TimeRange {
+  const [from, to] = [Number(query.value.get('from')), Number(query.value.get('to'))];
+  if (from > 0 && to > from) return { fromMs: from, toMs: to, name: undefined };
+  const wanted = query.value.get('range');
+  const name = wanted !== null && Object.hasOwn(ranges, wanted) ? (wanted as RangeName) : byDefault;
+  const toMs = Date.now();
+  return { fromMs: toMs - ranges[name], toMs, name };
+}
+
+/** Shows a range between two times. */
+export function zoomTo(fromMs: number, toMs: number): void {
+  setQuery({ range: undefined, from: String(Math.floor(fromMs)), to: String(Math.ceil(toMs)) });
+}
+
+type RangeChoiceProps = { readonly names: readonly RangeName[]; readonly present: TimeRange };
+
+/** Buttons for ranges that end now. */
+export function RangeChoice({ names, present }: RangeChoiceProps): JSX.Element {
+  return (
+    <div class="choice" role="group" aria-label={t('range.title')}>
+      {names.map((name) => (
+        <button
+          key={name}
+          type="button"
+          aria-pressed={present.name === name}
+          onClick={() => setQuery({ range: name, from: undefined, to: undefined })}
+        >
+          {t(`range.${name}`)}
+        </button>
+      ))}
+    </div>
+  );
+}

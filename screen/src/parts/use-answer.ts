@@ -1,0 +1,40 @@
+import { type Signal, useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+
+type Answer<Data> = {
+  /** Undefined until the first answer. */
+  readonly data: Signal<Data | undefined>;
+  /** Why the last request failed; '' if it did not. */
+  readonly problem: Signal<string>;
+};
+
+/**
+ * Reads something from the agent, again if `key` changes, and every `everyMs`. An answer for an earlier key is dropped.
+ *
+ * @param everyMs Undefined reads once.
+ */
+export function useAnswer<Data>(key: string, read: () => Promise<Data>, everyMs?: number): Answer<Data> {
+  const data = useSignal<Data | undefined>(undefined);
+  const problem = useSignal('');
+  useEffect(() => {
+    let isOld = false;
+    const take = async (): Promise<void> => {
+      try {
+        const answer = await read();
+        if (isOld) return;
+        data.value = answer;
+        problem.value = '';
+      } catch (error) {
+        if (!isOld) problem.value = error instanceof Error ? error.message : String(error);
+      }
+    };
+    void take();
+    const timer = everyMs === undefined ? undefined : setInterval(() => void take(), everyMs);
+    return () => {
+      isOld = true;
+      clearInterval(timer);
+    };
+    // `read` belongs to `key`.
+  }, [key, everyMs, data, problem]);
+  return { data, problem };
+}
