@@ -348,6 +348,18 @@ describe('the HTTP endpoint', () => {
     }
   });
 
+  test('a large answer is compressed for a client that accepts it, and a small one is not', async () => {
+    const url = await serve();
+    const encoding = async (path: string, accepted: string) => {
+      const { headers } = await fetch(url + path, { headers: { 'accept-encoding': accepted } });
+      return headers.get('content-encoding');
+    };
+    expect(await encoding('/api/v1/openapi.json', 'gzip')).toBe('gzip');
+    expect(await encoding('/api/v1/openapi.json', 'identity')).toBe(null);
+    expect(await encoding('/healthz', 'gzip')).toBe(null);
+    expect(await json(`${url}/api/v1/openapi.json`)).toMatchObject({ info: { title: 'andon agent edge' } });
+  });
+
   test('the journal has the newest changes of all alarms, and says if there are more', async () => {
     const url = await serve();
     const all = await json(`${url}/api/v1/alarms/journal`);
