@@ -376,6 +376,7 @@ export async function startAgent(
     modelServer()?.reload();
     edgeNodes.get('sparkplug')?.rebirth();
     for (const parts of replaceable) await parts.start();
+    publishers.get('publish')?.prune();
     const replaced = [...ended, ...[...endedWatches].map((id) => `watches.${id}`)];
     void audit.record(undefined, 'configuration', loaded.file, { replaced });
     return replaced;

@@ -9,10 +9,19 @@ export const NICENESS = 10;
  * systems other than Linux, whose threads have no priorities of their own.
  */
 export function lowerPriority(): void {
+  // For example 4711/task/4713.
+  optionally(() => setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), NICENESS));
+}
+
+/** Sets the nice value of this process. */
+export function setNiceness(niceness: number): void {
+  optionally(() => setPriority(niceness));
+}
+
+function optionally(set: () => void): void {
   try {
-    // For example 4711/task/4713.
-    setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), NICENESS);
+    set();
   } catch {
-    // The priority is an optimization; the thread works without it.
+    // The priority is an optimization; some systems refuse to change it.
   }
 }

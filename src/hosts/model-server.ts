@@ -1,4 +1,3 @@
-import { setPriority } from 'node:os';
 import process from 'node:process';
 import type { AgentProtocol, ModelServerProtocol } from '../contracts/model-server.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
@@ -17,7 +16,7 @@ import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { ClientModels } from '../serving/client-models.ts';
 import type { ChangingSettings, ModelServerSettings } from '../serving/model-server-settings.ts';
 import { servingEndpoint } from '../serving/serving-endpoint.ts';
-import { NICENESS } from './lower-priority.ts';
+import { NICENESS, setNiceness } from './lower-priority.ts';
 import { setOomScore } from './set-oom-score.ts';
 
 /*
@@ -25,11 +24,7 @@ import { setOomScore } from './set-oom-score.ts';
  * It has a lower priority than the agent, is killed first if memory runs out, and ends with the agent.
  */
 setOomScore(600);
-try {
-  setPriority(NICENESS);
-} catch {
-  // The priority is an optimization; some systems refuse to change it.
-}
+setNiceness(NICENESS);
 // Ctrl-C reaches the whole process group, and systemd may signal the whole unit; the agent ends its model server itself.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);

@@ -1,9 +1,9 @@
-import { setPriority } from 'node:os';
 import process from 'node:process';
 import type { TrainingJob, TrainingOutcome } from '../learning/training-job.ts';
 import { runTrainingJob } from '../offline/training-job.ts';
 import { systemDeps } from '../platform/deps.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
+import { setNiceness } from './lower-priority.ts';
 import { setOomScore } from './set-oom-score.ts';
 
 /*
@@ -13,11 +13,7 @@ import { setOomScore } from './set-oom-score.ts';
 const NICENESS = 19;
 
 setOomScore(900);
-try {
-  setPriority(NICENESS);
-} catch {
-  // The priority is an optimization; some systems refuse to change it.
-}
+setNiceness(NICENESS);
 // Ctrl-C reaches the whole process group; the agent ends its training itself.
 process.on('SIGINT', () => undefined);
 process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'));

@@ -35,8 +35,6 @@ export type JudgedRow = {
   readonly lastRow: Float32Array | undefined;
   /** 1 while the last verdict other than unknown was abnormal; 0 before the first one. */
   readonly prediction: 0 | 1;
-  /** True while the alarm is active, delays included. */
-  readonly alarmActive: boolean;
   readonly raised: boolean;
 };
 
@@ -196,7 +194,6 @@ class BacktestRun {
       verdict,
       lastRow: window?.lastRow,
       prediction: this.#prediction,
-      alarmActive: this.#memory.facts.active,
       raised,
     };
   }

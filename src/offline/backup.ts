@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import * as z from 'zod';
 import type { LoadedConfig } from '../config/config-file.ts';
 import { copyDatabase } from '../outbox/file/database-file.ts';
 import { historyPath } from '../outbox/history/history-store.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { packageVersion } from '../platform/package-version.ts';
+import { fileSha256 } from '../platform/sha256.ts';
 import { packFolder } from './backup-file.ts';
 
 /** Layout of a backup. */
@@ -111,16 +110,10 @@ export async function hashes(folder: string): Promise<Record<string, string>> {
   const visit = async (path: string): Promise<void> => {
     if ((await stat(path)).isDirectory())
       for (const name of (await readdir(path)).toSorted()) await visit(join(path, name));
-    else found[relative(folder, path)] = await sha256Of(path);
+    else found[relative(folder, path)] = await fileSha256(path);
   };
   await visit(folder);
   return found;
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
 }
 
 function failed(message: string, cause?: unknown): OperatingError {

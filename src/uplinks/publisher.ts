@@ -15,6 +15,7 @@ import { isEndedByBroker, SUSPECT_BYTES_MIN } from '../protocols/mqtt/mqtt-end-r
 import { MqttConnection, type MqttState } from '../protocols/mqtt/mqtt-connection.ts';
 import type { PublishConfig } from './publish-config.ts';
 import { publishMetrics } from './publish-metrics.ts';
+import { retainedTopics } from './retained-topics.ts';
 
 export type PublisherOptions = {
   readonly agentId: string;
@@ -45,7 +46,7 @@ const GOODBYE_TIMEOUT_MS = 2000;
  *
  * Messages are current values and not stored; the records are in the outbox for the uplinks.
  * - While disconnected no message is queued. The last state of each alarm and watch is retained, and published
- *   again after each connect.
+ *   again after each connect. A retained message of something that no longer exists is removed.
  * - With a slow broker the newest message of each topic waits: alarms before watches, watches before
  *   verdicts, verdicts before tags. Replaced
  *   messages are counted, so memory is bounded by the number of topics.
@@ -76,6 +77,9 @@ export class Publisher implements AsyncDisposable {
   #alarmRetry: Timer | undefined;
   #connected = false;
   #hasConnected = false;
+  /** Topics of alarms and watches with a retained message, also those of earlier starts. */
+  readonly #retained = new Set<string>();
+  readonly #stopping = new AbortController();
   /** False after the broker refused retained messages. */
   #retain: boolean;
   /** Why state and alarms are not retained although `retain` is on; undefined if they are. */
@@ -113,12 +117,29 @@ export class Publisher implements AsyncDisposable {
     this.#connection.start();
   }
 
+  /** Removes the retained messages of alarms and watches that no longer exist. */
+  prune(): void {
+    const { alarms, watches } = this.#options;
+    if (!this.#connected || this.#disposed !== undefined || !alarms.restored) return;
+    const present = new Set([
+      ...alarms.list().flatMap((transition) => this.#alarmTopics(transition)),
+      ...watches.summaries().map(({ watch }) => this.#topic('watch', watch)),
+    ]);
+    for (const topic of [...this.#retained].filter((each) => !present.has(each))) {
+      this.#retained.delete(topic);
+      const kind = topic.startsWith(this.#topic('watch', '')) ? 'watch' : 'alarm';
+      // MQTT removes a retained message by an empty one.
+      this.#send({ kind, topic, payload: '', retain: true });
+    }
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;
   }
 
   async #dispose(): Promise<void> {
+    this.#stopping.abort();
     this.#unsubscribe?.();
     this.#alarmRetry?.cancel();
     this.#tagTimer?.cancel();
@@ -139,9 +160,11 @@ export class Publisher implements AsyncDisposable {
       this.#dropWaiting();
       this.#health.report('degraded', `${state.reason}${this.#retainHint(state)}`);
     } else if (!wasConnected) {
+      if (!this.#hasConnected && this.#retain) void this.#findRetained();
       this.#hasConnected = true;
       this.#reportOk();
       this.#sendStates();
+      this.prune();
     }
   }
 
@@ -172,7 +195,10 @@ export class Publisher implements AsyncDisposable {
       case 'alarm': {
         const { transition, id } = event;
         if (id !== undefined) this.#alarmIds.set(transition.alarm, { number: transition.number, id });
-        return this.#offerAlarm(transition);
+        this.#offerAlarm(transition);
+        // Its last message, after a reload removed it.
+        if (!this.#options.alarms.list().some(({ alarm }) => alarm === transition.alarm)) this.prune();
+        return;
       }
       case 'watch':
         return this.#offer('watch', event.summary.watch, watchSummaryToJson(event.summary), this.#retain);
@@ -208,14 +234,36 @@ export class Publisher implements AsyncDisposable {
     const known = this.#alarmIds.get(transition.alarm);
     const id = known?.number === transition.number ? known.id : undefined;
     const payload = alarmPayload(transition, id);
-    this.#offer('alarm', transition.alarm, payload, this.#retain);
+    for (const topic of this.#alarmTopics(transition)) this.#offerTo('alarm', topic, payload, this.#retain);
+  }
+
+  #alarmTopics({ alarm, watch }: AlarmTransition): readonly string[] {
     // Before alarms had ids, the alarm of a watch had the topic of the watch.
-    if (transition.watch !== '') this.#offer('alarm', transition.watch, payload, this.#retain);
+    return [alarm, ...(watch === '' ? [] : [watch])].map((name) => this.#topic('alarm', name));
+  }
+
+  #topic(kind: TopicKind, name: string): string {
+    return `${this.#base}/${kind}/${name}`;
+  }
+
+  /** Finds the retained messages of earlier starts, whose watches and alarms may be gone. */
+  async #findRetained(): Promise<void> {
+    const { config, deps } = this.#options;
+    const filters = [this.#topic('watch', '+'), this.#topic('alarm', '#')];
+    for (const topic of await retainedTopics(config, filters, this.#stopping.signal, deps)) this.#retained.add(topic);
+    this.prune();
   }
 
   #offer(kind: TopicKind, name: string, payload: object, retain: boolean): void {
+    this.#offerTo(kind, this.#topic(kind, name), payload, retain);
+  }
+
+  #offerTo(kind: TopicKind, topic: string, payload: object, retain: boolean): void {
     if (!this.#connected) this.#metrics.andon_publish_dropped_total.inc({ topic: kind, reason: 'not-connected' });
-    else this.#send({ kind, topic: `${this.#base}/${kind}/${name}`, payload: JSON.stringify(payload), retain });
+    else {
+      if (retain) this.#retained.add(topic);
+      this.#send({ kind, topic, payload: JSON.stringify(payload), retain });
+    }
   }
 
   #send(message: Message): void {

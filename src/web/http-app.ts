@@ -1,7 +1,7 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { SecureContextOptions } from 'node:tls';
-import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -19,7 +19,7 @@ import { ConnectionBudget } from './connection-budget.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import { errorJson, httpStatus } from './http-errors.ts';
 import { httpMetrics } from './http-metrics.ts';
-import { securityHeaders } from './security-headers.ts';
+import { clientErrorAnswer, securityHeaders } from './security-headers.ts';
 
 /** Adds paths to an endpoint. Each route that is not a GET states its permission. */
 type Routes = (app: FastifyInstance, access: AccessControl) => void | Promise<void>;
@@ -47,6 +47,7 @@ export type HttpAppOptions = {
 export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance> {
   const { config, descriptionPath, access, routes, deps } = options;
   // Fastify's own limits default to none at all.
+  const headers = await securityHeaders();
   const app = fastify({
     logger: false,
     bodyLimit: options.bodyBytesMax,
@@ -57,6 +58,9 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
     forceCloseConnections: true,
     trustProxy: [...config.trustedProxies],
     routerOptions: { maxParamLength: 200 },
+    // Answers to requests that reach no route and no hook.
+    clientErrorHandler: clientErrorAnswer(headers),
+    frameworkErrors: (error, _request, reply: unknown) => refusePath(reply as FastifyReply, headers, error),
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -71,7 +75,8 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
   acceptEmptyJson(app);
   requirePermissions(app);
   // First, so that refused requests have the headers, too.
-  await app.register(helmet, securityHeaders());
+  app.addHook('onRequest', async (_request, reply) => void reply.headers(headers));
+  refuseMalformed(app);
   await readCookies(app);
   app.addHook('onRequest', access.check);
   new ConnectionBudget(config.maxConnections, deps).limit(app);
@@ -90,13 +95,39 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
 const CONNECTIONS_LOOK_MS = 1_000;
 
 function protocolOptions({ config, tls }: HttpAppOptions): object {
-  const limits = { headersTimeout: config.requestTimeoutMs, connectionsCheckingInterval: CONNECTIONS_LOOK_MS };
+  const limits = {
+    headersTimeout: config.requestTimeoutMs,
+    connectionsCheckingInterval: CONNECTIONS_LOOK_MS,
+    // Node's own answer has no security headers: `refuseMalformed` refuses such requests.
+    requireHostHeader: false,
+  };
   if (tls === undefined) return { http: limits };
   // A client without a certificate gets an answer with the reason, from `AccessControl`.
   const handshakeTimeout = config.requestTimeoutMs;
   return {
     https: { ...limits, ...tls, handshakeTimeout, requestCert: tls.ca !== undefined, rejectUnauthorized: false },
   };
+}
+
+/** Answers a path that cannot be decoded. No hook runs for it. */
+function refusePath(reply: FastifyReply, headers: OutgoingHttpHeaders, error: Error): void {
+  void reply
+    .code(400)
+    .headers(headers)
+    .header('connection', 'close')
+    .send({ error: errorMessage(error) });
+}
+
+/** Refuses requests without a `Host`, or with two: a proxy in front may use another one than this endpoint. */
+function refuseMalformed(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ raw }, reply) => {
+    const hosts = raw.rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host').length;
+    if (hosts === 1 || (hosts === 0 && raw.httpVersion === '1.0')) return undefined;
+    const error = `A request needs one Host header; this one has ${hosts}`;
+    return reply.code(400).header('connection', 'close').send({ error });
+  });
+  // Node answers an unknown `Expect` itself, without security headers. A server may ignore it.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
 }
 
 const errorAnswer = {

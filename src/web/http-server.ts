@@ -37,10 +37,11 @@ export class HttpServer implements AsyncDisposable {
     const address = listenAddress(options.config.listen);
     invariant(address !== undefined, `the address '${options.config.listen}' passed the schema`);
     this.#address = address;
-    const { tls } = options.config;
+    const { tls, hosts } = options.config;
     this.#access = new AccessControl({
       ...options,
       clientCertificates: tls?.clientCa !== undefined,
+      hosts: hosts && [...hosts, address.host.toLowerCase()],
       loopback: address.loopback,
     });
     this.#certificate = tls === undefined ? undefined : new ServerCertificate(tls, options.component, options.deps);

@@ -8,54 +8,50 @@ import { andon, startAndon } from './run-andon.ts';
 
 const tags = ['load', 'flow', 'temperature'];
 
-test(
-  'a watch without a model learns one from the plant, and judges with it once it is activated',
-  { timeout: 180_000 },
-  async () => {
-    using folder = new AgentFolder();
-    const csv = join(folder.path, 'plant.csv');
-    writeFileSync(csv, csvText());
-    const url = `tcp://127.0.0.1:${await freePort()}`;
-    startAndon('simulate', csv, '--modbus', url, '--loop');
-    folder.configure({
-      sources: {
-        plc: {
-          type: 'modbus',
-          url,
-          scanInterval: '50ms',
-          tags: Object.fromEntries(
-            tags.map((tag, index) => [tag, { register: 'holding', address: 2 * index, type: 'float32' }]),
-          ),
-        },
+test('a watch without a model learns one from the plant, and judges with it once it is activated', async () => {
+  using folder = new AgentFolder();
+  const csv = join(folder.path, 'plant.csv');
+  writeFileSync(csv, csvText());
+  const url = `tcp://127.0.0.1:${await freePort()}`;
+  startAndon('simulate', csv, '--modbus', url, '--loop');
+  folder.configure({
+    sources: {
+      plc: {
+        type: 'modbus',
+        url,
+        scanInterval: '50ms',
+        tags: Object.fromEntries(
+          tags.map((tag, index) => [tag, { register: 'holding', address: 2 * index, type: 'float32' }]),
+        ),
       },
-      models: { directory: 'models' },
-      watches: {
-        'pump-1': {
-          tags,
-          window: { step: '50ms', hop: '500ms' },
-          learn: { for: '15s' },
-          alarm: {},
-        },
+    },
+    models: { directory: 'models' },
+    watches: {
+      'pump-1': {
+        tags,
+        window: { step: '50ms', hop: '500ms' },
+        learn: { for: '15s' },
+        alarm: {},
       },
-    });
-    expect((await andon('check', folder.configFile)).code).toBe(0);
-    await using agent = await AgentProcess.start(folder.configFile);
-    const watch = async () => {
-      const response = await fetch(`${agent.httpUrl}/api/v1/watches`);
-      const { watches } = (await response.json()) as { readonly watches: readonly WatchJson[] };
-      return watches[0];
-    };
-    await expect.poll(async () => (await watch())?.learning?.phase, { timeout: 30_000 }).toBe('collecting');
-    expect((await watch())?.last_verdict).toMatchObject({ verdict: 'unknown', reason: 'learning' });
-    expect((await andon('status', '--url', agent.httpUrl)).code).toBe(0);
-    await expect.poll(async () => (await watch())?.learning?.phase, { timeout: 90_000 }).toBe('proposed');
-    expect((await andon('models', 'activate', 'pump-1@1', '-c', folder.configFile)).code).toBe(0);
-    await expect
-      .poll(async () => (await watch())?.last_verdict.verdict, { timeout: 60_000 })
-      .toMatch(/^(?:normal|abnormal)$/);
-    expect(await agent.end('SIGTERM')).toBe(0);
-  },
-);
+    },
+  });
+  expect((await andon('check', folder.configFile)).code).toBe(0);
+  await using agent = await AgentProcess.start(folder.configFile);
+  const watch = async () => {
+    const response = await fetch(`${agent.httpUrl}/api/v1/watches`);
+    const { watches } = (await response.json()) as { readonly watches: readonly WatchJson[] };
+    return watches[0];
+  };
+  await expect.poll(async () => (await watch())?.learning?.phase, { timeout: 30_000 }).toBe('collecting');
+  expect((await watch())?.last_verdict).toMatchObject({ verdict: 'unknown', reason: 'learning' });
+  expect((await andon('status', '--url', agent.httpUrl)).code).toBe(0);
+  await expect.poll(async () => (await watch())?.learning?.phase, { timeout: 90_000 }).toBe('proposed');
+  expect((await andon('models', 'activate', 'pump-1@1', '-c', folder.configFile)).code).toBe(0);
+  await expect
+    .poll(async () => (await watch())?.last_verdict.verdict, { timeout: 60_000 })
+    .toMatch(/^(?:normal|abnormal)$/);
+  expect(await agent.end('SIGTERM')).toBe(0);
+});
 
 type WatchJson = {
   readonly last_verdict: { readonly verdict: string };

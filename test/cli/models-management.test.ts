@@ -42,72 +42,68 @@ const json = async (...args: readonly string[]) => {
 };
 const packageFolder = (model: TestModel) => writePackage(join(folder.path, `package-${model.version}`), model);
 
-test(
-  'versions from a folder, a .tgz and a URL are installed, activated, pinned, rolled back and removed',
-  { timeout: 120_000 },
-  async () => {
-    const tgz = join(folder.path, 'level-2.tgz');
-    writeFileSync(tgz, packageArchive(level(2)));
-    const server = createServer((_, response) => response.end(packageArchive(level(3)))).listen(0, '127.0.0.1');
-    onTestFinished(() => void server.close());
-    await expect.poll(() => server.listening).toBe(true);
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/level.tgz`;
+test('versions from a folder, a .tgz and a URL are installed, activated, pinned, rolled back and removed', async () => {
+  const tgz = join(folder.path, 'level-2.tgz');
+  writeFileSync(tgz, packageArchive(level(2)));
+  const server = createServer((_, response) => response.end(packageArchive(level(3)))).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await expect.poll(() => server.listening).toBe(true);
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/level.tgz`;
 
-    expect(await models('install', packageFolder(level(1)))).toMatchObject({
-      code: 0,
-      stdout: expect.stringMatching(
-        /level@1 is installed: 1 golden vectors hold on cpu .*of the 1000 ms allowed\.\nIt is not active. To activate it: andon models activate level@1/,
-      ) as string,
-      stderr: 'verifying level@1\n',
-    });
-    expect(await json('install', tgz, '--activate')).toMatchObject({
-      code: 0,
-      document: {
-        model: 'level@2',
-        alreadyInstalled: false,
-        activated: { model: 'level@2', previous: null, latency: { runs: 100 } },
-      },
-    });
-    expect(await json('install', tgz)).toMatchObject({ code: 0, document: { alreadyInstalled: true } });
-    expect(await json('install', url, '--activate', '--header', 'authorization: Bearer x')).toMatchObject({ code: 0 });
-    expect(await models('pin', 'level@3')).toMatchObject({
-      code: 0,
-      stdout: expect.stringMatching(/level@3 is pinned/) as string,
-    });
-    expect((await models('list')).stdout).toMatch(/level +3 +pinned/);
-    expect(await json('rollback', 'level')).toMatchObject({ code: 1, document: { ok: false, code: 'model-pinned' } });
-    expect(await json('unpin', 'level')).toMatchObject({ code: 0, document: { version: 3 } });
-    expect(await json('rollback', 'level')).toMatchObject({ code: 0, document: { model: 'level@2', previous: 3 } });
-    expect(await json('remove', 'level@2')).toMatchObject({ code: 1, document: { code: 'model-version-in-use' } });
-    expect(await json('remove', 'level@3')).toMatchObject({ code: 1, document: { code: 'model-version-in-use' } });
-    expect(await json('remove', 'level@3', '--force')).toMatchObject({ code: 0 });
-    expect(await json('remove', 'level@1')).toMatchObject({ code: 0 });
-    expect(await json('list')).toMatchObject({ document: { models: [{ version: 2, active: true, pinned: false }] } });
+  expect(await models('install', packageFolder(level(1)))).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(
+      /level@1 is installed: 1 golden vectors hold on cpu .*of the 1000 ms allowed\.\nIt is not active. To activate it: andon models activate level@1/,
+    ) as string,
+    stderr: 'verifying level@1\n',
+  });
+  expect(await json('install', tgz, '--activate')).toMatchObject({
+    code: 0,
+    document: {
+      model: 'level@2',
+      alreadyInstalled: false,
+      activated: { model: 'level@2', previous: null, latency: { runs: 100 } },
+    },
+  });
+  expect(await json('install', tgz)).toMatchObject({ code: 0, document: { alreadyInstalled: true } });
+  expect(await json('install', url, '--activate', '--header', 'authorization: Bearer x')).toMatchObject({ code: 0 });
+  expect(await models('pin', 'level@3')).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/level@3 is pinned/) as string,
+  });
+  expect((await models('list')).stdout).toMatch(/level +3 +pinned/);
+  expect(await json('rollback', 'level')).toMatchObject({ code: 1, document: { ok: false, code: 'model-pinned' } });
+  expect(await json('unpin', 'level')).toMatchObject({ code: 0, document: { version: 3 } });
+  expect(await json('rollback', 'level')).toMatchObject({ code: 0, document: { model: 'level@2', previous: 3 } });
+  expect(await json('remove', 'level@2')).toMatchObject({ code: 1, document: { code: 'model-version-in-use' } });
+  expect(await json('remove', 'level@3')).toMatchObject({ code: 1, document: { code: 'model-version-in-use' } });
+  expect(await json('remove', 'level@3', '--force')).toMatchObject({ code: 0 });
+  expect(await json('remove', 'level@1')).toMatchObject({ code: 0 });
+  expect(await json('list')).toMatchObject({ document: { models: [{ version: 2, active: true, pinned: false }] } });
 
-    const { code, document } = await json('audit');
-    expect({ code, document }).toMatchObject({ code: 0, document: { intact: true } });
-    const entries = document['entries'] as readonly Record<string, unknown>[];
-    expect(
-      entries.map(({ action, version, outcome }) => `${String(action)} ${String(version)} ${String(outcome)}`),
-    ).toEqual([
-      'install 1 ok',
-      'install 2 ok',
-      'activate 2 ok',
-      'install 2 ok',
-      'install 3 ok',
-      'activate 3 ok',
-      'pin 3 ok',
-      'rollback 2 refused',
-      'unpin 3 ok',
-      'rollback 2 ok',
-      'remove 2 refused',
-      'remove 3 refused',
-      'remove 3 ok',
-      'remove 1 ok',
-    ]);
-    expect(entries[0]?.['actor']).toMatch(/^cli:./);
-  },
-);
+  const { code, document } = await json('audit');
+  expect({ code, document }).toMatchObject({ code: 0, document: { intact: true } });
+  const entries = document['entries'] as readonly Record<string, unknown>[];
+  expect(
+    entries.map(({ action, version, outcome }) => `${String(action)} ${String(version)} ${String(outcome)}`),
+  ).toEqual([
+    'install 1 ok',
+    'install 2 ok',
+    'activate 2 ok',
+    'install 2 ok',
+    'install 3 ok',
+    'activate 3 ok',
+    'pin 3 ok',
+    'rollback 2 refused',
+    'unpin 3 ok',
+    'rollback 2 ok',
+    'remove 2 refused',
+    'remove 3 refused',
+    'remove 3 ok',
+    'remove 1 ok',
+  ]);
+  expect(entries[0]?.['actor']).toMatch(/^cli:./);
+});
 
 test('a changed or truncated audit log is reported with its first broken line', async () => {
   for (const version of [1, 2]) await models('install', packageFolder(level(version)));
@@ -127,25 +123,21 @@ test('a changed or truncated audit log is reported with its first broken line', 
   });
 });
 
-test(
-  'a version with other columns than the watch is not activated; one that was activated by hand can be rolled back',
-  { timeout: 120_000 },
-  async () => {
-    await models('install', packageFolder(level(1)), '--activate');
-    expect(await json('install', packageFolder(level(2, 2)), '--activate')).toMatchObject({
-      code: 1,
-      document: {
-        code: 'model-watch-incompatible',
-        error: expect.stringMatching(/watch 'level': 1 tags, but level@2 has 2 columns/) as string,
-      },
-    });
-    // After an edit of the file by hand, the configuration is invalid.
-    writeFileSync(join(folder.path, 'models/level/active'), '2\n');
-    writeFileSync(join(folder.path, 'models/level/previous'), '1\n');
-    expect((await models('show', 'level')).code).toBe(78);
-    expect(await json('rollback', 'level')).toMatchObject({ code: 0, document: { model: 'level@1' } });
-  },
-);
+test('a version with other columns than the watch is not activated; one that was activated by hand can be rolled back', async () => {
+  await models('install', packageFolder(level(1)), '--activate');
+  expect(await json('install', packageFolder(level(2, 2)), '--activate')).toMatchObject({
+    code: 1,
+    document: {
+      code: 'model-watch-incompatible',
+      error: expect.stringMatching(/watch 'level': 1 tags, but level@2 has 2 columns/) as string,
+    },
+  });
+  // After an edit of the file by hand, the configuration is invalid.
+  writeFileSync(join(folder.path, 'models/level/active'), '2\n');
+  writeFileSync(join(folder.path, 'models/level/previous'), '1\n');
+  expect((await models('show', 'level')).code).toBe(78);
+  expect(await json('rollback', 'level')).toMatchObject({ code: 0, document: { model: 'level@1' } });
+});
 
 /** Serves `/api/v1/models` as an agent would, and configures its address. */
 async function agentThatAnswers(answer: (response: ServerResponse) => void): Promise<void> {

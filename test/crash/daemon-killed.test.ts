@@ -93,55 +93,51 @@ describe('the daemon is killed', () => {
     },
   );
 
-  test(
-    'an acknowledged alarm is still acknowledged, and a shelved one shelved until the same time',
-    { timeout: 120_000 },
-    async () => {
-      await using plant = await CrashPlant.start();
-      using folder = new AgentFolder();
-      const watch = { model: 'echo', tags: ['level'], window: { step: '50ms', maxAge: '5s' }, alarm: {} };
-      folder.configure({
-        ...plant.sections('50ms'),
-        watches: { seen: watch, shelved: watch },
-        http: { listen: '127.0.0.1:0', anonymous: 'operator' },
-      });
-      plant.plc.registers[0] = 5;
-      {
-        await using agent = await AgentProcess.start(folder.configFile);
-        await expect
-          .poll(() => alarms(agent))
-          .toMatchObject({
-            seen: { state: 'unacknowledged' },
-            shelved: { state: 'unacknowledged' },
-          });
-        await act(agent, 'seen/acknowledge', { by: 'ann' });
-        await act(agent, 'shelved/shelve', { by: 'bob', duration: '1h' });
-        // What was answered is committed: nothing is waited for.
-        const before = await alarms(agent);
-        await agent.end('SIGKILL');
-
-        await using next = await AgentProcess.start(folder.configFile);
-        const after = await alarms(next);
-        expect(after).toEqual(before);
-        expect(after).toMatchObject({
-          seen: { state: 'acknowledged', by: 'ann' },
-          shelved: { state: 'shelved', by: 'bob' },
+  test('an acknowledged alarm is still acknowledged, and a shelved one shelved until the same time', async () => {
+    await using plant = await CrashPlant.start();
+    using folder = new AgentFolder();
+    const watch = { model: 'echo', tags: ['level'], window: { step: '50ms', maxAge: '5s' }, alarm: {} };
+    folder.configure({
+      ...plant.sections('50ms'),
+      watches: { seen: watch, shelved: watch },
+      http: { listen: '127.0.0.1:0', anonymous: 'operator' },
+    });
+    plant.plc.registers[0] = 5;
+    {
+      await using agent = await AgentProcess.start(folder.configFile);
+      await expect
+        .poll(() => alarms(agent))
+        .toMatchObject({
+          seen: { state: 'unacknowledged' },
+          shelved: { state: 'unacknowledged' },
         });
-        expect(after['shelved']?.shelved_until_ms).toBeGreaterThan(Date.now());
+      await act(agent, 'seen/acknowledge', { by: 'ann' });
+      await act(agent, 'shelved/shelve', { by: 'bob', duration: '1h' });
+      // What was answered is committed: nothing is waited for.
+      const before = await alarms(agent);
+      await agent.end('SIGKILL');
 
-        plant.plc.registers[0] = 0;
-        await expect.poll(() => alarms(next)).toMatchObject({ seen: { state: 'normal' } });
-        expect(await next.end('SIGTERM')).toBe(0);
-      }
-      const seen = (await outboxRecords(folder)).filter(({ kind, watch: of }) => kind === 'alarm' && of === 'seen');
-      const first = Number(seen[0]?.number);
-      expect(seen.map(({ state, number }) => [state, Number(number) - first])).toEqual([
-        ['unacknowledged', 0],
-        ['acknowledged', 1],
-        ['normal', 2],
-      ]);
-    },
-  );
+      await using next = await AgentProcess.start(folder.configFile);
+      const after = await alarms(next);
+      expect(after).toEqual(before);
+      expect(after).toMatchObject({
+        seen: { state: 'acknowledged', by: 'ann' },
+        shelved: { state: 'shelved', by: 'bob' },
+      });
+      expect(after['shelved']?.shelved_until_ms).toBeGreaterThan(Date.now());
+
+      plant.plc.registers[0] = 0;
+      await expect.poll(() => alarms(next)).toMatchObject({ seen: { state: 'normal' } });
+      expect(await next.end('SIGTERM')).toBe(0);
+    }
+    const seen = (await outboxRecords(folder)).filter(({ kind, watch: of }) => kind === 'alarm' && of === 'seen');
+    const first = Number(seen[0]?.number);
+    expect(seen.map(({ state, number }) => [state, Number(number) - first])).toEqual([
+      ['unacknowledged', 0],
+      ['acknowledged', 1],
+      ['normal', 2],
+    ]);
+  });
 });
 
 type Alarm = {

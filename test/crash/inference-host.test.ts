@@ -25,43 +25,39 @@ const fates = [
 ] as const;
 
 describe('the inference host', () => {
-  test.each(fates)(
-    '$title: no scan is missed, no hop without a verdict',
-    { timeout: 120_000 },
-    async ({ signal, reason }) => {
-      await using plant = await CrashPlant.start();
-      using folder = new AgentFolder();
-      const { sources, models } = plant.sections(`${SCAN_MS}ms`);
-      const watch = { model: 'echo', tags: ['level'], window: { step: `${HOP_MS}ms`, maxAge: '10s' } };
-      folder.configure({ sources, models: { ...models, deadline: '500ms' }, watches: { level: watch } });
-      await using agent = await AgentProcess.start(folder.configFile);
-      await expect.poll(() => normalVerdicts(agent)).toBeGreaterThan(10);
-      const victim = inferenceHostPid(agent.child.pid ?? 0) ?? 0;
-      const startedMs = performance.now();
-      const requestsBefore = plant.plc.requests.length;
-      const missedBefore = await missedScans(agent);
+  test.each(fates)('$title: no scan is missed, no hop without a verdict', async ({ signal, reason }) => {
+    await using plant = await CrashPlant.start();
+    using folder = new AgentFolder();
+    const { sources, models } = plant.sections(`${SCAN_MS}ms`);
+    const watch = { model: 'echo', tags: ['level'], window: { step: `${HOP_MS}ms`, maxAge: '10s' } };
+    folder.configure({ sources, models: { ...models, deadline: '500ms' }, watches: { level: watch } });
+    await using agent = await AgentProcess.start(folder.configFile);
+    await expect.poll(() => normalVerdicts(agent)).toBeGreaterThan(10);
+    const victim = inferenceHostPid(agent.child.pid ?? 0) ?? 0;
+    const startedMs = performance.now();
+    const requestsBefore = plant.plc.requests.length;
+    const missedBefore = await missedScans(agent);
 
-      process.kill(victim, signal);
+    process.kill(victim, signal);
 
-      await expect.poll(() => newHost(agent, victim)).toBeDefined();
-      const judgedBefore = await normalVerdicts(agent);
-      await expect.poll(() => normalVerdicts(agent)).toBeGreaterThan(judgedBefore + 10);
-      const due = (performance.now() - startedMs) / SCAN_MS;
-      expect(Math.abs(plant.plc.requests.length - requestsBefore - due)).toBeLessThan(3);
-      expect(await missedScans(agent)).toBe(missedBefore);
-      expect(await agent.end('SIGTERM')).toBe(0);
-      expect(agent.stderr).toBe('');
+    await expect.poll(() => newHost(agent, victim)).toBeDefined();
+    const judgedBefore = await normalVerdicts(agent);
+    await expect.poll(() => normalVerdicts(agent)).toBeGreaterThan(judgedBefore + 10);
+    const due = (performance.now() - startedMs) / SCAN_MS;
+    expect(Math.abs(plant.plc.requests.length - requestsBefore - due)).toBeLessThan(3);
+    expect(await missedScans(agent)).toBe(missedBefore);
+    expect(await agent.end('SIGTERM')).toBe(0);
+    expect(agent.stderr).toBe('');
 
-      const verdicts = (await outboxRecords(folder)).filter(({ kind }) => kind === 'verdict').slice(1);
-      const hops = verdicts.map(({ timestamp_ms }) => Math.round(timestamp_ms / HOP_MS));
-      expect(hops).toEqual(hops.map((_, index) => (hops[0] ?? 0) + index));
-      const unknown = verdicts.filter(({ verdict }) => verdict === 'unknown');
-      expect(unknown.length).toBeGreaterThan(0);
-      expect(unknown.filter((verdict) => verdict['reason'] === '')).toEqual([]);
-      expect(unknown.some((verdict) => reason.test(String(verdict['reason'])))).toBe(true);
-      expect([verdicts[0]?.['verdict'], verdicts.at(-1)?.['verdict']]).toEqual(['normal', 'normal']);
-    },
-  );
+    const verdicts = (await outboxRecords(folder)).filter(({ kind }) => kind === 'verdict').slice(1);
+    const hops = verdicts.map(({ timestamp_ms }) => Math.round(timestamp_ms / HOP_MS));
+    expect(hops).toEqual(hops.map((_, index) => (hops[0] ?? 0) + index));
+    const unknown = verdicts.filter(({ verdict }) => verdict === 'unknown');
+    expect(unknown.length).toBeGreaterThan(0);
+    expect(unknown.filter((verdict) => verdict['reason'] === '')).toEqual([]);
+    expect(unknown.some((verdict) => reason.test(String(verdict['reason'])))).toBe(true);
+    expect([verdicts[0]?.['verdict'], verdicts.at(-1)?.['verdict']]).toEqual(['normal', 'normal']);
+  });
 });
 
 function newHost(agent: AgentProcess, before: number): number | undefined {

@@ -103,54 +103,48 @@ class TwoAgents implements AsyncDisposable {
   }
 }
 
-test(
-  'a watch whose model runs on a server loses no window and judges none twice, through every fault of the server',
-  { timeout: 120_000 },
-  async () => {
-    await using agents = await TwoAgents.start();
-    await using watching = await AgentProcess.start(agents.watchFolder.configFile);
-    const judges = async (model: string): Promise<void> => {
-      const last = async () => {
-        const answer = await fetch(`${watching.httpUrl}/api/v1/watches/machine/history`);
-        const { verdicts } = (await answer.json()) as { readonly verdicts: readonly VerdictRecord[] };
-        return verdicts.at(-1)?.model;
-      };
-      await expect.poll(last, { interval: 100 }).toBe(model);
-      await new Promise((resolve) => setTimeout(resolve, 3 * STEP_MS));
+test('a watch whose model runs on a server loses no window and judges none twice, through every fault of the server', async () => {
+  await using agents = await TwoAgents.start();
+  await using watching = await AgentProcess.start(agents.watchFolder.configFile);
+  const judges = async (model: string): Promise<void> => {
+    const last = async () => {
+      const answer = await fetch(`${watching.httpUrl}/api/v1/watches/machine/history`);
+      const { verdicts } = (await answer.json()) as { readonly verdicts: readonly VerdictRecord[] };
+      return verdicts.at(-1)?.model;
     };
-    await judges('stand-in');
-    await agents.startServer();
-    await judges('echo');
-    agents.signalServer('SIGSTOP');
-    await judges('stand-in');
-    agents.signalServer('SIGCONT');
-    await judges('echo');
-    await agents.server.end('SIGKILL');
-    await judges('stand-in');
-    await agents.startServer();
-    await judges('echo');
-    expect(await watching.end('SIGTERM')).toBe(0);
+    await expect.poll(last, { interval: 100 }).toBe(model);
+    await new Promise((resolve) => setTimeout(resolve, 3 * STEP_MS));
+  };
+  await judges('stand-in');
+  await agents.startServer();
+  await judges('echo');
+  agents.signalServer('SIGSTOP');
+  await judges('stand-in');
+  agents.signalServer('SIGCONT');
+  await judges('echo');
+  await agents.server.end('SIGKILL');
+  await judges('stand-in');
+  await agents.startServer();
+  await judges('echo');
+  expect(await watching.end('SIGTERM')).toBe(0);
 
-    const verdicts = await agents.verdicts();
-    const first = verdicts[0]?.timestamp_ms ?? 0;
-    expect(verdicts.map(({ timestamp_ms }) => timestamp_ms)).toEqual(
-      verdicts.map((_, index) => first + index * STEP_MS),
-    );
-    expect(new Set(verdicts.map(({ id }) => id)).size).toBe(verdicts.length);
-    expect(verdicts.filter(({ verdict }) => verdict !== 'normal')).toEqual([]);
-    expect(verdicts.map(({ score }) => score)).toEqual(verdicts.map(({ tags }) => tags.count));
-    const judgedBy = verdicts.map(({ model, version, provider }) => `${model}@${version} on ${provider}`);
-    const [remote, local] = ['echo@1 on remote', 'stand-in@1 on cpu'];
-    expect(judgedBy.filter((judge, index) => judge !== judgedBy[index - 1])).toEqual([
-      local,
-      remote,
-      local,
-      remote,
-      local,
-      remote,
-    ]);
-    for (const { model, fallbacks } of verdicts)
-      expect(fallbacks.map(({ provider }) => provider)).toEqual(model === 'echo' ? [] : ['remote']);
-    expect(watching.stderr).toBe('');
-  },
-);
+  const verdicts = await agents.verdicts();
+  const first = verdicts[0]?.timestamp_ms ?? 0;
+  expect(verdicts.map(({ timestamp_ms }) => timestamp_ms)).toEqual(verdicts.map((_, index) => first + index * STEP_MS));
+  expect(new Set(verdicts.map(({ id }) => id)).size).toBe(verdicts.length);
+  expect(verdicts.filter(({ verdict }) => verdict !== 'normal')).toEqual([]);
+  expect(verdicts.map(({ score }) => score)).toEqual(verdicts.map(({ tags }) => tags.count));
+  const judgedBy = verdicts.map(({ model, version, provider }) => `${model}@${version} on ${provider}`);
+  const [remote, local] = ['echo@1 on remote', 'stand-in@1 on cpu'];
+  expect(judgedBy.filter((judge, index) => judge !== judgedBy[index - 1])).toEqual([
+    local,
+    remote,
+    local,
+    remote,
+    local,
+    remote,
+  ]);
+  for (const { model, fallbacks } of verdicts)
+    expect(fallbacks.map(({ provider }) => provider)).toEqual(model === 'echo' ? [] : ['remote']);
+  expect(watching.stderr).toBe('');
+});

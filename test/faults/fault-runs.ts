@@ -4,8 +4,10 @@ import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSyn
 import { join } from 'node:path';
 import { seededRandom } from '../../src/plant/seeded-random.ts';
 import type { Figures } from './fault-cases.ts';
-import { AgentProcess } from '../support/start-agent.ts';
+import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 import { attackTwice } from './hostile-run.ts';
+import { CrashPlant } from '../support/crash-plant.ts';
+import { fuzzFront } from '../support/front-fuzz.ts';
 import { FailingFileSystem } from './failing-file-system.ts';
 import { outboxRecords, placeOf } from '../support/crash-receipts.ts';
 import { brokenPromises, FaultLab, type Verification } from './fault-lab.ts';
@@ -27,6 +29,7 @@ export const faultRuns: readonly FaultRun[] = [
   { name: 'a downgrade', needsRoot: false, run: downgrade },
   { name: 'damaged and truncated files', needsRoot: false, run: damagedFiles },
   { name: 'a thousand hostile connections', needsRoot: false, run: hostileConnections },
+  { name: 'malformed requests', needsRoot: false, run: malformedRequests },
 ];
 
 /** A box without a battery: the time server sets the clock after the start. */
@@ -260,6 +263,30 @@ async function hostileConnections(): Promise<Figures> {
     'missed scans': `${first.missedScans + second.missedScans}, before ${quiet.missedScans}`,
     'agent grows by MB': megabytes('agentBytes'),
     'model server grows by MB': megabytes('modelServerBytes'),
+  };
+}
+
+/** Malformed and ambiguous requests over sockets: none is answered twice, and the daemon continues. */
+async function malformedRequests(seed: number): Promise<Figures> {
+  const token = 'token-of-an-operator';
+  await using plant = await CrashPlant.start();
+  using folder = new AgentFolder();
+  folder.configure({
+    ...plant.sections('100ms'),
+    watches: { level: { model: 'echo', tags: ['level'], window: { step: '100ms', maxAge: '10s' } } },
+    http: { listen: '127.0.0.1:0', token: { env: 'ANDON_TEST_TOKEN' }, requestTimeout: '1s' },
+  });
+  await using agent = await AgentProcess.start(folder.configFile, { ANDON_TEST_TOKEN: token });
+  const [fromMs, scans] = [performance.now(), plant.plc.requests.length];
+  const report = await fuzzFront(agent.httpUrl, `Authorization: Bearer ${token}`, seed, 100_000);
+  const seconds = (performance.now() - fromMs) / 1000;
+  if (report.faults.length > 0) throw new Error(report.faults.join('; '));
+  if (agent.child.exitCode !== null || agent.stderr !== '') throw new Error(`the daemon ended: ${agent.stderr}`);
+  return {
+    requests: report.requests,
+    answers: JSON.stringify(report.answers),
+    'requests/s': Math.round(report.requests / seconds),
+    'scans/s': Math.round((10 * (plant.plc.requests.length - scans)) / seconds) / 10,
   };
 }
 

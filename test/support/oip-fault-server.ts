@@ -46,9 +46,6 @@ type InferJson = {
 
 type ServerCertificate = { readonly cert: string; readonly key: string };
 
-/** Sent while 'slow'. */
-const SLOW_MS = 400;
-
 /**
  * A server of the Open Inference Protocol that shares no code with andon's, with one model `mean`: the mean over steps
  * and tags of each window, and a switch for every way in which it can go wrong.
@@ -65,6 +62,8 @@ export class OipFaultServer implements AsyncDisposable {
   /** Steps and tags of the window, and its batch: -1 for any. */
   window: readonly number[] = [-1, 4, 2];
   metadata: MetadataChange = {};
+  /** Time until an answer while 'slow'. */
+  slowMs = 400;
   /** Inference requests that came, as their rows. */
   readonly rows: number[] = [];
   /** Requests of every kind that came, as method and path. */
@@ -167,7 +166,7 @@ export class OipFaultServer implements AsyncDisposable {
       case 'hang':
         return true;
       case 'slow':
-        await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+        await new Promise((resolve) => setTimeout(resolve, this.slowMs));
         return false;
       case 'trickle':
         trickle(response);

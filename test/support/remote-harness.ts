@@ -41,7 +41,7 @@ export class RemoteHarness implements AsyncDisposable {
     this.deps = testDeps(options.clock);
     this.host = new SupervisedInferenceHost({
       entry: hostEntry,
-      config: modelsConfigSchema.parse({ directory: this.directory.path, deadline: '300ms', ...config }),
+      config: modelsConfigSchema.parse({ directory: this.directory.path, deadline: '3s', ...config }),
       models: ['mean', ...watched].map((name) => model(name)),
       deps: this.deps,
     });

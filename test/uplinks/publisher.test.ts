@@ -210,8 +210,10 @@ describe('a verdict', () => {
 
 describe('an alarm', () => {
   test('is retained on the topic of its watch', async () => {
-    await withBench(async ({ broker, events }) => {
-      events.emit({ type: 'alarm', transition: transition('pump-1', 'unacknowledged'), id: 'edge-01/e1/9' });
+    await withBench(async ({ broker, events, transitions }) => {
+      const raised = transition('pump-1', 'unacknowledged');
+      transitions.set('pump-1', raised);
+      events.emit({ type: 'alarm', transition: raised, id: 'edge-01/e1/9' });
       await eventually(() => expect(broker.retained.has(`${base}/alarm/pump-1`)).toBe(true));
       expect(JSON.parse(broker.retained.get(`${base}/alarm/pump-1`) ?? '')).toMatchObject({
         watch: 'pump-1',
@@ -227,8 +229,10 @@ describe('an alarm', () => {
   });
 
   test('that was stored before this start is retained without an id', async () => {
-    await withBench(async ({ broker, events }) => {
-      events.emit({ type: 'alarm', transition: transition('pump-1', 'shelved'), id: undefined });
+    await withBench(async ({ broker, events, transitions }) => {
+      const raised = transition('pump-1', 'shelved');
+      transitions.set('pump-1', raised);
+      events.emit({ type: 'alarm', transition: raised, id: undefined });
       await eventually(() => expect(broker.retained.has(`${base}/alarm/pump-1`)).toBe(true));
       const payload: unknown = JSON.parse(broker.retained.get(`${base}/alarm/pump-1`) ?? '');
       expect(payload).toMatchObject({ state: 'shelved' });

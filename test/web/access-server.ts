@@ -55,6 +55,18 @@ export class AccessServer implements AsyncDisposable {
           app.post(`/${permission}`, { config: { permission } }, ({ caller }) => ({ actor: actorWithAddress(caller) }));
         app.get('/open', { config: { permission: 'open' } }, ({ caller }) => ({ caller: caller?.name ?? null }));
         app.get('/view', () => ({}));
+        // As the event stream does.
+        app.get('/stream', (request, reply) => {
+          const stream = reply.hijack().raw;
+          stream.writeHead(200);
+          const beat = (): void => {
+            if (!request.isStillAdmitted()) return void stream.destroy();
+            stream.write('.');
+            deps.clock.setTimer(beat, 30_000);
+          };
+          stream.write('.');
+          deps.clock.setTimer(beat, 30_000);
+        });
         const released = ({ url }: FastifyRequest) =>
           url.endsWith('later') ? new Promise<void>((resolve) => this.waiting.push(resolve)) : Promise.resolve();
         app.get('/admitted', (request) => released(request).then(() => ({ admitted: request.isStillAdmitted() })));

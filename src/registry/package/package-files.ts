@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SIGNATURE_FILE } from '../../models/signing/statement.ts';
 import { MANIFEST_BYTES_MAX } from '../../models/store/model-directory.ts';
 import { errorCode } from '../../platform/errors.ts';
+import { fileSha256 } from '../../platform/sha256.ts';
 
 /** Largest size of each file of a package, and largest number of documents. */
 export type PackageLimits = {
@@ -61,10 +60,8 @@ export async function differingFile(folder: string, other: string): Promise<stri
 
 /** Returns the SHA-256 of a file; undefined if it is missing. */
 async function fileDigest(path: string): Promise<string | undefined> {
-  const hash = createHash('sha256');
   try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-    return hash.digest('hex');
+    return await fileSha256(path);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw error;

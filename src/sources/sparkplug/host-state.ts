@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import type { Clock } from '../../platform/clock.ts';
 import type { MqttWill } from '../../protocols/mqtt/mqtt-client-options.ts';
 import { hostStateTopic } from '../../protocols/sparkplug/sparkplug-topic.ts';
@@ -49,16 +50,15 @@ function stateText(online: boolean, timestamp: number): string {
   return JSON.stringify({ online, timestamp });
 }
 
+/** A field of another type counts as missing. */
+const stateSchema = z
+  .object({ online: z.boolean().catch(false), timestamp: z.coerce.number().pipe(z.int()).catch(0) })
+  .catch({ online: false, timestamp: 0 });
+
 /** `OFFLINE` and `ONLINE` are the payloads of Sparkplug 2.2. */
-function parseState(text: string): { readonly online: boolean; readonly timestamp: number } {
+function parseState(text: string): z.infer<typeof stateSchema> {
   try {
-    const state: unknown = JSON.parse(text);
-    if (typeof state !== 'object' || state === null) return { online: false, timestamp: 0 };
-    const timestamp = 'timestamp' in state ? Number(state.timestamp) : 0;
-    return {
-      online: 'online' in state && state.online === true,
-      timestamp: Number.isSafeInteger(timestamp) ? timestamp : 0,
-    };
+    return stateSchema.parse(JSON.parse(text));
   } catch {
     return { online: text.trim().toUpperCase() === 'ONLINE', timestamp: 0 };
   }

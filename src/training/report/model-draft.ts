@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type * as z from 'zod';
 import type { modelManifestSchema } from '../../contracts/model-manifest.ts';
 import { distributionOf } from '../../domain/model/drift.ts';
 import { formatDuration } from '../../domain/duration.ts';
+import { sha256 } from '../../platform/sha256.ts';
 import type { FittedModel, TrainingAlgorithm, TrainingTask } from '../core/algorithm.ts';
 import { columnOf, concatenated, rounded } from '../core/statistics.ts';
 import { countRows, sliceRows, type TrainingRows } from '../core/training-rows.ts';
@@ -65,7 +65,7 @@ export function modelDraft(
       task: facts.task,
       ...(facts.classes.length === 0 ? {} : { classes: [...facts.classes] }),
       description: facts.description,
-      sha256: createHash('sha256').update(graph).digest('hex'),
+      sha256: sha256(graph),
       tags: facts.tags.map((tag, index) => ({
         ...tag,
         range: extremes(facts.segments, index),

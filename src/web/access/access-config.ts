@@ -10,6 +10,8 @@ export type AccessConfig = {
   readonly token?: SecretReference | undefined;
   readonly adminToken?: SecretReference | undefined;
   readonly anonymous?: Role | 'none' | undefined;
+  /** Names of this endpoint in lower case; undefined accepts any. */
+  readonly hosts?: readonly string[] | undefined;
   readonly trustedProxies: readonly string[];
   readonly sessionIdleMs: number;
   readonly sessionMaxMs: number;
@@ -34,6 +36,21 @@ export const accessFields = {
     .describe(
       'Role of requests from this box without a login, on a loopback address only. Default: viewer if neither users nor token are configured, otherwise none',
     ),
+  hosts: z
+    .array(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, {
+          error: 'expected a host name without a port, such as press-7.plant.example',
+        })
+        .transform((name) => name.toLowerCase()),
+    )
+    .min(1)
+    .optional()
+    .describe(
+      'Host names under which browsers and programs may use the endpoint, against DNS rebinding. IP addresses, localhost and the name in listen are always accepted. Default: any name, but requests without a login need a loopback address',
+    )
+    .meta({ examples: [['press-7.plant.example']] }),
   trustedProxies: z
     .array(z.string().refine(isNetwork, { error: 'expected an IP address, or a network such as 10.0.0.0/8' }))
     .default([])

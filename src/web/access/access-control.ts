@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import { isIP } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readSecret, type SecretReference } from '../../platform/config-fields.ts';
@@ -24,6 +25,8 @@ declare module 'fastify' {
 
 export type AccessOptions = {
   readonly config: AccessConfig;
+  /** Names of this endpoint in lower case, with that of `listen`; undefined accepts any. */
+  readonly hosts: readonly string[] | undefined;
   /** True if only this machine reaches the endpoint. */
   readonly loopback: boolean;
   /** Token in a file that only the agent's Unix user may read, for commands on the box; undefined if there is none. */
@@ -42,8 +45,21 @@ const LOOPBACK_ADDRESS = /^(127\.|::1$|::ffff:127\.)/;
 const PROXY_HEADER = /^(forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|.*-connecting-ip)$/;
 /** Header in which a command on the box names the Unix user. It is believed only with the local token. */
 export const LOCAL_USER_HEADER = 'x-andon-user';
-export const SESSION_COOKIE = 'andon-session';
+const COOKIE = 'andon-session';
 const SECRETS_READ_INTERVAL_MS = 1_000;
+
+/**
+ * Returns the name of the cookie with the id of the session. Over TLS, browsers accept the prefix from this host alone and
+ * with `Secure` only, so that neither another host of the domain nor clear text can plant one.
+ */
+export function sessionCookie(request: FastifyRequest): string {
+  return isOverTls(request) ? `__Host-${COOKIE}` : COOKIE;
+}
+
+/** Returns true if the client uses TLS, here or to a reverse proxy. A client that forges the header harms itself alone. */
+export function isOverTls({ raw, headers }: FastifyRequest): boolean {
+  return raw.socket instanceof TLSSocket || headers['x-forwarded-proto'] === 'https';
+}
 
 /** Decides who sends a request and what it may do. */
 export class AccessControl {
@@ -161,12 +177,14 @@ export class AccessControl {
 
   /** @throws {OperatingError} Code of `accessErrors`, if the request may not do what its route does. */
   #admit(request: FastifyRequest): void {
+    this.#refuseHost(request);
     this.#refuseForeign(request);
     const permission = request.is404 ? 'view' : (request.routeOptions.config.permission ?? 'view');
     const caller = this.#caller(request, permission === 'open');
     request.caller = caller;
     request.isStillAdmitted = () => {
-      const present = this.#caller(request, true);
+      // An answer that stays open does not keep its session: only requests do.
+      const present = this.#caller(request, true, 'look');
       return permission === 'open' || (present !== undefined && mayDo(present.role, permission));
     };
     if (this.#options.clientCertificates && caller?.kind !== 'local' && !hasCertificate(request))
@@ -177,6 +195,19 @@ export class AccessControl {
     if (caller === undefined || caller.kind === 'anonymous')
       throw accessFailure('login-needed', `This needs a login with the role ${needed}: log in, or send a token`);
     throw accessFailure('role-needed', `This needs the role ${needed}. ${caller.name} has the role ${caller.role}`);
+  }
+
+  /**
+   * Refuses a host name that `http.hosts` does not list: a page of another site may have given its name this machine's
+   * address (DNS rebinding), and could try passwords. An address in place of a name, and localhost, cannot be such a page.
+   */
+  #refuseHost({ headers: { host = '' } }: FastifyRequest): void {
+    const { hosts } = this.#options;
+    if (hosts === undefined || isListed(host, hosts)) return;
+    throw accessFailure(
+      'request-foreign',
+      `Host '${host}' is not in http.hosts. Use a name of that list, or an IP address`,
+    );
   }
 
   /** Refuses requests that a browser sends for a page of another site. */
@@ -192,7 +223,7 @@ export class AccessControl {
     throw accessFailure('request-foreign', 'Requests from pages of another site are refused (Sec-Fetch-Site)');
   }
 
-  #caller(request: FastifyRequest, isOpen: boolean): Caller | undefined {
+  #caller(request: FastifyRequest, isOpen: boolean, access: 'use' | 'look' = 'use'): Caller | undefined {
     const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
     if (bearer !== undefined) {
       const caller = this.#tokenCaller(bearer, request);
@@ -200,7 +231,7 @@ export class AccessControl {
       if (caller === undefined && !isOpen) throw accessFailure('login-needed', 'The token is unknown or has expired');
       return caller;
     }
-    return this.#sessionCaller(request) ?? this.#anonymousCaller(request);
+    return this.#sessionCaller(request, access) ?? this.#anonymousCaller(request);
   }
 
   #tokenCaller(token: string, request: FastifyRequest): Caller | undefined {
@@ -220,9 +251,9 @@ export class AccessControl {
     return undefined;
   }
 
-  #sessionCaller(request: FastifyRequest): Caller | undefined {
-    const id = request.cookies[SESSION_COOKIE];
-    const session = id === undefined ? undefined : this.#sessions.use(id);
+  #sessionCaller(request: FastifyRequest, access: 'use' | 'look'): Caller | undefined {
+    const id = request.cookies[sessionCookie(request)];
+    const session = id === undefined ? undefined : this.#sessions[access](id);
     if (session === undefined) return undefined;
     const user = ownValue(this.#users.users, session.user);
     // The user was removed, or has a new password.
@@ -238,8 +269,8 @@ export class AccessControl {
     if (role === undefined || !this.#options.loopback) return undefined;
     if (Object.keys(headers).some((name) => PROXY_HEADER.test(name))) return undefined;
     if (!LOOPBACK_ADDRESS.test(raw.socket.remoteAddress ?? '')) return undefined;
-    // The page of another site may have a name that resolves to this machine (DNS rebinding).
-    if (!LOOPBACK_HOST.test(headers.host ?? ''))
+    // The page of another site may have a name that resolves to this machine (DNS rebinding). With `http.hosts`, it was refused.
+    if (this.#options.hosts === undefined && !LOOPBACK_HOST.test(headers.host ?? ''))
       throw accessFailure('request-foreign', `Host '${headers.host ?? ''}' is not this machine's loopback address`);
     return { kind: 'anonymous', name: 'anonymous', role, address: ip };
   }
@@ -281,6 +312,12 @@ function sameDigest(a: string, b: string): boolean {
 
 function ownValue<Value>(record: Readonly<Record<string, Value>>, key: string): Value | undefined {
   return Object.hasOwn(record, key) ? record[key] : undefined;
+}
+
+/** Returns true if a `Host` header is an IP address, localhost, or one of the names. */
+function isListed(host: string, names: readonly string[]): boolean {
+  const name = host.replace(/:\d+$/, '').replace(/\.$/, '').toLowerCase();
+  return isIP(name.replace(/^\[|\]$/g, '')) !== 0 || name === 'localhost' || names.includes(name);
 }
 
 function originHost(origin: string): string | undefined {

@@ -1,23 +1,17 @@
-import cookie from '@fastify/cookie';
-import rateLimit, { normalizeIP } from '@fastify/rate-limit';
+import cookie, { type CookieSerializeOptions } from '@fastify/cookie';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import type { Deps } from '../../platform/deps.ts';
 import type { AccessConfig } from './access-config.ts';
-import { type AccessControl, SESSION_COOKIE } from './access-control.ts';
+import { type AccessControl, isOverTls, sessionCookie } from './access-control.ts';
 import { accessFailure } from './access-errors.ts';
 import { accessMetrics } from './access-metrics.ts';
+import { LoginThrottle } from './login-throttle.ts';
 import type { OperatorAudit } from './operator-audit.ts';
 import { mayDo, type Permission, permissions, roles } from './roles.ts';
 
 const PASSWORD_LENGTH_MAX = 1_000;
-const WINDOW_MS = 300_000;
-/** Logins of one user from one address. Another address is not affected, so an attacker cannot lock a user out. */
-const LOGINS_PER_USER_MAX = 10;
-/** Logins from one address. */
-const LOGINS_PER_ADDRESS_MAX = 60;
-
 const loginBody = z.strictObject({
   user: z
     .string()
@@ -52,11 +46,8 @@ export type LoginOptions = {
 export async function registerLogin(instance: FastifyInstance, options: LoginOptions): Promise<void> {
   const { access, config, audit, deps } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  await app.register(rateLimit, { global: false });
   const logins = deps.metrics.of(accessMetrics).andon_http_logins_total;
-  const limit = loginLimit(app);
-  // 'auto': over TLS the cookie is never sent in clear text.
-  const cookieOptions = { httpOnly: true, sameSite: 'strict', secure: 'auto', path: '/' } as const;
+  const throttle = new LoginThrottle(deps.clock);
 
   app.post(
     '/api/v1/login',
@@ -71,14 +62,14 @@ export async function registerLogin(instance: FastifyInstance, options: LoginOpt
     async (request, reply) => {
       const { user, password } = request.body;
       const from = { user, address: request.ip };
-      const waitS = await limit(request);
+      const waitS = throttle.begin(user, request.ip);
       if (waitS > 0) {
         logins.inc({ outcome: 'throttled' });
         deps.log.warn(from, 'Login refused: too many logins.');
         reply.header('retry-after', String(waitS));
         throw accessFailure(
           'login-throttled',
-          `Too many logins of this user or from this address. Try again in ${waitS} s`,
+          `Too many failed logins of this user or from this address. Try again in ${waitS} s`,
         );
       }
       const session = await access.logIn(user, password, request.ip);
@@ -87,13 +78,14 @@ export async function registerLogin(instance: FastifyInstance, options: LoginOpt
         deps.log.warn(from, 'Login failed.');
         throw accessFailure('login-failed', 'The user does not exist, or the password is wrong');
       }
+      throttle.succeed(user, request.ip);
       logins.inc({ outcome: 'ok' });
       deps.log.info({ ...from, role: session.role }, 'Logged in.');
       const caller = { kind: 'user', name: user, role: session.role, address: request.ip } as const;
       await audit.record(caller, 'login', user, { role: session.role });
-      const before = request.cookies[SESSION_COOKIE];
+      const before = request.cookies[sessionCookie(request)];
       if (before !== undefined) access.logOut(before);
-      reply.setCookie(SESSION_COOKIE, session.id, cookieOptions);
+      reply.setCookie(sessionCookie(request), session.id, cookieOptions(request));
       return { user, role: session.role, permissions: permissionsOf(session.role), login: true };
     },
   );
@@ -101,15 +93,20 @@ export async function registerLogin(instance: FastifyInstance, options: LoginOpt
     '/api/v1/logout',
     { config: { permission: 'open' }, schema: { summary: 'End the session' } },
     async (request, reply) => {
-      const id = request.cookies[SESSION_COOKIE];
+      const id = request.cookies[sessionCookie(request)];
       if (id !== undefined) access.logOut(id);
       if (request.caller?.kind === 'user') await audit.record(request.caller, 'logout', request.caller.name);
-      reply.clearCookie(SESSION_COOKIE, cookieOptions);
+      reply.clearCookie(sessionCookie(request), cookieOptions(request));
       return {};
     },
   );
   registerSession(instance, config);
   registerAccounts(instance, options);
+}
+
+/** Over TLS, the cookie is never sent in clear text. */
+function cookieOptions(request: FastifyRequest): CookieSerializeOptions {
+  return { httpOnly: true, sameSite: 'strict', secure: isOverTls(request), path: '/' };
 }
 
 function registerSession(instance: FastifyInstance, config: AccessConfig): void {
@@ -149,27 +146,6 @@ function registerAccounts(instance: FastifyInstance, { access, audit, deps }: Lo
       return { ended };
     },
   );
-}
-
-/**
- * Returns a function that counts a login and returns how long it must wait, in seconds; 0 if it may be tried. All logins
- * count, not the failed ones alone: otherwise many at the same time would all be tried.
- */
-function loginLimit(app: FastifyInstance): (request: FastifyRequest) => Promise<number> {
-  const addressOf = ({ ip }: FastifyRequest) => normalizeIP(ip, 64);
-  const userOf = ({ body }: FastifyRequest) => (body as z.infer<typeof loginBody>).user;
-  const limits = [
-    app.createRateLimit({ max: LOGINS_PER_ADDRESS_MAX, timeWindow: WINDOW_MS, keyGenerator: addressOf }),
-    app.createRateLimit({
-      max: LOGINS_PER_USER_MAX,
-      timeWindow: WINDOW_MS,
-      keyGenerator: (request) => `${addressOf(request)} ${userOf(request)}`,
-    }),
-  ];
-  return async (request) => {
-    const states = await Promise.all(limits.map((limit) => limit(request)));
-    return Math.max(0, ...states.map((state) => (!state.isAllowed && state.isExceeded ? state.ttlInSeconds : 0)));
-  };
 }
 
 function permissionsOf(role: (typeof roles)[number]): string[] {

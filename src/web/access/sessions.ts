@@ -48,14 +48,22 @@ export class Sessions {
 
   /** Returns the session of an id, and notes that it is used; undefined if it has ended. */
   use(id: string): Pick<Session, 'user' | 'password'> | undefined {
-    const key = digest(id);
-    const session = this.#sessions.get(key);
+    const session = this.look(id);
     if (session === undefined) return undefined;
+    const key = digest(id);
     this.#sessions.delete(key);
-    if (this.#hasEnded(session)) return undefined;
     session.usedMs = this.#clock.monotonicMs();
     this.#sessions.set(key, session);
     return session;
+  }
+
+  /** Returns the session of an id as `use` does. It does not count as used. */
+  look(id: string): Session | undefined {
+    const key = digest(id);
+    const session = this.#sessions.get(key);
+    if (session === undefined || !this.#hasEnded(session)) return session;
+    this.#sessions.delete(key);
+    return undefined;
   }
 
   close(id: string): void {

@@ -8,9 +8,9 @@ import { localMean, RemoteHarness } from '../../support/remote-harness.ts';
  * the fallback's, or there is none; and once the server does right again, it judges again.
  */
 const faults: readonly (readonly [InferFault, string, RegExp])[] = [
-  ['hang', 'inference-timeout', /did not answer within 300 ms/],
-  ['slow', 'inference-timeout', /did not answer within 300 ms/],
-  ['trickle', 'inference-timeout', /did not answer within 300 ms/],
+  ['hang', 'inference-timeout', /did not answer within 3000 ms/],
+  ['slow', 'inference-timeout', /did not answer within 3000 ms/],
+  ['trickle', 'inference-timeout', /did not answer within 3000 ms/],
   ['reset', 'remote-unreachable', /No exchange with http/],
   ['reset-mid-body', 'remote-unreachable', /No exchange with http/],
   ['busy', 'remote-busy', /answered 503: come again/],
@@ -44,6 +44,7 @@ describe.each(faults)('a server whose answer is %s', (fault, code, message) => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { remote: { failures: 100, maxAnswer: '100kB' } });
     server.fault = fault;
+    server.slowMs = 4_000;
     await expect(harness.judge(3)).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
     expect(await metricValue(harness.deps, `andon_inference_runs_total{model="mean",outcome="${code}"}`)).toBe(1);
     server.fault = 'none';
@@ -56,6 +57,7 @@ describe.each(faults)('a server whose answer is %s', (fault, code, message) => {
     const remote = { failures: 100, maxAnswer: '100kB' };
     await using harness = await RemoteHarness.ready(server, { remote, models: [localMean] });
     server.fault = fault;
+    server.slowMs = 4_000;
     const { outputs, judgedBy, manifest } = await harness.judge(3);
     expect(outputs['score']?.data).toEqual(Float32Array.of(3));
     expect(judgedBy).toMatchObject({

@@ -229,26 +229,22 @@ describe('a version that is to move to a server takes over once that has proved 
     expect(await judged(harness, 'mean', one(7))).toEqual([2, 7]);
   });
 
-  test(
-    'while the previous version is too slow to be restored immediately, and is restored later',
-    { timeout: 120_000 },
-    async () => {
-      await using server = await OipFaultServer.start();
-      server.window = [-1, 1, 1];
-      server.ready = false;
-      const heavy = { ...loop, name: 'heavy', bytes: heavyModel(150) };
-      await using harness = new HostHarness([heavy, loop], { deadline: '5s' });
-      await Promise.all([harness.ready('heavy'), harness.ready('loop')]);
-      addRemote(harness, server, 2, heavy);
-      harness.host.reload();
-      await degraded(harness, 'heavy');
-      await crash(harness);
-      await runs(harness, 'heavy', 1, 'cpu');
-      expect(await judged(harness, 'heavy', one(7))).toEqual([1, 7]);
-      server.ready = true;
-      await runs(harness, 'heavy', 2, 'remote');
-    },
-  );
+  test('while the previous version is too slow to be restored immediately, and is restored later', async () => {
+    await using server = await OipFaultServer.start();
+    server.window = [-1, 1, 1];
+    server.ready = false;
+    const heavy = { ...loop, name: 'heavy', bytes: heavyModel(150) };
+    await using harness = new HostHarness([heavy, loop], { deadline: '5s' });
+    await Promise.all([harness.ready('heavy'), harness.ready('loop')]);
+    addRemote(harness, server, 2, heavy);
+    harness.host.reload();
+    await degraded(harness, 'heavy');
+    await crash(harness);
+    await runs(harness, 'heavy', 1, 'cpu');
+    expect(await judged(harness, 'heavy', one(7))).toEqual([1, 7]);
+    server.ready = true;
+    await runs(harness, 'heavy', 2, 'remote');
+  });
 
   test('if its host is replaced meanwhile for another model', async () => {
     await using server = await OipFaultServer.start();
