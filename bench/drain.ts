@@ -12,8 +12,7 @@ import { verdictDrafts } from './verdict-drafts.ts';
 const UPLINK = 'head-office';
 const BACKLOG = 50_000;
 const DRAFTS_PER_APPEND = 500;
-/** Defaults of the uplink. */
-const RECORDS_PER_MESSAGE = 100;
+/** As the uplink. */
 const MESSAGES_IN_FLIGHT = 20;
 
 /** Measures records per second of a backlog to a broker: read, checksums verified, sent, acknowledged, cursor moved. */
@@ -22,7 +21,7 @@ export async function drainAgent({ folder, brokerUrl }: PartOptions): Promise<nu
   await using outbox = await startOutbox(folder, [{ id: UPLINK, kinds: ['verdict'] }], deps);
   const drafts = verdictDrafts(DRAFTS_PER_APPEND);
   for (let stored = 0; stored < BACKLOG; stored += drafts.length) await outbox.append(drafts);
-  const config = mqttUplinkKind.schema.parse({ type: 'mqtt', url: brokerUrl, records: ['verdict'] });
+  const config = uplinkConfig(brokerUrl);
   const drained = afterAcknowledged(outbox.readers, BACKLOG);
   await using uplink = mqttUplinkKind.create({ id: UPLINK, agentId: AGENT_ID, config, records: outbox.readers, deps });
   const fromMs = machineMs();
@@ -33,11 +32,12 @@ export async function drainAgent({ folder, brokerUrl }: PartOptions): Promise<nu
 
 /** Sends the same bytes in the same messages with mqtt.js alone, with as many in flight; reads and stores nothing. */
 export async function drainLimit({ brokerUrl }: PartOptions): Promise<number> {
+  const { recordsMax, bytesMax } = uplinkConfig(brokerUrl).batch;
   const fromMs = machineMs();
   await using stack = new AsyncDisposableStack();
   const client = await connectAsync(brokerUrl);
   stack.defer(() => client.endAsync());
-  const records = verdictDrafts(RECORDS_PER_MESSAGE).map(({ kind, timestampMs, watch, body, columns }, index) =>
+  const records = verdictDrafts(recordsMax).map(({ kind, timestampMs, watch, body, columns }, index) =>
     recordJson({
       id: `${AGENT_ID}/0123456789abcdefg/${index}`,
       sequence: index,
@@ -47,8 +47,11 @@ export async function drainLimit({ brokerUrl }: PartOptions): Promise<number> {
       body: draftJson({ body, columns }),
     }),
   );
-  const payload = `[${records.join(',')}]`;
-  let left = BACKLOG / RECORDS_PER_MESSAGE;
+  // The agent's messages have at most `bytesMax`, brackets and commas included.
+  let bytes = 1;
+  const fitting = records.filter((record) => (bytes += record.length + 1) <= bytesMax);
+  const payload = `[${fitting.join(',')}]`;
+  let left = Math.ceil(BACKLOG / fitting.length);
   await Promise.all(
     Array.from({ length: MESSAGES_IN_FLIGHT }, async () => {
       while (left > 0) {
@@ -58,6 +61,10 @@ export async function drainLimit({ brokerUrl }: PartOptions): Promise<number> {
     }),
   );
   return (BACKLOG * 1000) / (machineMs() - fromMs);
+}
+
+function uplinkConfig(url: string) {
+  return mqttUplinkKind.schema.parse({ type: 'mqtt', url, records: ['verdict'] });
 }
 
 /** Resolves when the cursor has moved past `count` records. To ask the outbox for its statistics costs more than a batch. */

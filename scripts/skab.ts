@@ -63,6 +63,8 @@ async function measure(path: string, model: string): Promise<Counts> {
     task: undefined,
     algorithm: undefined,
     limit: undefined,
+    // The benchmark has 400 rows to train on.
+    force: true,
     onProgress: () => undefined,
   });
   const { version } = await writeTrainedModel(config.models, model, trained, deps);

@@ -6,7 +6,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
 import { PositionedDocument, isPlainObject, valueAt } from '../platform/positioned-document.ts';
 import { readConfigText } from '../config/config-text.ts';
-import { encodingOf } from '../csv/csv-text.ts';
+import { encodingOf, spreadsheetProblem } from '../csv/csv-text.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { type ByteOrder, byteOrders } from '../sources/modbus/frame/register-decode.ts';
 import type { Finding, ImportedSource, ImportSettings, OpenSetting, TagImport } from '../tag-import/imported-tags.ts';
@@ -281,8 +281,8 @@ async function textOf(file: string): Promise<string> {
     throw unreadable(errorMessage(error), error);
   });
   if (bytes.length > FILE_BYTES_MAX) throw unreadable(`is larger than ${FILE_BYTES_MAX / 1e6} MB`);
-  // The first bytes of a ZIP file, which a spreadsheet is.
-  if (bytes.toString('latin1', 0, 4) === 'PK\u0003\u0004') throw unreadable('is a spreadsheet: save it as CSV');
+  const problem = spreadsheetProblem(bytes);
+  if (problem !== undefined) throw unreadable(problem);
   return new TextDecoder(encodingOf(bytes.subarray(0, 65_536))).decode(bytes);
 }
 

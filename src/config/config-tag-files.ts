@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { columnOf, type CsvFormat, type CsvLine, type CsvTable, formatCsv, parseCsvTable } from '../csv/csv-table.ts';
-import { encodingOf } from '../csv/csv-text.ts';
+import { encodingOf, spreadsheetProblem } from '../csv/csv-text.ts';
 import { simplified } from '../domain/nearest-word.ts';
 import {
   type PositionedDocument,
@@ -14,7 +14,7 @@ import {
 } from '../platform/positioned-document.ts';
 import { branches, schemaAt, type SchemaNode } from './config-json-schema.ts';
 import { nearestKey } from './config-suggestions.ts';
-import { readConfigText } from './config-text.ts';
+import { type ConfigText, readConfigText } from './config-text.ts';
 
 /** Column with the name of the tag. The other columns are the keys of a tag. */
 const NAME = 'name';
@@ -99,7 +99,7 @@ class TagFileReader {
     const keys = tagKeys(this.#schema, path, this.#document.value);
     // A source of an unknown type has no keys. The schema reports the type.
     if (keys.size === 0) return {};
-    const read = await readConfigText(file, (bytes) => ({ text: new TextDecoder(encodingOf(bytes)).decode(bytes) }));
+    const read = await readConfigText(file, textOf);
     if ('problem' in read) {
       const position = this.#document.position([...path, 'file'], 'value');
       this.problems.push({ ...position, path: [...path, 'file'], message: `${file}: ${read.problem}` });
@@ -236,4 +236,9 @@ function cellText(key: string, value: unknown): string {
   if (value === undefined || value === null) return '';
   if (key === 'range' && Array.isArray(value)) return value.join('..');
   return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function textOf(bytes: Buffer): ConfigText {
+  const problem = spreadsheetProblem(bytes);
+  return problem === undefined ? { text: new TextDecoder(encodingOf(bytes)).decode(bytes) } : { problem };
 }

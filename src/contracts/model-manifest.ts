@@ -160,6 +160,14 @@ const windowManifestSchema = configObject({
     .min(0)
     .default(0)
     .describe('Distance from the threshold, on the normal side, that the score must reach to be normal again'),
+  relativeEnd: configObject({
+    end: z.number().min(0).max(1).describe('Share of the peak of the score at which it is normal again'),
+    restart: z.number().min(1).describe('Multiple of the lowest score since then above which it is abnormal again'),
+  })
+    .optional()
+    .describe(
+      'For a machine that drifts: the score is also normal again far below its peak, and not only at the threshold',
+    ),
   golden: z.array(goldenSchema).min(1).describe('Golden vectors, checked before the model is used'),
   ...sharedFields,
 });

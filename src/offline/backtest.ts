@@ -178,7 +178,7 @@ class BacktestRun {
 
   #conclude({ row, timeMs, window }: WaitingRow): JudgedRow {
     const judgement = window === undefined ? undefined : this.#judgements.get(window);
-    const verdict = judgement === undefined ? undefined : this.#watch.decide(judgement, false);
+    const verdict = judgement === undefined ? undefined : this.#watch.decide(judgement, undefined);
     let raised = false;
     if (verdict !== undefined) {
       const { memory, change } = applyVerdict(this.#memory, verdict.verdict, verdict.timestampMs, this.#rules);

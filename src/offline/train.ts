@@ -38,6 +38,8 @@ export type TrainOrder = {
   /** Decision line of a regression, in the unit of the label. */
   readonly limit: { readonly threshold: number; readonly abnormal: 'above' | 'below' } | undefined;
   readonly windowRows?: number | undefined;
+  /** True to train on fewer rows than the algorithm advises. */
+  readonly force?: boolean;
   readonly onProgress: (stage: 'reading' | TrainingStage, done: number) => void;
 };
 
@@ -66,7 +68,12 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
   // Rows without times that are judged alone are independent samples: their order has no meaning.
   const areSamples = task !== 'anomaly' && !order.recording.hasTimes && (order.windowRows ?? 1) === 1;
   const read = areSamples
-    ? { ...rows, ...inNoOrder(rows, SEED), findings: rows.findings.filter(({ kind }) => !findingsInTime.has(kind)) }
+    ? {
+        ...rows,
+        ...inNoOrder(rows, SEED),
+        timesMs: undefined,
+        findings: rows.findings.filter(({ kind }) => !findingsInTime.has(kind)),
+      }
     : rows;
   const { stepMs } = binding.watch.window;
   const trained = await trainModel({
@@ -78,6 +85,7 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
     description: `${algorithm.name} for watch ${binding.id}, trained on ${read.rowsRead} rows of ${order.recording.name}`,
     decision: decisionFor(task, order, read),
     windowRows: areSamples ? 1 : order.windowRows,
+    force: order.force ?? false,
     provenance: {
       andon: packageVersion,
       ...read.provenance,

@@ -27,6 +27,8 @@ export async function runTrainingJob(job: TrainingJob, deps: Deps): Promise<Trai
     task: 'anomaly',
     algorithm: undefined,
     limit: undefined,
+    // A short `learn.for` is the decision of the user. The model has a warning, so that it is not activated without a person.
+    force: true,
     onProgress: () => undefined,
   });
   const { version } = await writeTrainedModel(models, watch.model.name, result, deps);

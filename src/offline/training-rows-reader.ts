@@ -23,6 +23,8 @@ const CLASSES_MAX = 50;
 /** Training rows of a recording. */
 export type ReadRows = LabelledRows & {
   readonly classes: readonly string[];
+  /** Time of each row of each segment, epoch ms; undefined if the recording has no times. */
+  readonly timesMs: readonly Float64Array[] | undefined;
   /** Rows read, kept or not. */
   readonly rowsRead: number;
   readonly findings: readonly DataFinding[];
@@ -53,10 +55,11 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
   const { stepMs } = watch.window;
   const byRows = pacing === 'rows';
   const check = new DataCheck(watch.tags, byRows || stepMs === 'scan' ? recording.usualMs : stepMs);
-  const collector = new RowCollector(tags.length + 1, KEPT_VALUES_MAX);
+  const collector = new RowCollector(tags.length + 2, KEPT_VALUES_MAX);
   const hash = createHash('sha256');
   const span = { first: '', last: '' };
-  const columns = new Float64Array(tags.length + 1);
+  // The tags, the code of the label, and the time.
+  const columns = new Float64Array(tags.length + 2);
   let rowsRead = 0;
   const plan = { ...windowPlan(watch, 1), hopMs: stepMs, minGood: 0 };
   let lastMs = Number.NaN;
@@ -72,6 +75,7 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
       lastMs = timestampMs;
       columns.set(lastRow);
       columns[tags.length] = labels.codeOf(label);
+      columns[tags.length + 1] = timestampMs;
       const normal = task !== 'anomaly' || isNormalLabel(label) !== false;
       if (normal && lastRow.every(Number.isFinite)) collector.add(columns);
       else collector.endRun();
@@ -96,6 +100,9 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
     segments,
     targets: order.labelled && task !== 'anomaly' ? runs.map((run) => labels.targets(run, tags.length)) : undefined,
     classes: task === 'classification' ? labels.classes() : [],
+    timesMs: recording.hasTimes
+      ? runs.map((run) => columnsOf(run, tags.length + 1, tags.length + 2).values)
+      : undefined,
     rowsRead: check.rows,
     findings: [...check.findings(segments, feed.outside), ...lateFinding(feed.lateSamples)],
     provenance: {

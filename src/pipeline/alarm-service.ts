@@ -49,6 +49,8 @@ export type AlarmInput = {
   readonly condition: 'normal' | 'abnormal' | 'unknown';
   readonly timestampMs: EpochMs;
   readonly score: number | undefined;
+  /** Kept with the facts of the alarm, for the verdicts after a restart; undefined for other alarms than those of watches. */
+  readonly scoreExtreme?: number | undefined;
   /** Called if the observation raises the alarm. */
   readonly raises: () => AlarmOccasion;
   /** Sentence on the condition now, if it may differ from the one that raised the alarm. */
@@ -135,9 +137,9 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     return !this.#restored ? undefined : this.#alarms.get(watchAlarmId(watch))?.stored.state;
   }
 
-  /** True while the plant is in alarm, also if the alarm is acknowledged or suppressed. */
-  isActive(alarm: string): boolean {
-    return this.#alarms.get(alarm)?.memory.facts.active === true;
+  /** Facts of an alarm; those before the stored ones are read if that is not done yet. Undefined if it is not defined. */
+  factsOf(alarm: string): AlarmFacts | undefined {
+    return this.#alarms.get(alarm)?.memory.facts;
   }
 
   /**
@@ -220,9 +222,10 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   }
 
   #applyCondition(alarm: Alarm, input: AlarmInput): readonly Entry[] {
-    const { condition, timestampMs, score } = input;
-    const { facts } = alarm.memory;
-    const { memory, change } = applyVerdict(alarm.memory, condition, timestampMs, alarm.definition);
+    const { condition, timestampMs, score, scoreExtreme } = input;
+    const known = condition === 'unknown' ? alarm.memory.facts.scoreExtreme : scoreExtreme;
+    const facts = { ...alarm.memory.facts, scoreExtreme: known };
+    const { memory, change } = applyVerdict({ ...alarm.memory, facts }, condition, timestampMs, alarm.definition);
     alarm.memory = { facts, delay: memory.delay };
     if (change === undefined) this.#describe(alarm, input);
     if (change === undefined) return [];

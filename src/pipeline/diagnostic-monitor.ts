@@ -42,7 +42,7 @@ export type DiagnosticMonitorOptions = {
    */
   readonly sharedBy: ReadonlyMap<string, readonly string[]>;
   readonly limits: Pick<LimitMonitor, 'blind'>;
-  readonly alarms: Pick<AlarmService, 'apply' | 'define' | 'isActive' | 'list'>;
+  readonly alarms: Pick<AlarmService, 'apply' | 'define' | 'factsOf' | 'list'>;
   readonly recorder: Pick<Recorder, 'store'>;
   readonly deps: Deps;
 };
@@ -83,7 +83,7 @@ export class DiagnosticMonitor implements Disposable {
       const id = alarmId(trouble);
       const firstMs = Math.min(trouble.sinceMs, ...others.map((other) => other.sinceMs));
       const sinceMs = Math.max(firstMs, this.#explainedMs.get(name) ?? -Infinity);
-      const isDue = nowMs - sinceMs >= config.afterMs || alarms.isActive(id);
+      const isDue = nowMs - sinceMs >= config.afterMs || alarms.factsOf(id)?.active === true;
       return isDue ? [[id, withOthers(trouble, others)] as const] : [];
     });
     const troubles = new Map(raised);
@@ -127,7 +127,7 @@ export class DiagnosticMonitor implements Disposable {
       );
     const order = [...sharedBy.keys()];
     const rank = (trouble: Trouble): number =>
-      this.#options.alarms.isActive(alarmId(trouble)) ? -1 : order.indexOf(trouble.name);
+      this.#options.alarms.factsOf(alarmId(trouble))?.active === true ? -1 : order.indexOf(trouble.name);
     // A stable sort: an alarm that is raised already keeps its component.
     for (const trouble of troubles.toSorted((a, b) => rank(a) - rank(b))) {
       const first = isExplained(trouble)

@@ -53,7 +53,7 @@ export function limitAlarms(limits: Readonly<Record<string, LimitsConfig>>): rea
 export type LimitMonitorOptions = {
   readonly limits: Readonly<Record<string, LimitsConfig>>;
   readonly tags: readonly Tag[];
-  readonly alarms: Pick<AlarmService, 'apply' | 'isActive'>;
+  readonly alarms: Pick<AlarmService, 'apply' | 'factsOf'>;
   /** Returns whether a state of the plant suppresses alarms; undefined if the state is not known. */
   readonly suppressed: (when: NonNullable<LimitsConfig['suppressWhen']>) => boolean | undefined;
   readonly nowMs: EpochMs;
@@ -130,7 +130,7 @@ export class LimitMonitor {
     const isSuppressed = limited.suppressWhen === undefined ? false : suppressed(limited.suppressWhen);
     return limited.limits.flatMap((limit) => {
       const value = measured(limited, limit, nowMs);
-      const isAbnormal = value !== undefined && isBeyond(value, limit, alarms.isActive(limit.alarm));
+      const isAbnormal = value !== undefined && isBeyond(value, limit, alarms.factsOf(limit.alarm)?.active === true);
       const isUnknown = value === undefined || (limited.isDoubtful && !isAbnormal);
       const condition = isUnknown ? 'unknown' : isAbnormal ? 'abnormal' : 'normal';
       const state = { condition, timestampMs: nowMs, suppressed: isSuppressed } as const;

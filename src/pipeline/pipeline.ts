@@ -4,13 +4,13 @@ import type { SampleSink } from '../contracts/sample-sink.ts';
 import type { WatchOverview, WatchStatuses } from '../contracts/watch-statuses.ts';
 import type { WatchConditions } from '../contracts/watch-summaries.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
-import { watchAlarmId } from '../domain/alarm/alarm.ts';
 import type { Judgement, WindowModels } from '../contracts/window-models.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { qualities } from '../domain/sample/quality.ts';
 import { QualityGate } from '../domain/sample/quality-gate.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
+import { watchAlarmId } from '../domain/alarm/alarm.ts';
 import { isFallbackOfRemote, type Verdict } from '../domain/alarm/verdict.ts';
 import type { WatchCondition } from '../domain/alarm/watch-state.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
@@ -36,6 +36,7 @@ import {
   removeReports,
   type RunningWatch,
   runningWatch,
+  unknownVerdict,
   type Watch,
   watchCondition,
   watchOverview,
@@ -134,7 +135,7 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
       limits: options.limits ?? {},
       tags,
       alarms: options.alarms,
-      suppressed: (when) => this.#isSuppressedBy(when),
+      suppressed: (when) => this.#isSuppressed(when),
       nowMs: deps.clock.nowMs(),
     });
     inference.onJudged((judgements) => this.#conclude(rollouts?.pass(judgements) ?? judgements));
@@ -396,8 +397,8 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     const { inference, recorder } = this.#options;
     recorder.store(
       watches.flatMap(({ watch }) => {
-        const verdict = watch.unknown(`${because}${watch.fillingReason(inference)}`, nowMs);
-        return this.#entries(watch, verdict, undefined, undefined, true);
+        const reason = `${because}${watch.fillingReason(inference)}`;
+        return this.#entries(watch, unknownVerdict(watch.id, reason, nowMs), undefined, undefined, true);
       }),
     );
   }
@@ -410,7 +411,7 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
       if (running === undefined) continue;
       const { watch, telemetry, drift } = running;
       running.pending -= 1;
-      const verdict = watch.decide(judgement, this.#options.alarms.isActive(watchAlarmId(watch.id)));
+      const verdict = watch.decide(judgement, this.#options.alarms.factsOf(watchAlarmId(watch.id)));
       const waitedMs = this.#options.deps.clock.monotonicMs() - judgement.job.dueMs;
       telemetry.decided(judgement.outcome, verdict, waitedMs);
       const { lastRow, timestampMs } = judgement.job.window;
@@ -442,21 +443,19 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     const draft = this.#verdicts.draft(verdict, lastRow, watch.config.tags, (position) =>
       this.#table.quality(tagNumbers[position] ?? -1),
     );
-    const stored = (id: string): void => events.emit({ type: 'verdict', verdict, id });
-    const entry: Entry = { draft, stored };
+    const entry: Entry = { draft, stored: (id) => events.emit({ type: 'verdict', verdict, id }) };
     if (!concernsAlarm || alarm === undefined) return [entry];
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
     const tags = () => blamedTags(verdict, this.#table.readings(tagNumbers), manifest);
-    return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) }))];
+    const own = { scoreExtreme: watch.scoreExtreme, suppressed: this.#isSuppressed(alarm.suppressWhen) };
+    return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, ...own }))];
   }
 
   /** Returns undefined if the deciding tag is not good: then the suppression does not change. */
-  #isSuppressed({ config: { alarm } }: Watch): boolean | undefined {
-    return alarm?.suppressWhen === undefined ? false : this.#isSuppressedBy(alarm.suppressWhen);
-  }
-
-  #isSuppressedBy({ tag, above = Infinity, below = -Infinity }: SuppressWhen): boolean | undefined {
+  #isSuppressed(when: SuppressWhen | undefined): boolean | undefined {
+    if (when === undefined) return false;
+    const { tag, above = Infinity, below = -Infinity } = when;
     const { value, quality } = this.#table.reading(this.#numbers.get(tag) ?? -1);
     return value === undefined || quality !== 'good' ? undefined : value > above || value < below;
   }

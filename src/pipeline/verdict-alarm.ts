@@ -10,6 +10,7 @@ export type AlarmVerdict = {
   readonly verdict: Verdict;
   /** Abnormal side of the watch's threshold. */
   readonly abnormal: 'above' | 'below';
+  readonly scoreExtreme: number | undefined;
   /** Returns the tags for the message of an alarm that is raised or clears. */
   readonly tags: () => readonly BlamedTag[];
   /** True if the state of the plant suppresses the alarm by design; undefined if the state is unknown. */
@@ -24,13 +25,14 @@ export function watchAlarms(watches: ReadonlyMap<string, WatchConfig>): readonly
 }
 
 /** Returns a verdict as the condition of its watch's alarm. */
-export function verdictAlarm({ verdict, abnormal, tags, suppressed }: AlarmVerdict): AlarmInput {
+export function verdictAlarm({ verdict, abnormal, scoreExtreme, tags, suppressed }: AlarmVerdict): AlarmInput {
   const { watch, timestampMs, score, threshold } = verdict;
   return {
     alarm: watchAlarmId(watch),
     condition: verdict.verdict,
     timestampMs,
     score,
+    scoreExtreme,
     suppressed,
     raises: () => {
       const cause = `score-${abnormal}-threshold` as const;

@@ -1,7 +1,8 @@
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
-import { contributionsOf, judgeScore, type VerdictRule } from '../domain/alarm/verdict-rule.ts';
-import type { Verdict } from '../domain/alarm/verdict.ts';
+import { contributionsOf, judgeScore, type ScoreMemory, type VerdictRule } from '../domain/alarm/verdict-rule.ts';
+import type { AlarmFacts } from '../domain/alarm/alarm.ts';
+import { isSameVersion, type JudgedBy, type Verdict } from '../domain/alarm/verdict.ts';
 import type { WatchCondition } from '../domain/alarm/watch-state.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { DueListener, Windower, WindowPlan } from '../domain/window/window-plan.ts';
@@ -111,8 +112,9 @@ export class Watch {
   lateSamplesCounted = 0;
   #steps = 0;
   #lastVerdict: Verdict | undefined;
-  /** True if the last judged score was on the abnormal side. */
-  #wasAbnormal: boolean | undefined;
+  /** Undefined until a score was judged. */
+  #scoreMemory: ScoreMemory | undefined;
+  #judgedBy: JudgedBy | undefined;
 
   constructor(id: string, config: WatchConfig, tagNumbers: readonly TagNumber[]) {
     this.id = id;
@@ -140,7 +142,7 @@ export class Watch {
   /** Returns the last verdict, or while the window fills, an unknown one with the number of rows. */
   lastVerdict(inference: WindowModels, nowMs: EpochMs): Verdict {
     if (this.#lastVerdict !== undefined && !this.isFilling) return this.#lastVerdict;
-    return this.unknown(this.fillingReason(inference), nowMs);
+    return unknownVerdict(this.id, this.fillingReason(inference), nowMs);
   }
 
   /** Returns the reason for a missing verdict. */
@@ -149,39 +151,33 @@ export class Watch {
     return `window filling, ${this.windower.rows} of ${this.#steps} rows`;
   }
 
-  /** Returns an unknown verdict that belongs to no window. */
-  unknown(reason: string, timestampMs: EpochMs): Verdict {
-    return {
-      watch: this.id,
-      timestampMs,
-      verdict: 'unknown',
-      score: undefined,
-      threshold: undefined,
-      reason,
-      judgedBy: undefined,
-      contributions: [],
-    };
+  /** Extreme of the score, for the alarm; undefined if there is none. */
+  get scoreExtreme(): number | undefined {
+    return this.#scoreMemory?.extreme;
   }
 
-  /** @param alarmIsActive Used instead of the last verdict after a start, so that the deadband holds across a restart. */
-  decide(judgement: Judgement, alarmIsActive: boolean): Verdict {
+  /** @param alarm Facts of its alarm: used instead of the last verdict after a start, so that the deadband holds across it. */
+  decide(judgement: Judgement, alarm: AlarmFacts | undefined): Verdict {
     const { timestampMs } = judgement.job.window;
     const verdict =
       judgement.outcome === 'judged'
-        ? this.#judged(judgement, timestampMs, alarmIsActive)
-        : this.unknown(judgement.reason, timestampMs);
+        ? this.#judged(judgement, timestampMs, alarm)
+        : unknownVerdict(this.id, judgement.reason, timestampMs);
     this.#lastVerdict = verdict;
     return verdict;
   }
 
-  #judged(judgement: Judgement & { outcome: 'judged' }, timestampMs: EpochMs, alarmIsActive: boolean): Verdict {
+  #judged(judgement: Judgement & { outcome: 'judged' }, timestampMs: EpochMs, alarm: AlarmFacts | undefined): Verdict {
     const rule = verdictRule(this.config, judgement.manifest);
-    const verdict = judgeScore(judgement.score, rule, this.#wasAbnormal ?? alarmIsActive);
-    this.#wasAbnormal = verdict === 'abnormal';
+    const before = this.#scoreMemory ?? scoreMemoryOf(alarm);
+    // The scores of another version have another scale.
+    const isSameModel = this.#judgedBy === undefined || isSameVersion(this.#judgedBy, judgement.judgedBy);
+    this.#scoreMemory = judgeScore(judgement.score, rule, isSameModel ? before : { ...before, extreme: undefined });
+    this.#judgedBy = judgement.judgedBy;
     return {
       watch: this.id,
       timestampMs,
-      verdict,
+      verdict: this.#scoreMemory.verdict,
       score: judgement.score,
       threshold: rule.threshold,
       reason: '',
@@ -189,6 +185,20 @@ export class Watch {
       contributions: judgement.parts === undefined ? [] : contributionsOf(judgement.parts, this.config.tags),
     };
   }
+}
+
+/** Returns an unknown verdict that belongs to no window. */
+export function unknownVerdict(watch: string, reason: string, timestampMs: EpochMs): Verdict {
+  return {
+    watch,
+    timestampMs,
+    verdict: 'unknown',
+    score: undefined,
+    threshold: undefined,
+    reason,
+    judgedBy: undefined,
+    contributions: [],
+  };
 }
 
 /** Returns a watch with its present values and its last verdict. */
@@ -257,6 +267,10 @@ function missingTag(
   return undefined;
 }
 
+function scoreMemoryOf(alarm: AlarmFacts | undefined): ScoreMemory {
+  return { verdict: alarm?.active === true ? 'abnormal' : 'normal', extreme: alarm?.scoreExtreme };
+}
+
 /** Returns the decision rule: the watch's settings, and the model's for the others. */
 export function verdictRule(config: WatchConfig, manifest: ModelManifest): VerdictRule {
   const { alarm } = config;
@@ -265,6 +279,8 @@ export function verdictRule(config: WatchConfig, manifest: ModelManifest): Verdi
     threshold: threshold === 'model' ? manifest.threshold : threshold,
     abnormal: alarm?.abnormal ?? manifest.abnormal,
     deadband: alarm?.deadband ?? manifest.deadband,
+    // A dead band of the watch replaces the whole rule of the model for the end of an alarm.
+    relativeEnd: alarm?.deadband === undefined ? manifest.relativeEnd : undefined,
   };
 }
 

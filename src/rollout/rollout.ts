@@ -10,7 +10,7 @@ import {
   type RolloutRules,
 } from '../domain/rollout/rollout-rules.ts';
 import type { AgreementTable, SideJudgement, RolloutFailure, RolloutTally } from '../domain/rollout/rollout-tally.ts';
-import { judgeScore } from '../domain/alarm/verdict-rule.ts';
+import { judgeScore, NEVER_ABNORMAL, type ScoreMemory } from '../domain/alarm/verdict-rule.ts';
 import type { Judged, Judgement, WindowJob } from '../contracts/window-models.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import { verdictRule } from '../pipeline/watch.ts';
@@ -73,8 +73,8 @@ export class Rollout {
   readonly #options: RolloutOptions;
   readonly #recent: RecentRolloutCounts;
   readonly #ownSide: RolloutSide;
-  /** True for an abnormal last score. Each version has its own deadband. */
-  readonly #wasAbnormal: Record<RolloutSide, boolean> = { candidate: false, incumbent: false };
+  /** Each version has its own deadband. */
+  readonly #memory: Record<RolloutSide, ScoreMemory> = { candidate: NEVER_ABNORMAL, incumbent: NEVER_ABNORMAL };
   /** Monotonic time of the last crash and deadline miss. The windows of one run fail together and count once. */
   readonly #lastMs: Partial<Record<RolloutFailure, number>> = {};
   #ruling: Ruling;
@@ -248,9 +248,10 @@ export class Rollout {
 
   #judge(side: RolloutSide, { score, manifest }: Judged, latencyMs: number): SideJudgement {
     const rule = verdictRule(this.#options.config, manifest);
-    const verdict = judgeScore(score, rule, this.#wasAbnormal[side]);
-    this.#wasAbnormal[side] = verdict === 'abnormal';
-    return { score, threshold: rule.threshold, verdict, latencyMs, distribution: manifest.output.distribution };
+    const memory = judgeScore(score, rule, this.#memory[side]);
+    this.#memory[side] = memory;
+    const { threshold } = rule;
+    return { score, threshold, verdict: memory.verdict, latencyMs, distribution: manifest.output.distribution };
   }
 
   #unanswered(job: WindowJob): Judgement {

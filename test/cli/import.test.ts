@@ -146,7 +146,9 @@ describe('andon import', () => {
   test('a spreadsheet and a missing file are named', async () => {
     const sheet = await fileOf('map.xlsx', 'PK\u0003\u0004...');
     const options = { as: 'csv', out: join(folder, 'x.csv') } as const;
-    await expect(runImport(sheet, options)).rejects.toThrow('map.xlsx: is a spreadsheet: save it as CSV');
+    await expect(runImport(sheet, options)).rejects.toThrow(
+      'map.xlsx: is a spreadsheet. Save its sheet as CSV: in Excel',
+    );
     await expect(runImport(join(folder, 'gone.csv'), options)).rejects.toThrow('ENOENT');
   });
 

@@ -159,6 +159,17 @@ describe('problems name file, line and column', () => {
     ]);
   });
 
+  test.each([
+    ['.xlsx and .ods', 'PK\u0003\u0004'],
+    ['.xls', Uint8Array.from([0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1])],
+  ])('a spreadsheet (%s) is named, with how to save it', async (_, bytes) => {
+    expect(await problemsOf(bytes)).toEqual([
+      expect.stringMatching(
+        /press\.csv: is a spreadsheet\. Save its sheet as CSV: in Excel with "Save As", "CSV UTF-8"/,
+      ),
+    ]);
+  });
+
   test('a tag in both places is reported in the file', async () => {
     const both = '{ file: press.csv, press.running: { register: coil, address: 0, type: bool } }';
     expect(await problemsOf(english, both)).toEqual([

@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { CrashPlant } from '../support/crash-plant.ts';
+import { loadPace } from '../support/load-pace.ts';
 import { freePort } from '../support/free-port.ts';
 import { ModbusRawServer } from '../support/modbus-raw-server.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
@@ -13,8 +14,8 @@ import { UpstreamBroker } from '../support/upstream-broker.ts';
  * A reload of a running daemon. Invariant: what the file does not change keeps running, and a change with which a part
  * stops working does not stay.
  */
-const STEP_MS = 500;
-const window = { step: `${STEP_MS}ms`, maxAge: '10s' };
+const STEP_MS = 250 * Math.max(2, loadPace);
+const window = { step: `${STEP_MS}ms`, maxAge: `${10 * loadPace}s` };
 const level = { model: 'echo', tags: ['level'], window, alarm: {} };
 const count = { model: 'mean', tags: ['count'], window };
 

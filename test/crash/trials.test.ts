@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { andon } from '../cli/run-andon.ts';
 import { AgentProcess } from '../support/start-agent.ts';
+import { loadPace } from '../support/load-pace.ts';
 import { candidates, RolloutPlant } from '../support/rollout-plant.ts';
 
 /*
@@ -136,7 +137,7 @@ describe('a canary', () => {
     rollout.addVersion(2, candidates.slow);
     rollout.configure(
       { canary: 'echo@2' },
-      { rollback: { ...rollback, deadlineMisses: 100 }, limits: { echo: { deadline: `${10 * rollout.pace}s` } } },
+      { rollback: { ...rollback, deadlineMisses: 100 }, limits: { echo: { deadline: `${10 * loadPace}s` } } },
     );
     await using agent = await AgentProcess.start(rollout.folder.configFile);
     const host = await agent.logged(
@@ -161,7 +162,7 @@ describe('a canary', () => {
   test('that is too slow is waited for no longer than its deadline, and is stopped', async () => {
     await using rollout = await RolloutPlant.start();
     rollout.addVersion(2, candidates.slow);
-    rollout.configure({ canary: 'echo@2' }, { rollback, limits: { echo: { deadline: `${300 * rollout.pace}ms` } } });
+    rollout.configure({ canary: 'echo@2' }, { rollback, limits: { echo: { deadline: `${300 * loadPace}ms` } } });
     await using agent = await AgentProcess.start(rollout.folder.configFile);
     await expect.poll(() => lastVersion(agent)).toBe(2);
     rollout.setLevel(30_000);
@@ -180,7 +181,7 @@ describe('a shadow', () => {
     rollout.addVersion(2, candidates.slow);
     rollout.configure(
       { shadow: 'echo@2' },
-      { rollback: { ...rollback, deadlineMisses: 100 }, limits: { echo: { deadline: `${500 * rollout.pace}ms` } } },
+      { rollback: { ...rollback, deadlineMisses: 100 }, limits: { echo: { deadline: `${500 * loadPace}ms` } } },
     );
     await using agent = await AgentProcess.start(rollout.folder.configFile);
     await judged(agent, 5);
@@ -200,24 +201,25 @@ describe('a shadow', () => {
     const { configFile } = rollout.folder;
     rollout.addVersion(2, candidates.sound);
     rollout.addVersion(3, candidates.nervous);
-    rollout.configure({ shadow: 'echo@2' });
+    const models = { rollback: { minWindows: 20 } };
+    rollout.configure({ shadow: 'echo@2' }, models);
     await using agent = await AgentProcess.start(configFile);
-    await judged(agent, 100);
+    await judged(agent, 20);
     const agreeing = await andon('models', 'compare', 'echo', '-c', configFile, '--url', urlOf(agent));
     expect(agreeing.code).toBe(0);
     expect(agreeing.stdout).toMatch(/^tried: shadow of echo@2 against echo@1/);
     expect(agreeing.stdout).toMatch(/The versions agree on 100\.0 % of \d+ windows\. .*andon models activate echo@2/);
 
-    rollout.configure({ shadow: 'echo@3' });
+    rollout.configure({ shadow: 'echo@3' }, models);
     agent.child.kill('SIGHUP');
     await agent.logged(({ msg }) => msg === 'The new configuration is in use.');
-    await judged(agent, 100);
+    await judged(agent, 20);
     const differing = await andon('models', 'compare', 'echo', '-c', configFile, '--url', urlOf(agent), '--json');
     expect(JSON.parse(differing.stdout)).toMatchObject({
       rollouts: [{ candidate: 3, agreement: 0, alarm_rate: { candidate: 1, incumbent: 0 }, stopped: null }],
     });
 
-    rollout.configure({});
+    rollout.configure({}, models);
     agent.child.kill('SIGHUP');
     await expect.poll(() => agent.log.filter(({ msg }) => msg === 'The new configuration is in use.').length).toBe(2);
     const none = await andon('models', 'compare', 'echo', '-c', configFile, '--url', urlOf(agent));

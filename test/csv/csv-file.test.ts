@@ -69,6 +69,7 @@ describe('what can not be read is named with its line', () => {
     ['nothing at all', '\n\n', 'csv-empty', /no header/],
     ['a column named twice', 'a;a\n1;2\n', 'csv-header-invalid', /'a' occurs twice/],
     ['nothing but text', 'a;b\nx;y\n', 'csv-header-invalid', /no column holds numbers/],
+    ['a spreadsheet', 'PK\u0003\u0004', 'csv-unreadable', /is a spreadsheet\. Save its sheet as CSV/],
     ['a line without an end', `a;b\n1;${'9'.repeat(1_100_000)}`, 'csv-line-too-long', /:2: /],
   ])('%s', async (_, text, code, message) => {
     await expect(read(text)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });

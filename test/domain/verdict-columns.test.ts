@@ -81,6 +81,38 @@ test('integers and keys of any length are written', () => {
   expect(new TextDecoder().decode(writer.take())).toBe(keys.map((key) => `${key}1.5`).join(''));
 });
 
+test('a number is written as JSON.stringify writes it', () => {
+  const json = (value: number) => {
+    const writer = new JsonWriter(8);
+    writer.number(value);
+    return new TextDecoder().decode(writer.take());
+  };
+  const special = [
+    0,
+    -0,
+    1,
+    -1,
+    0.1,
+    0.1 + 0.2,
+    1 / 3,
+    1e-7,
+    1e-5,
+    999_999,
+    999_999.999,
+    1e6,
+    1e21,
+    5e-324,
+    0.00001234,
+  ];
+  for (const value of special) expect(json(value)).toBe(JSON.stringify(value));
+  for (let round = 0; round < 20_000; round += 1) {
+    const value = (Math.random() - 0.5) * 10 ** ((round % 14) - 5);
+    const short = Number(value.toPrecision(1 + (round % 12)));
+    expect(json(short)).toBe(JSON.stringify(short));
+    expect(json(shortestFloat32(Math.fround(value)))).toBe(JSON.stringify(shortestFloat32(Math.fround(value))));
+  }
+});
+
 test('a float32 is written as the shortest decimal that is the same float32', () => {
   const json = (value: number) => {
     const writer = new JsonWriter(8);

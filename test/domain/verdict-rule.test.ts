@@ -1,8 +1,18 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { contributionsOf, judgeScore, shortestFloat32 } from '../../src/domain/alarm/verdict-rule.ts';
+import {
+  contributionsOf,
+  judgeScore,
+  NEVER_ABNORMAL,
+  type ScoreMemory,
+  shortestFloat32,
+} from '../../src/domain/alarm/verdict-rule.ts';
 
 const above = { threshold: 1, abnormal: 'above', deadband: 0.2 } as const;
+function memory(wasAbnormal: boolean): ScoreMemory {
+  return { verdict: wasAbnormal ? 'abnormal' : 'normal', extreme: undefined };
+}
+
 const below = { threshold: 1, abnormal: 'below', deadband: 0.2 } as const;
 
 describe('the threshold', () => {
@@ -13,7 +23,7 @@ describe('the threshold', () => {
     ['above', 0.8, true, 'normal'],
     ['above', 0.9, false, 'normal'],
   ] as const)('%s 1 with deadband 0.2: a score of %f (abnormal before: %s) is %s', (_, score, before, verdict) => {
-    expect(judgeScore(score, above, before)).toBe(verdict);
+    expect(judgeScore(score, above, memory(before)).verdict).toBe(verdict);
   });
 
   test.each([
@@ -22,23 +32,53 @@ describe('the threshold', () => {
     [1.1, true, 'abnormal'],
     [1.2, true, 'normal'],
   ] as const)('below 1 with deadband 0.2: a score of %f (abnormal before: %s) is %s', (score, before, verdict) => {
-    expect(judgeScore(score, below, before)).toBe(verdict);
+    expect(judgeScore(score, below, memory(before)).verdict).toBe(verdict);
   });
 
   test('a score that moves by less than the deadband changes the verdict at most once', () => {
     const wobble = fc.array(fc.double({ min: 0.9, max: 1.1, noNaN: true }), { maxLength: 50 });
     fc.assert(
       fc.property(wobble, (scores) => {
-        let abnormal = false;
+        let before: ScoreMemory = NEVER_ABNORMAL;
         let changes = 0;
         for (const score of scores) {
-          const now: boolean = judgeScore(score, { ...above, deadband: 0.25 }, abnormal) === 'abnormal';
-          if (now !== abnormal) changes += 1;
-          abnormal = now;
+          const now = judgeScore(score, { ...above, deadband: 0.25 }, before);
+          if (now.verdict !== before.verdict) changes += 1;
+          before = now;
         }
         expect(changes).toBeLessThanOrEqual(1);
       }),
     );
+  });
+});
+
+describe('a machine that drifts', () => {
+  const drifting = { ...above, relativeEnd: { end: 0.3, restart: 1.6 } };
+  const verdicts = (scores: readonly number[]) => {
+    let state = NEVER_ABNORMAL;
+    return scores.map((score) => (state = judgeScore(score, drifting, state)).verdict);
+  };
+
+  test('is normal again at 30 % of the peak, and abnormal again at 1.6 times the lowest score since', () => {
+    expect(verdicts([2, 10, 3.1, 3, 2.5, 3.9, 4.1])).toEqual(
+      'abnormal abnormal abnormal normal normal normal abnormal'.split(' '),
+    );
+  });
+
+  test('is judged by the threshold again after it has left the dead band', () => {
+    expect(verdicts([10, 3, 0.8, 1.01])).toEqual(['abnormal', 'normal', 'normal', 'abnormal']);
+  });
+
+  test('with a small peak ends at the dead band, as any other', () => {
+    expect(verdicts([1.5, 0.9, 0.81, 0.8, 1])).toEqual(['abnormal', 'abnormal', 'abnormal', 'normal', 'normal']);
+  });
+
+  test('has no relative end below a threshold', () => {
+    const rule = { ...drifting, abnormal: 'below' as const };
+    expect(judgeScore(0.9, rule, { verdict: 'abnormal', extreme: 0.1 })).toEqual({
+      verdict: 'abnormal',
+      extreme: undefined,
+    });
   });
 });
 

@@ -196,7 +196,7 @@ export class FaultLab implements AsyncDisposable {
       stored: stored.length,
       lost: [...new Set(this.received().map(({ id }) => id))].filter((id) => !ids.has(id)),
       usedTwice: idsUsedTwice(stored, ...uplinks.map(({ records }) => records)),
-      gaps: unexplainedGaps(stored),
+      gaps: this.#gapsIn(stored),
       undelivered: Object.fromEntries(
         uplinks.map(({ uplink, records }) => {
           const arrived = new Set(records.map(({ id }) => id));
@@ -227,6 +227,14 @@ export class FaultLab implements AsyncDisposable {
     this.#unmount?.();
     if (this.#options.fileSystemBytes !== undefined) execFileSync('umount', ['-l', this.folder.path]);
     this.folder[Symbol.dispose]();
+  }
+
+  /** Gaps that are not those of replaced loss records: one that no uplink gets is replaced by the next one, and then missing. */
+  #gapsIn(stored: readonly SeenRecord[]): readonly string[] {
+    const gaps = unexplainedGaps(stored);
+    if (!stored.some(({ kind, uplink }) => kind === 'loss' && uplink === null)) return gaps;
+    const received = new Set(this.received().map(({ id }) => id.slice(id.indexOf('/') + 1)));
+    return gaps.filter((gap) => received.has(gap));
   }
 
   #atUplinks() {

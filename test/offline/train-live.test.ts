@@ -60,7 +60,7 @@ test('a backtest of the history says what the daemon said live, window for windo
     },
     outbox: { historyFlushInterval: '100ms' },
   });
-  await trainCommand({ config: folder.configFile, watch: 'machine', csv: training }, silent);
+  await trainCommand({ config: folder.configFile, watch: 'machine', csv: training, force: true }, silent);
   void replay.run();
   const path = join(folder.path, 'outbox.db');
   const agent = await AgentProcess.start(folder.configFile);

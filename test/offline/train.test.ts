@@ -107,6 +107,17 @@ describe('what nothing can be learned from ends with a message that names it', (
     expect(existsSync(site.path('models'))).toBe(false);
   });
 
+  test('fewer rows than give reliable limits, unless it is forced', async () => {
+    const site = new TrainingSite();
+    const csv = site.csv('day.csv', machineLines(machineRows(599, 1)));
+    await expect(site.train({ csv, force: false })).rejects.toMatchObject({
+      code: 'training-too-few-rows',
+      message: expect.stringMatching(/599 training rows; 600 or more .* --force/),
+    });
+    const { out } = await site.train({ csv });
+    expect(out).toContain('599 training rows; 600 or more');
+  });
+
   test('an empty file, a missing file, a watch that is not there', async () => {
     const site = new TrainingSite();
     writeFileSync(site.path('empty.csv'), '');

@@ -289,6 +289,20 @@ describe('across a restart', () => {
     expect(line.store.bodies('verdict').at(-1)).toMatchObject({ verdict: 'abnormal', score: 0.5 });
   });
 
+  test('the peak of the score holds across it: a machine that drifts is normal again far below it', async () => {
+    const facts = { ...active.facts, scoreExtreme: 10 };
+    const inference = new FakeInferenceHost({ relativeEnd: { end: 0.3, restart: 1.6 } });
+    const store = new FakeRecordStore();
+    store.restored = [{ ...active, facts }];
+    const line = await startLine({ watches: { 'pump-1': { alarm: {} } }, inference, store });
+    for (const current of [4, 4]) await line.second(1, current);
+    expect(states(line)).toEqual([]);
+    for (const current of [2, 2]) await line.second(1, current);
+    expect(states(line)).toEqual(['returned-unacknowledged']);
+    const [cleared] = store.appends.flat().flatMap(({ alarm }) => alarm ?? []);
+    expect(cleared?.facts.scoreExtreme).toBe(2);
+  });
+
   test('shelving that ran out while the agent was down ends at the start', async () => {
     const store = new FakeRecordStore();
     const facts = { ...active.facts, suppression: 'shelved', shelvedUntilMs: Date.UTC(2025, 11, 31, 12) } as const;

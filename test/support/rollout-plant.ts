@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { CrashPlant } from './crash-plant.ts';
+import { loadPace } from './load-pace.ts';
 import { type TestModel, TestModelDirectory } from './onnx-directory.ts';
 import { loopModel, meanModel, rootModel } from './onnx-models.ts';
 import { AgentFolder } from './start-agent.ts';
@@ -26,10 +26,8 @@ export class RolloutPlant implements AsyncDisposable {
   readonly models = new TestModelDirectory();
   readonly folder = new AgentFolder();
   readonly plant: CrashPlant;
-  /** Factor of all times: a busy machine keeps up with fewer windows a second. */
-  readonly pace = Math.min(20, Math.max(1, Math.ceil((loadavg()[0] ?? 0) / availableParallelism())));
   /** Time between two windows. */
-  readonly hopMs = 50 * this.pace;
+  readonly hopMs = 50 * loadPace;
 
   private constructor(plant: CrashPlant) {
     this.plant = plant;
@@ -54,7 +52,7 @@ export class RolloutPlant implements AsyncDisposable {
    */
   configure(keys: object, models: object = {}): void {
     const { sources } = this.plant.sections(`${this.hopMs}ms`);
-    const watch = { model: 'echo', tags: ['level'], window: { step: `${this.hopMs}ms`, maxAge: `${5 * this.pace}s` } };
+    const watch = { model: 'echo', tags: ['level'], window: { step: `${this.hopMs}ms`, maxAge: `${5 * loadPace}s` } };
     const level = { register: 'holding', address: 0, type: 'int16', scale: 20_000 };
     this.folder.configure({
       sources: { plc: { ...sources.plc, tags: { ...sources.plc.tags, level } } },

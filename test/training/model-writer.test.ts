@@ -28,12 +28,12 @@ describe('a trained model is written to the model directory', () => {
       version: 1,
       task: 'anomaly',
       threshold: 1,
-      window: { steps: 49, stepMs: 1000 },
+      window: { steps: 79, stepMs: 1000 },
       training: { algorithm: 'wpca', lags: 20, file: 'history.csv' },
-      metrics: { held_out_rows: 102 },
+      metrics: { held_out_rows: 72 },
     });
     expect(manifest.tags.map(({ name }) => name)).toEqual(['load', 'flow', 'temperature']);
-    expect(manifest.golden[0]?.inputs['window']).toHaveLength(49 * 3);
+    expect(manifest.golden[0]?.inputs['window']).toHaveLength(79 * 3);
   });
 
   test('with its report next to it', async () => {

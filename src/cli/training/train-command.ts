@@ -17,6 +17,7 @@ export type TrainOptions = RecordingOptions & {
   readonly above?: number;
   readonly below?: number;
   readonly windowRows?: number;
+  readonly force?: boolean;
   readonly json?: boolean;
 };
 
@@ -34,6 +35,7 @@ export async function trainCommand(options: TrainOptions, output: Output): Promi
     algorithm: options.algorithm,
     limit: limitOf(options),
     windowRows: options.windowRows,
+    force: options.force === true,
     onProgress: progressTo(output, deps.clock),
   });
   const { models } = loaded.config;

@@ -31,6 +31,7 @@ export function defineTrain(command: Command): void {
     .addOption(new Option('--task <task>', 'what to learn').choices(['anomaly', 'regression', 'classification']))
     .option('--above <number>', 'a regression is abnormal above this', finiteNumber)
     .option('--below <number>', 'a regression is abnormal below this', finiteNumber)
+    .option('--force', 'train on fewer rows than the algorithm advises; the model has a warning')
     .option('--window-rows <n>', 'rows of a window, if the algorithm leaves it open', finiteNumber)
     .addHelpText('after', `\nAlgorithms:\n${names.map((name) => `  ${name}`).join('\n')}`)
     .action(runs(trainCommand));

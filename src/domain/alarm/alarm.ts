@@ -29,6 +29,8 @@ export type AlarmFacts = {
   readonly onset?: AlarmOnset | undefined;
   /** Operator who acknowledged it; undefined while it is normal or unacknowledged. */
   readonly acknowledgement?: AlarmAcknowledgement | undefined;
+  /** Peak of the score of a watch, or its low after an end by the peak (`ScoreMemory`); undefined if there is none. */
+  readonly scoreExtreme?: number | undefined;
 };
 
 /** Cause of an alarm. It stays until the alarm is normal again, also when an operator acts meanwhile. */

@@ -7,7 +7,33 @@ export type VerdictRule = {
   readonly abnormal: 'above' | 'below';
   /** Distance from the threshold, on the normal side, that an abnormal score must reach to be normal again; 0 or more. */
   readonly deadband: number;
+  /** For a machine that drifts: the score is also normal far below its peak. Undefined: only the threshold decides. */
+  readonly relativeEnd?: RelativeEnd | undefined;
 };
+
+/**
+ * End of an abnormal period by its own peak. After a fault, the machine often runs well in a place that the training rows do
+ * not have, so that the score stays above the threshold. Only for scores that are abnormal above a positive threshold.
+ */
+type RelativeEnd = {
+  /** Share of the peak, 0–1: at or below it the score is normal again. */
+  readonly end: number;
+  /** Multiple of the lowest score since then, above 1: the score is abnormal again above it. */
+  readonly restart: number;
+};
+
+/** What the verdict on the next score depends on. */
+export type ScoreMemory = {
+  readonly verdict: 'normal' | 'abnormal';
+  /**
+   * With `relativeEnd`: the highest score while abnormal, and the lowest score after an end by the peak. Undefined after a
+   * score on the normal side of the dead band.
+   */
+  readonly extreme: number | undefined;
+};
+
+/** Memory of a watch that was never abnormal. */
+export const NEVER_ABNORMAL: ScoreMemory = { verdict: 'normal', extreme: undefined };
 
 /** Most contributions in a verdict. */
 const CONTRIBUTIONS_MAX = 5;
@@ -19,12 +45,33 @@ const CONTRIBUTIONS_MAX = 5;
  * not chatter.
  *
  * @param score Finite.
- * @param wasAbnormal The watch's last known verdict was abnormal.
+ * @param before Result for the last score that was judged.
  */
-export function judgeScore(score: number, rule: VerdictRule, wasAbnormal: boolean): 'normal' | 'abnormal' {
+export function judgeScore(score: number, rule: VerdictRule, before: ScoreMemory): ScoreMemory {
+  const { threshold, relativeEnd } = rule;
+  const wasAbnormal = before.verdict === 'abnormal';
   const deadband = wasAbnormal ? rule.deadband : 0;
-  const abnormal = rule.abnormal === 'above' ? score > rule.threshold - deadband : score < rule.threshold + deadband;
-  return abnormal ? 'abnormal' : 'normal';
+  if (rule.abnormal === 'below') return { verdict: verdictOf(score < threshold + deadband), extreme: undefined };
+  if (relativeEnd === undefined || threshold <= 0)
+    return { verdict: verdictOf(score > threshold - deadband), extreme: undefined };
+  if (wasAbnormal) {
+    const peak = Math.max(before.extreme ?? score, score);
+    if (score > Math.max(threshold - deadband, relativeEnd.end * peak)) return { verdict: 'abnormal', extreme: peak };
+    return { verdict: 'normal', extreme: lowSince(score, score, rule) };
+  }
+  const low = before.extreme === undefined ? undefined : lowSince(before.extreme, score, rule);
+  const isAbnormal = score > Math.max(threshold, low === undefined ? 0 : relativeEnd.restart * low);
+  return isAbnormal ? { verdict: 'abnormal', extreme: score } : { verdict: 'normal', extreme: low };
+}
+
+/** Returns the lowest score since an end by the peak; undefined when the dead band is left, as after any other end. */
+function lowSince(low: number, score: number, { threshold, deadband }: VerdictRule): number | undefined {
+  const lowest = Math.min(low, score);
+  return lowest <= threshold - deadband ? undefined : lowest;
+}
+
+function verdictOf(isAbnormal: boolean): 'normal' | 'abnormal' {
+  return isAbnormal ? 'abnormal' : 'normal';
 }
 
 /**

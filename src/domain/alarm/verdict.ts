@@ -18,6 +18,11 @@ export type ProviderFallback = { readonly provider: string; readonly reason: str
 /** Provider of a model that runs on a server. */
 export const REMOTE_PROVIDER = 'remote';
 
+/** Returns true if both verdicts are of the same version of the same model. */
+export function isSameVersion(a: JudgedBy, b: JudgedBy): boolean {
+  return a.model === b.model && a.version === b.version;
+}
+
 /** Returns true if this model judged as the fallback of a remote model. */
 export function isFallbackOfRemote({ fallbacks }: JudgedBy): boolean {
   return fallbacks.some(({ provider }) => provider === REMOTE_PROVIDER);

@@ -107,6 +107,14 @@ export class JsonWriter {
     this.#length = putInteger(this.#view, this.#length, value);
   }
 
+  /** Writes a finite number as `JSON.stringify` does. One of up to nine digits, such as a score, costs less than V8 needs. */
+  number(value: number): void {
+    this.#reserve(NUMBER_BYTES_MAX);
+    const end = putShort(this.#view, this.#length, value);
+    if (end === undefined) this.text(String(value));
+    else this.#length = end;
+  }
+
   /**
    * Writes float32 values, each after its key, as the shortest decimals that are the same float32. NaN is null.
    *
@@ -161,9 +169,7 @@ function wordsOf(texts: readonly string[]): Int32Array {
 function putFloat32(view: DataView, at: number, value: number, bits: number): number {
   const size = Math.abs(value);
   if (!(size >= SIZE_MIN && size < SIZE_MAX)) return putRare(view, at, value);
-  let decimals = 5;
-  for (let limit = 10; size >= limit; limit *= 10) decimals -= 1;
-  for (let limit = 1; size < limit; limit /= 10) decimals += 1;
+  let decimals = decimalsOfSix(size);
   const above = HALF_STEPS[(bits >>> 23) & 0xff] as number;
   const below = (bits & 0x7f_ffff) === 0 ? above / 2 : above;
   const start = value < 0 ? putMinus(view, at) : at;
@@ -177,6 +183,26 @@ function putFloat32(view: DataView, at: number, value: number, bits: number): nu
     const end = putDecimal(view, start, size, scaled, decimals);
     return digits === 6 ? trimmed(view, end, decimals) : end;
   }
+}
+
+/** @returns The position after the number; undefined if it has more than nine digits. */
+function putShort(view: DataView, at: number, value: number): number | undefined {
+  const size = Math.abs(value);
+  if (!(size >= SIZE_MIN && size < SIZE_MAX)) return undefined;
+  const decimals = decimalsOfSix(size) + 3;
+  const power = POWERS[decimals] as number;
+  const scaled = (size * power + 0.5) | 0;
+  // Both are exact, so the quotient is the float64 that is nearest to the decimal.
+  if (scaled / power !== size) return undefined;
+  return trimmed(view, putDecimal(view, value < 0 ? putMinus(view, at) : at, size, scaled, decimals), decimals);
+}
+
+/** Returns the decimals with which a number has six digits. */
+function decimalsOfSix(size: number): number {
+  let decimals = 5;
+  for (let limit = 10; size >= limit; limit *= 10) decimals -= 1;
+  for (let limit = 1; size < limit; limit /= 10) decimals += 1;
+  return decimals;
 }
 
 function putMinus(view: DataView, at: number): number {

@@ -143,7 +143,8 @@ export class VerdictJson {
     if (bytes.length < reasonAt || between === undefined) return false;
     const score = view.getFloat64(4, true);
     to.bytes(this.#beforeScore);
-    to.text(Number.isNaN(score) ? 'null' : String(score));
+    if (Number.isNaN(score)) to.text('null');
+    else to.number(score);
     if (columns === undefined && bytes.length === contributionsAt) to.bytes(between);
     else {
       const reason = reasonAt === bytes.length ? '""' : jsonText(bytes.subarray(reasonAt));
@@ -186,8 +187,11 @@ export class VerdictJson {
   }
 }
 
+const ALL_GOOD: ReadonlyMap<number, Quality> = new Map();
+
 /** Returns the qualities that are not good, by the position of their tag. */
 function notGoodOf(view: DataView, from: number, to: number): ReadonlyMap<number, Quality | undefined> {
+  if (from === to) return ALL_GOOD;
   const notGood = new Map<number, Quality | undefined>();
   for (let at = from; at < to; at += QUALITY_BYTES)
     notGood.set(view.getUint16(at, true), qualities[view.getUint8(at + 2)]);

@@ -13,9 +13,24 @@ export const LOCAL = '/local';
 
 /** Name of the counts of this life in `meta`. */
 const LIFE_COUNTS = 'life-losses';
+/** Name of the ranges of quarantined files in `meta`. */
+export const MISSING = 'missing';
 
-/** Sequences that the new file lacks and a quarantined file may hold. Stored in the new file until the salvage ends. */
+/** Sequences that were given out and that the file lacks. */
 export type MissingRange = { readonly epoch: string; readonly from: number; readonly to: number };
+
+/** Sequences that a quarantined file may hold. Stored in the new file until the salvage ends. */
+export type QuarantinedRange = MissingRange & {
+  /** Name of the file's folder in the quarantine; '' if an earlier version stored it, for the only one. */
+  readonly folder: string;
+};
+
+/** Returns the ranges of a value of `meta`. */
+export function quarantinedRanges(text: unknown): readonly QuarantinedRange[] {
+  if (typeof text !== 'string') return [];
+  const stored = JSON.parse(text) as readonly QuarantinedRange[] | MissingRange;
+  return 'epoch' in stored ? [{ ...stored, folder: '' }] : stored;
+}
 
 /** A record that is deleted before every uplink has it. */
 export type LostRow = {
@@ -121,15 +136,14 @@ export class LossLedger {
     return Number(this.#statements.getMeta.get('lost') ?? 0);
   }
 
-  /** Sequences that a quarantined file may still hold. They count as lost only after its salvage. */
-  get missing(): MissingRange | undefined {
-    const text = this.#statements.getMeta.get('missing') as string | undefined;
-    return text === undefined ? undefined : (JSON.parse(text) as MissingRange);
+  /** They count as lost only after the salvage. */
+  get missing(): readonly QuarantinedRange[] {
+    return quarantinedRanges(this.#statements.getMeta.get(MISSING));
   }
 
-  setMissing(missing: MissingRange | undefined): void {
-    if (missing === undefined) this.#statements.removeMeta.run('missing');
-    else this.#statements.setMeta.run('missing', JSON.stringify(missing));
+  setMissing(ranges: readonly QuarantinedRange[]): void {
+    if (ranges.length === 0) this.#statements.removeMeta.run(MISSING);
+    else this.#statements.setMeta.run(MISSING, JSON.stringify(ranges));
   }
 
   /** The rows of the ledger were reported. A later run may still continue their last ones. */

@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { packageVersion } from '../../platform/package-version.ts';
@@ -289,8 +290,9 @@ export class OutboxFile {
 
   /** Sequences that a quarantined file may still hold are a loss only after its salvage. */
   #addMissing(database: OutboxDatabase, missing: MissingRange, nowMs: EpochMs): void {
-    if (unsalvaged(this.#options.config.path).length > 0) {
-      database.losses.setMissing(missing);
+    const file = unsalvaged(this.#options.config.path).at(-1);
+    if (file !== undefined) {
+      database.losses.setMissing([...database.losses.missing, { ...missing, folder: basename(dirname(file)) }]);
       return;
     }
     const { epoch, from, to } = missing;
@@ -299,7 +301,8 @@ export class OutboxFile {
   }
 
   #nextSalvage({ database, space }: OpenOutbox): Salvage | undefined {
-    const [file] = unsalvaged(this.#options.config.path);
+    // The newest first: it has what was missing when the one before was quarantined.
+    const file = unsalvaged(this.#options.config.path).at(-1);
     if (file === undefined) return undefined;
     return new Salvage({ file, agentId: this.#options.agentId, database, space });
   }

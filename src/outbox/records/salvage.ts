@@ -6,7 +6,7 @@ import type { RecordColumns } from '../../domain/record/verdict-columns.ts';
 import { recordId } from '../../domain/record/record.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { databaseFault, type SqliteDatabase } from '../file/database-file.ts';
-import type { MissingRange } from './loss-ledger.ts';
+import { MISSING, type QuarantinedRange, quarantinedRanges } from './loss-ledger.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 import { type EpochRow, EPOCHS, NAMES_TABLES, type OutboxRow } from './outbox-schema.ts';
 import { isRecordKind } from './record-rows.ts';
@@ -45,11 +45,12 @@ export class Salvage {
   readonly #agentId: string;
   readonly #database: OutboxDatabase;
   readonly #space: RecordSpace;
-  readonly #missing: MissingRange | undefined;
+  readonly #missing: QuarantinedRange | undefined;
   #source: SqliteDatabase | undefined;
   #epochs: readonly EpochRow[] = [];
   /** Lists of names in the file; undefined for one that is lost. */
   readonly #names = new Map<number, string | undefined>();
+  #isTaken = false;
   #after: number;
   #rows = STEP_ROWS_MAX;
   #failures = 0;
@@ -67,7 +68,8 @@ export class Salvage {
     this.#agentId = options.agentId;
     this.#database = options.database;
     this.#space = options.space;
-    this.#missing = options.database.losses.missing;
+    const folder = basename(dirname(options.file));
+    this.#missing = options.database.losses.missing.find((range) => range.folder === folder || range.folder === '');
     this.#after = (this.#missing?.from ?? 1) - 1;
   }
 
@@ -82,6 +84,7 @@ export class Salvage {
 
   /** @returns False when it is done. */
   step(nowMs: EpochMs): boolean {
+    if (!this.#isTaken) this.#takeMissing();
     const rows = this.#readRows();
     if (rows !== undefined && rows.length > 0 && this.#store(rows)) return true;
     // An unreadable position is skipped; an empty answer is the end.
@@ -130,6 +133,23 @@ export class Salvage {
       }
     }
     return source;
+  }
+
+  /** Takes the ranges of older files, which were not salvaged when this one was quarantined. */
+  #takeMissing(): void {
+    let taken: readonly QuarantinedRange[];
+    try {
+      this.#source ??= this.#open();
+      taken = quarantinedRanges(this.#source.prepare('SELECT value FROM meta WHERE name = ?').pluck().get(MISSING));
+    } catch {
+      // Damaged too. The losses of the older files stay unknown.
+      taken = [];
+    }
+    const { losses } = this.#database;
+    const known = new Set(losses.missing.map(({ folder }) => folder));
+    const older = taken.filter(({ folder }) => !known.has(folder));
+    if (older.length > 0) this.#database.commit(() => losses.setMissing([...losses.missing, ...older]));
+    this.#isTaken = true;
   }
 
   #store(rows: readonly SalvagedRow[]): boolean {
@@ -184,11 +204,12 @@ export class Salvage {
   #finish(nowMs: EpochMs): void {
     this.close();
     this.#database.commit(() => {
-      this.#database.losses.setMissing(undefined);
-      if (this.#missing === undefined) return;
-      const { epoch, from, to } = this.#missing;
+      const { missing, losses } = { missing: this.#missing, losses: this.#database.losses };
+      if (missing === undefined) return;
+      losses.setMissing(losses.missing.filter(({ folder }) => folder !== missing.folder));
+      const { epoch, from, to } = missing;
       const count = to - from + 1 - this.#found;
-      if (count > 0) this.#database.losses.missingRows({ epoch, from, to }, count, 'database-damaged', nowMs);
+      if (count > 0) losses.missingRows({ epoch, from, to }, count, 'database-damaged', nowMs);
     });
     try {
       writeFileSync(join(dirname(this.#file), DONE), `${this.#salvaged} records\n`);

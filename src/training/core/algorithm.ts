@@ -1,4 +1,6 @@
 import type { ModelManifest } from '../../contracts/model-manifest.ts';
+import type { VerdictRule } from '../../domain/alarm/verdict-rule.ts';
+import type { RowSpan } from './training-blocks.ts';
 import type { TrainingRows } from './training-rows.ts';
 
 export type TrainingTask = ModelManifest['task'];
@@ -45,6 +47,10 @@ export type FittedModel = {
   readonly judge: (rows: TrainingRows) => Judged;
   /** Share of each tag in the score of one window (windowRows rows), as the graph's `contributions`; undefined if the model has no explanation. */
   readonly explain: ((window: TrainingRows) => Float64Array) | undefined;
+  /** End of an abnormal period, if the fit knows it better than the default of the task. */
+  readonly decision?: Pick<VerdictRule, 'deadband' | 'relativeEnd'>;
+  /** Rows of the input that were not used because they are unlike the others, counted run after run. */
+  readonly leftOut?: readonly RowSpan[];
   /** Parameters chosen by the fit (depth, penalty, rounds), for `training:` in model.yaml and the report. */
   readonly details: Readonly<Record<string, unknown>>;
   /** Reasons for an operator to distrust the fit; empty if there are none. */
@@ -72,6 +78,8 @@ export type TrainingAlgorithm = {
   readonly tasks: readonly TrainingTask[];
   /** Minimum number of rows for a fit. */
   readonly rowsMin: number;
+  /** Number of rows below which a fit must be asked for with `--force`; default: `rowsMin`. */
+  readonly rowsAdvised?: number;
   /**
    * Uses neither the clock nor its own random numbers. Parameters (penalty, depth, rounds, calibration) are validated on the
    * last rows of the input; the input never contains the rows of the assessment.

@@ -3,7 +3,7 @@ import { countRows, sliceRows, type TrainingRows } from './training-rows.ts';
 /** Contiguous blocks on which limits are checked, each with a fit on the other blocks. */
 export const BLOCKS = 8;
 /** Rows of real history before a block, so that its first windows are full. */
-const LEAD_ROWS = 64;
+const LEAD_ROWS = 160;
 
 /** Runs of a block with a lead-in of `skip` rows that do not count, and the runs outside the block. */
 export type HeldOutBlock = {
@@ -11,13 +11,49 @@ export type HeldOutBlock = {
   readonly others: readonly TrainingRows[];
 };
 
-/** Returns each block of the rows, counted run after run. */
-export function heldOutBlocks(segments: readonly TrainingRows[], warmUpRows: number): readonly HeldOutBlock[] {
+/** Rows from `from` up to `to`, counted run after run. */
+export type RowSpan = { readonly from: number; readonly to: number };
+
+/** @param warmUpRows Rows at the start of a run that do not count. */
+export function heldOutBlocks(segments: readonly TrainingRows[], warmUpRows = 0): readonly HeldOutBlock[] {
+  return blockSpans(segments).map(({ from, to }) => heldOutBlock(segments, from, to, warmUpRows));
+}
+
+/** Returns the rows of each block. */
+export function blockSpans(segments: readonly TrainingRows[]): readonly RowSpan[] {
   const total = countRows(segments);
   const bound = (block: number) => Math.floor((block * total) / BLOCKS);
-  return Array.from({ length: BLOCKS }, (_, block) =>
-    heldOutBlock(segments, bound(block), bound(block + 1), warmUpRows),
-  );
+  return Array.from({ length: BLOCKS }, (_, block) => ({ from: bound(block), to: bound(block + 1) }));
+}
+
+/** Returns the runs outside the spans. @param spans In order. */
+export function withoutSpans(segments: readonly TrainingRows[], spans: readonly RowSpan[]): readonly TrainingRows[] {
+  return spans.toReversed().reduce((left, { from, to }) => heldOutBlock(left, from, to, 0).others, segments);
+}
+
+/** Returns the number of rows in the spans. */
+export function countSpans(spans: readonly RowSpan[]): number {
+  return spans.reduce((sum, { from, to }) => sum + to - from, 0);
+}
+
+/**
+ * Returns spans of all rows, in order, from spans of all rows and further spans of the rows outside them. Spans that touch
+ * become one.
+ *
+ * @param leftOut In order.
+ * @param more Counted without the rows of `leftOut`.
+ */
+export function mergedSpans(leftOut: readonly RowSpan[], more: readonly RowSpan[]): readonly RowSpan[] {
+  const original = (row: number) =>
+    leftOut.reduce((moved, { from, to }) => (from <= moved ? moved + to - from : moved), row);
+  const all = [...leftOut, ...more.map(({ from, to }) => ({ from: original(from), to: original(to - 1) + 1 }))];
+  const merged: { from: number; to: number }[] = [];
+  for (const span of all.toSorted((a, b) => a.from - b.from)) {
+    const last = merged.at(-1);
+    if (last === undefined || span.from > last.to) merged.push({ ...span });
+    else last.to = Math.max(last.to, span.to);
+  }
+  return merged;
 }
 
 function heldOutBlock(segments: readonly TrainingRows[], from: number, to: number, warmUpRows: number): HeldOutBlock {

@@ -3,7 +3,7 @@ import { type ErrorCatalogue, failures, reject, retry } from '../../platform/err
 export const trainingErrors = {
   'training-too-few-rows': reject(
     'There are too few rows to fit a model and to check its limits.',
-    'Use more history or a longer CSV; the message has the number of rows found and needed.',
+    'Use more history or a longer CSV; the message has the number of rows found and needed. `andon train --force` trains a model with a warning on fewer rows than the algorithm advises.',
   ),
   'training-process-lost': retry(
     'The process that trains the model of a watch ended without a result: it was killed, often because memory ran out.',

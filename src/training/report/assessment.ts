@@ -1,4 +1,4 @@
-import { judgeScore } from '../../domain/alarm/verdict-rule.ts';
+import { judgeScore, NEVER_ABNORMAL, type ScoreMemory } from '../../domain/alarm/verdict-rule.ts';
 import type { FittedModel } from '../core/algorithm.ts';
 import type { LabelledRows } from '../core/labelled-rows.ts';
 import { concatenated, mean } from '../core/statistics.ts';
@@ -43,13 +43,13 @@ function assessAnomaly(
   let alarms = 0;
   let scoreMax = Number.NEGATIVE_INFINITY;
   for (const segment of after.segments) {
-    let abnormal = false;
+    let memory: ScoreMemory = NEVER_ABNORMAL;
     for (const score of fitted.judge(segment).scores) {
-      const verdict = judgeScore(score, decision, abnormal);
-      if (verdict === 'abnormal' && !abnormal) alarms += 1;
-      abnormal = verdict === 'abnormal';
+      const { verdict } = memory;
+      memory = judgeScore(score, decision, memory);
       rows += 1;
-      if (abnormal) alarmed += 1;
+      if (memory.verdict === 'abnormal') alarmed += 1;
+      if (memory.verdict === 'abnormal' && verdict === 'normal') alarms += 1;
       scoreMax = Math.max(scoreMax, score);
     }
   }

@@ -1,4 +1,4 @@
-import { judgeScore, type VerdictRule } from '../../domain/alarm/verdict-rule.ts';
+import { judgeScore, NEVER_ABNORMAL, type VerdictRule } from '../../domain/alarm/verdict-rule.ts';
 import type { FittedModel } from '../core/algorithm.ts';
 import { columnOf, concatenated, moments } from '../core/statistics.ts';
 import { longestRun, sliceRows, type TrainingRows } from '../core/training-rows.ts';
@@ -44,7 +44,7 @@ export function detectedShifts(
 }
 
 function isAbnormal(fitted: FittedModel, rule: VerdictRule, rows: TrainingRows): boolean {
-  return fitted.judge(rows).scores.some((score) => judgeScore(score, rule, false) === 'abnormal');
+  return fitted.judge(rows).scores.some((score) => judgeScore(score, rule, NEVER_ABNORMAL).verdict === 'abnormal');
 }
 
 /** Returns the rows with a fault that begins after one window. */

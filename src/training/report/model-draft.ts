@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import type { modelManifestSchema } from '../../contracts/model-manifest.ts';
+import type { VerdictRule } from '../../domain/alarm/verdict-rule.ts';
 import { distributionOf } from '../../domain/model/drift.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import { sha256 } from '../../platform/sha256.ts';
@@ -25,6 +26,7 @@ export type Decision = {
   readonly threshold: number;
   readonly abnormal: 'above' | 'below';
   readonly deadband: number;
+  readonly relativeEnd?: VerdictRule['relativeEnd'];
   /** Unit of the score; '' if it has none. */
   readonly unit: string;
 };
@@ -58,7 +60,7 @@ export function modelDraft(
   },
 ): ModelDraft {
   const graph = fitted.graph();
-  const { threshold, abnormal, deadband, unit } = facts.decision;
+  const { threshold, abnormal, deadband, relativeEnd, unit } = facts.decision;
   return {
     graph,
     manifest: {
@@ -86,6 +88,7 @@ export function modelDraft(
       threshold,
       abnormal,
       deadband,
+      ...(relativeEnd === undefined ? {} : { relativeEnd }),
       golden: results.golden.map((window) => goldenVector(window, fitted)),
       training: { algorithm: facts.algorithm.name, ...results.training, ...fitted.details },
     },

@@ -18,6 +18,8 @@ const LEFT = 70;
 const RIGHT = 12;
 const TOP = 22;
 const GAP = 26;
+/** Times on an axis. */
+const TICKS = 5;
 /** Number of buckets of a line; the lowest and highest value of each is drawn, so that no spike is lost. */
 const BUCKETS = 450;
 
@@ -25,11 +27,28 @@ const BUCKETS = 450;
  * Draws panels below each other with one x axis: plain SVG without script or font, for any browser and Markdown viewer.
  *
  * @param caption Label of the x axis, under the last panel.
+ * @param timesMs Time of each value, epoch ms, for an axis in UTC; undefined if the values have no times.
  */
-export function svgPlot(panels: readonly PlotPanel[], caption: string): string {
-  const height = panels.length * (PANEL_HEIGHT + GAP) + TOP + 10;
+export function svgPlot(panels: readonly PlotPanel[], caption: string, timesMs?: Float64Array): string {
+  const end = TOP + panels.length * (PANEL_HEIGHT + GAP);
+  const ticks = timesMs === undefined ? [] : timeTicks(timesMs, end - GAP);
+  const height = end + (ticks.length === 0 ? 10 : 28);
   const body = panels.map((panel, index) => panelSvg(panel, TOP + index * (PANEL_HEIGHT + GAP)));
-  return svgDocument(height, [...body, `<text x="${LEFT}" y="${height - 8}" fill="#666">${escaped(caption)}</text>`]);
+  const label = `<text x="${LEFT}" y="${height - 8}" fill="#666">${escaped(caption)}</text>`;
+  return svgDocument(height, [...body, ...ticks, label]);
+}
+
+/** Draws times under the last panel, which ends at `y`. */
+function timeTicks(timesMs: Float64Array, y: number): readonly string[] {
+  if (timesMs.length < 2) return [];
+  return Array.from({ length: TICKS }, (_, tick) => {
+    const share = tick / (TICKS - 1);
+    const time = new Date(timesMs[Math.round(share * (timesMs.length - 1))] ?? 0).toISOString();
+    const x = (LEFT + (WIDTH - LEFT - RIGHT) * share).toFixed(1);
+    const anchor = tick === 0 ? 'start' : tick === TICKS - 1 ? 'end' : 'middle';
+    const text = `${time.slice(0, 10)} ${time.slice(11, 19)}`;
+    return `<path d="M${x} ${y}v5" stroke="#999"/><text x="${x}" y="${y + 18}" fill="#666" text-anchor="${anchor}">${text}</text>`;
+  });
 }
 
 /** Draws bars of shares, the longest first. */

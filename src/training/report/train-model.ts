@@ -4,7 +4,8 @@ import type { FittedModel, TrainingInput } from '../core/algorithm.ts';
 import { assess, type Assessment } from './assessment.ts';
 import { type LabelledRows, splitInTime } from '../core/labelled-rows.ts';
 import { type Decision, type DraftFacts, type ModelDraft, modelDraft, windowAt } from './model-draft.ts';
-import { indexOfLargest } from '../core/statistics.ts';
+import { concatenated, indexOfLargest } from '../core/statistics.ts';
+import type { RowSpan } from '../core/training-blocks.ts';
 import { checkTrainingRows, countRows, longestRun, type TrainingRows } from '../core/training-rows.ts';
 
 /** Share of the rows, from the start, of the assessment fit; the other rows assess it. */
@@ -20,6 +21,10 @@ export type TrainingOrder = LabelledRows &
     readonly windowRows?: number | undefined;
     /** Rows known to be abnormal: the window with the highest score among them becomes a golden vector too. */
     readonly faulty?: readonly TrainingRows[];
+    /** Time of each row of each segment, epoch ms; undefined if the rows have none. */
+    readonly timesMs?: readonly Float64Array[] | undefined;
+    /** True to fit a model on fewer rows than the algorithm advises; the model has a warning. */
+    readonly force?: boolean;
     /** Origin of the rows, for the manifest. */
     readonly provenance: Readonly<Record<string, unknown>>;
     readonly onProgress?: (stage: TrainingStage, share: number) => void;
@@ -37,7 +42,12 @@ export type TrainedModel = {
 };
 
 /** The longest run, with the score of each row that has a full window. */
-type JudgedRun = { readonly rows: TrainingRows; readonly scores: Float64Array };
+type JudgedRun = {
+  readonly rows: TrainingRows;
+  readonly scores: Float64Array;
+  /** Time of each row, epoch ms; undefined if the rows have none. */
+  readonly timesMs: Float64Array | undefined;
+};
 
 /**
  * Fits a model on all rows. A second fit on the first three quarters is assessed on the last quarter.
@@ -48,17 +58,51 @@ type JudgedRun = { readonly rows: TrainingRows; readonly scores: Float64Array };
 export async function trainModel(order: TrainingOrder): Promise<TrainedModel> {
   const { algorithm, segments } = order;
   checkTrainingRows(segments, algorithm.rowsMin);
+  const tooFew = rowsWarning(order);
   const fitted = await algorithm.fit(trainingInput(order, order, 'fitting'));
+  const decided = { ...order, decision: { ...order.decision, ...fitted.decision } };
   const assessment = await assessFit(order);
-  const longest = judgedLongest(fitted, segments);
+  const longest = judgedLongest(fitted, order);
   const untested = ['There are too few rows to assess the model on held-out rows.'];
-  const warnings = [...fitted.warnings, ...(assessment?.warnings ?? untested)];
-  const draft = modelDraft(fitted, order, {
+  const warnings = [
+    ...tooFew,
+    ...leftOutWarnings(fitted.leftOut ?? [], order),
+    ...fitted.warnings,
+    ...(assessment?.warnings ?? untested),
+  ];
+  const draft = modelDraft(fitted, decided, {
     golden: [...goldenWindows(longest, fitted.windowRows), ...faultyWindows(fitted, order.faulty ?? [])],
     training: { ...order.provenance, rows: countRows(segments), warnings },
     metrics: assessment?.metrics ?? {},
   });
   return { draft, fitted, assessment, warnings, longest };
+}
+
+/** @throws {OperatingError} 'training-too-few-rows' (reject) below the advised number without `force`. */
+function rowsWarning({ algorithm, segments, force }: TrainingOrder): readonly string[] {
+  const rows = countRows(segments);
+  const { rowsAdvised = 0 } = algorithm;
+  if (rows >= rowsAdvised) return [];
+  const found = `${rows} training rows; ${rowsAdvised} or more give limits that can be relied on`;
+  if (force !== true) throw trainingFailure('training-too-few-rows', `${found}. --force trains on these`);
+  return [`${found}: expect false and missed alarms.`];
+}
+
+/** Names the rows that the fit did not use, by their times if they have any. */
+function leftOutWarnings(spans: readonly RowSpan[], { segments, timesMs }: TrainingOrder): readonly string[] {
+  const rows = countRows(segments);
+  const times = timesMs === undefined ? undefined : concatenated(timesMs);
+  return spans.map(({ from, to }) => {
+    const where =
+      times === undefined
+        ? `Rows ${from} to ${to - 1} of ${rows}`
+        : `The rows from ${isoTime(times[from])} to ${isoTime(times[to - 1])}`;
+    return `${where} are unlike the others and were left out: a fault or a state of its own. If it is normal running, train on more of it.`;
+  });
+}
+
+function isoTime(timeMs = 0): string {
+  return new Date(timeMs).toISOString().replace('.000Z', 'Z');
 }
 
 function trainingInput(order: TrainingOrder, rows: LabelledRows, stage: TrainingStage): TrainingInput {
@@ -74,7 +118,7 @@ async function assessFit(order: TrainingOrder): Promise<Assessment | undefined> 
   if (countRows(before.segments) < algorithm.rowsMin) return undefined;
   try {
     const fitted = await algorithm.fit(trainingInput(order, before, 'trying out'));
-    return assess(fitted, { ...order, before, after });
+    return assess(fitted, { ...order, decision: { ...order.decision, ...fitted.decision }, before, after });
   } catch (error) {
     // All rows are enough for a fit but the first three quarters are not: no assessment.
     if (error instanceof OperatingError && error.disposition === 'reject') return undefined;
@@ -82,11 +126,11 @@ async function assessFit(order: TrainingOrder): Promise<Assessment | undefined> 
   }
 }
 
-function judgedLongest(fitted: FittedModel, segments: readonly TrainingRows[]): JudgedRun {
+function judgedLongest(fitted: FittedModel, { segments, timesMs }: TrainingOrder): JudgedRun {
   const rows = longestRun(segments);
   invariant(rows !== undefined, 'there are training rows');
   const { scores } = fitted.judge(rows);
-  if (scores.length > 0) return { rows, scores };
+  if (scores.length > 0) return { rows, scores, timesMs: timesMs?.[segments.indexOf(rows)] };
   throw trainingFailure(
     'training-too-few-rows',
     `The longest run without a gap has ${rows.count} rows; a window of the model has ${fitted.windowRows}`,

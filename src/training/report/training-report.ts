@@ -20,10 +20,10 @@ export type ReportFacts = Pick<DraftFacts, 'task' | 'tags' | 'segments'> & {
 /** Returns a short report for the engineer who decides about the model: Markdown and its plots, by file name. */
 export function trainingReport(trained: TrainedModel, facts: ReportFacts): ReadonlyMap<string, string> {
   const { longest, fitted, draft } = trained;
-  const { rows, scores } = longest;
+  const { rows, scores, timesMs } = longest;
   const padded = new Float64Array(rows.count).fill(Number.NaN);
   padded.set(scores, fitted.windowRows - 1);
-  const caption = `${rows.count} rows of the longest run without a gap`;
+  const caption = `${rows.count} rows of the longest run without a gap${timesMs === undefined ? '' : ', times in UTC'}`;
   const score = { name: 'score', values: padded, colour: '#2a6fb0' };
   const scoreTitle = 'score on the training rows, and the limit';
   const tagPanels = facts.tags.slice(0, TAGS_PLOTTED_MAX).map(({ name, unit }, index) => ({
@@ -33,8 +33,8 @@ export function trainingReport(trained: TrainedModel, facts: ReportFacts): Reado
   const shares = highestShares(trained, facts.tags);
   return new Map([
     ['report.md', reportText(trained, facts)],
-    ['score.svg', svgPlot([{ title: scoreTitle, lines: [score], level: draft.manifest.threshold }], caption)],
-    ['tags.svg', svgPlot(tagPanels, caption)],
+    ['score.svg', svgPlot([{ title: scoreTitle, lines: [score], level: draft.manifest.threshold }], caption, timesMs)],
+    ['tags.svg', svgPlot(tagPanels, caption, timesMs)],
     ...(shares === undefined ? [] : [['contributions.svg', svgBars(shares)] as const]),
   ]);
 }
@@ -54,7 +54,7 @@ function statesSeen({ segments, tags }: Pick<ReportFacts, 'segments' | 'tags'>):
 
 function reportText(trained: TrainedModel, facts: ReportFacts): string {
   const { draft, fitted, assessment } = trained;
-  const { threshold, abnormal, deadband, tags, window } = draft.manifest;
+  const { threshold, abnormal, deadband, relativeEnd, tags, window } = draft.manifest;
   const list = (items: readonly string[], none: string) =>
     items.length === 0 ? none : items.map((item) => `- ${item}`).join('\n');
   const table = (rows: readonly (readonly [string, string])[]) =>
@@ -72,6 +72,9 @@ ${table([
     .map(([name, value]): readonly [string, string] => [name, String(value)]),
   ['window', `${window.steps} rows`],
   ['abnormal', `${abnormal ?? 'above'} ${threshold}; normal again after ${deadband ?? 0} back`],
+  ...(relativeEnd === undefined
+    ? []
+    : [['drifts', `normal again also at ${relativeEnd.end * 100} % of the peak of the score`] as const]),
 ])}
 
 ## What the data shows

@@ -1,80 +1,118 @@
-import { trainingFailure } from '../core/training-errors.ts';
+import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
 import { independence } from '../core/autocorrelation.ts';
 import { despike } from '../core/despike.ts';
-import { concatenated, quantile, rounded, sharesOf } from '../core/statistics.ts';
-import { BLOCKS, heldOutBlocks } from '../core/training-blocks.ts';
-import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
+import { concatenated, mean, moments, quantile, rounded, sharesOf } from '../core/statistics.ts';
 import {
-  fitWpca,
-  windowRows,
-  type WpcaModel,
+  BLOCKS,
+  blockSpans,
+  countSpans,
+  heldOutBlocks,
+  mergedSpans,
+  type RowSpan,
+  withoutSpans,
+} from '../core/training-blocks.ts';
+import { trainingFailure } from '../core/training-errors.ts';
+import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
+import { wpcaGraph } from './wpca-graph.ts';
+import { fitWpca, SHIFT_ROWS, SMOOTHING_ROWS, windowRows, type WpcaModel } from './wpca.ts';
+import {
+  type StatisticName,
+  statisticNames,
+  wpcaContributions,
+  type WpcaLimits,
   type WpcaStatistics,
   wpcaStatistics,
-  wpcaContributions,
-  type Projection,
-} from './wpca.ts';
-import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
-import { OnnxGraph } from '../graph/onnx-graph.ts';
-import { addShares, addStandardisation } from '../graph/graph-parts.ts';
+} from './wpca-statistics.ts';
 
 /** A shorter rest of a run is not used. */
 const SEGMENT_ROWS_MIN = 40;
 /** Fewest rows that a detector is trained on. */
 const DETECTOR_ROWS_MIN = 200;
-/** T² measures drift, which is often harmless: its margin is this many times that of R². */
-const DRIFT_MARGIN_FACTOR = 3;
+/** Rows for limits that can be relied on. */
+const DETECTOR_ROWS_ADVISED = 600;
 /** Limit of a statistic that is constant in normal running: it never alarms. Finite in float32. */
 const NO_LIMIT = 1e30;
 
-/** Limit of a statistic: this quantile of blocked normal running, times the margin: the next hour may look different. */
+/** The limits of T² and R² are this quantile of blocked normal running, times a margin: the next hour may look different. */
 const LIMIT_QUANTILE = 0.95;
-const LIMIT_MARGIN = 1.5;
+/** The margin grows with the spread of R², as this power of the quantile over the median, up to `MARGIN_MAX`. */
+const MARGIN_POWER = 1.43;
+const MARGIN_MAX = 1.5;
+/** T² measures drift, which is often harmless: its margin is this many times that of R². */
+const DRIFT_MARGIN_FACTOR = 3;
+/** The limits of M and V are this many standard deviations above the median, on a logarithmic scale. */
+const SHIFT_DEVIATIONS = 5;
+const ROUGHNESS_DEVIATIONS = 6;
+/** 95 % quantile of a standard normal distribution. */
+const NORMAL_QUANTILE_95 = 1.645;
+
+/** History drifts if the logarithms of the blocks' mean R² have a larger deviation. */
+const DRIFT_DEVIATION_MIN = 0.05;
+const RELATIVE_END = { end: 0.3, restart: 1.6 };
+/** Largest dead band; smaller if normal running is near the limit, as it is with many tags. */
+const DEADBAND_MAX = 0.2;
+
+/** A block whose mean R² is above this many times that of the median block is not normal running. */
+const FAULTY_BLOCK_FACTOR = 2;
+/** If more of the rows differ, it is not known which of them are normal, and none is left out. */
+const LEFT_OUT_SHARE_MAX = 3 / 8;
+const SEARCHES_MAX = 3;
 
 /** Whitened principal components of lag-stacked rows: notices that tags no longer move together as they did. */
 export const wpcaAlgorithm: TrainingAlgorithm = {
   name: 'wpca',
-  description: 'notices that tags no longer move together as they did; needs normal running only',
+  description: 'notices that tags no longer move together as they did, stuck and noisy tags; needs normal running only',
   tasks: ['anomaly'],
   rowsMin: DETECTOR_ROWS_MIN,
+  rowsAdvised: DETECTOR_ROWS_ADVISED,
   fit: async ({ segments, onProgress }: TrainingInput) => fittedWpca(trainWpca(segments, onProgress)),
 };
 
 function fittedWpca(detector: WpcaDetector): FittedModel {
-  const { lags, smoothingRows, drift, rest } = detector.model;
-  const steps = windowRows(detector.model);
+  const { model, limits, deadband, isDrifting, leftOut, warnings } = detector;
+  const steps = windowRows(model);
   return {
     windowRows: steps,
     graph: () => wpcaGraph(detector),
     judge: (rows) => ({ scores: detectorScores(detector, rows).subarray(Math.min(steps - 1, rows.count)) }),
     explain: (window) => decidingShares(detector, window),
+    decision: { deadband: rounded(deadband, 3), relativeEnd: isDrifting ? RELATIVE_END : undefined },
+    leftOut,
     details: {
-      lags,
-      smoothingRows,
-      driftComponents: drift.components,
-      restComponents: rest.components,
-      driftLimit: rounded(detector.driftLimit, 7),
-      restLimit: rounded(detector.restLimit, 7),
+      lags: model.lags,
+      smoothingRows: SMOOTHING_ROWS,
+      shiftRows: SHIFT_ROWS,
+      driftComponents: model.drift.components,
+      restComponents: model.rest.components,
+      driftLimit: rounded(limits.drift, 7),
+      restLimit: rounded(limits.rest, 7),
+      shiftLimit: rounded(limits.shift, 7),
+      roughnessLimit: rounded(limits.roughness, 7),
       independentSpans: rounded(detector.independentSpans, 4),
     },
-    warnings: detector.warnings,
+    warnings,
   };
 }
 
 /** Returns the shares in the statistic that decides the last row's score; negative parts count as 0. */
-function decidingShares(detector: WpcaDetector, window: TrainingRows): Float64Array {
-  const { model, driftLimit, restLimit } = detector;
-  const { drift, rest } = wpcaStatistics(model, window);
-  const driftDecides = (drift.at(-1) ?? 0) / driftLimit > (rest.at(-1) ?? 0) / restLimit;
-  const parts = wpcaContributions(model, window, driftDecides ? 'drift' : 'rest').slice(-model.tags);
-  return sharesOf(parts.map((part) => Math.max(part, 0)));
+function decidingShares({ model, limits }: WpcaDetector, window: TrainingRows): Float64Array {
+  const statistics = wpcaStatistics(model, window);
+  const ratio = (name: StatisticName) => (statistics[name].at(-1) ?? 0) / limits[name];
+  const deciding = statisticNames.reduce((worst, name) => (ratio(name) >= ratio(worst) ? name : worst));
+  return sharesOf(wpcaContributions(model, window, deciding).map((part) => Math.max(part, 0)));
 }
 
-/** A model with its limits: score = max(T² / driftLimit, R² / restLimit), abnormal above 1, normal again at 0.8. */
+/** A model with its limits. Score: the largest statistic in units of its limit; abnormal above 1. */
 export type WpcaDetector = {
   readonly model: WpcaModel;
   /** Margins included. */
-  readonly driftLimit: number;
-  readonly restLimit: number;
+  readonly limits: WpcaLimits;
+  /** Distance below 1 at which the score is normal again. */
+  readonly deadband: number;
+  /** True if normal running was different from block to block. */
+  readonly isDrifting: boolean;
+  /** Blocks of the training rows that differ so much from the others that they were not used. */
+  readonly leftOut: readonly RowSpan[];
   /** Training rows divided by the autocorrelation time of the slowest tag: number of independent observations. */
   readonly independentSpans: number;
   /** Reasons for an operator to distrust the limits; empty if there are none. */
@@ -85,7 +123,8 @@ export type WpcaDetector = {
  * Learns normal running.
  *
  * The limits come from rows outside the fit: limits from the training rows themselves are far too tight (98 % false
- * alarms on a stationary plant; blocked limits give 0.3 %).
+ * alarms on a stationary plant; blocked limits give 0.3 %). Blocks with a fault are left out, because a fault in the training
+ * rows would be normal for the model and widen its limits.
  *
  * @param segments Runs without a gap, normal running only; `DETECTOR_ROWS_MIN` rows or more in all.
  * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
@@ -96,148 +135,125 @@ export function trainWpca(
   onProgress: (share: number) => void = () => undefined,
 ): WpcaDetector {
   checkTrainingRows(segments, DETECTOR_ROWS_MIN);
-  const clean = segments.filter(({ count }) => count >= SEGMENT_ROWS_MIN).map(despike);
-  checkTrainingRows(clean, DETECTOR_ROWS_MIN);
-  const model = fitWpca(clean);
-  onProgress(1 / (BLOCKS + 1));
-  const statistics = blockedStatistics(clean, model, onProgress);
-  const limit = (values: Float64Array, factor: number) => {
-    const value = quantile(values, LIMIT_QUANTILE) * LIMIT_MARGIN * factor;
-    return value > 0 ? value : NO_LIMIT;
-  };
-  return {
-    model,
-    driftLimit: limit(statistics.drift, DRIFT_MARGIN_FACTOR),
-    restLimit: limit(statistics.rest, 1),
-    ...independence(clean),
-  };
+  const clean = segments.map(despike);
+  let used: readonly TrainingRows[] = clean;
+  let leftOut: readonly RowSpan[] = [];
+  let fit = fitBlocked(used, onProgress);
+  // A fault in two blocks hides its smaller part from the first search, because the larger part was learned.
+  for (let search = 0; search < SEARCHES_MAX; search += 1) {
+    const spans = blockSpans(used);
+    const faulty = faultyBlocks(fit.blocks).flatMap((block) => spans[block] ?? []);
+    const more = mergedSpans(leftOut, faulty);
+    if (faulty.length === 0 || countSpans(more) > LEFT_OUT_SHARE_MAX * countRows(clean)) break;
+    leftOut = more;
+    used = withoutSpans(clean, leftOut);
+    fit = fitBlocked(used, onProgress);
+  }
+  return { model: fit.model, ...limitsOf(fit.blocks), leftOut, ...independence(used) };
 }
 
 /** Returns the score of every row; the first `windowRows − 1` rows have a shorter window. */
-export function detectorScores(detector: WpcaDetector, rows: TrainingRows): Float64Array {
-  const { drift, rest } = wpcaStatistics(detector.model, rows);
-  return drift.map((value, row) => Math.max(value / detector.driftLimit, (rest[row] ?? 0) / detector.restLimit));
+export function detectorScores({ model, limits }: WpcaDetector, rows: TrainingRows): Float64Array {
+  return worstRatios(wpcaStatistics(model, rows), limits);
 }
 
-/**
- * Returns the statistics of each block from a fit on the other rows, with the same lag depth. Rows without a full window,
- * near the start of a run, are omitted.
- */
-function blockedStatistics(
-  segments: readonly TrainingRows[],
-  model: WpcaModel,
-  onProgress: (share: number) => void,
-): WpcaStatistics {
-  const found = heldOutBlocks(segments, windowRows(model) + 1).flatMap(({ heldOut, others }, block) => {
-    const long = others.filter(({ count }) => count >= SEGMENT_ROWS_MIN);
-    if (long.length === 0) return [];
-    const fitted = fitWpca(long, model.lags);
-    const statistics = heldOut.map(({ rows, skip }) => {
-      const { drift, rest } = wpcaStatistics(fitted, rows);
-      return { drift: drift.subarray(skip), rest: rest.subarray(skip) };
-    });
+function worstRatios(statistics: WpcaStatistics, limits: WpcaLimits): Float64Array {
+  return statistics.rest.map((_, row) =>
+    Math.max(...statisticNames.map((name) => (statistics[name][row] ?? 0) / limits[name])),
+  );
+}
+
+/** A model of all rows, and the statistics of each block from a model of the other rows with the same lag depth. */
+type BlockedFit = { readonly model: WpcaModel; readonly blocks: readonly (WpcaStatistics | undefined)[] };
+
+/** @throws {OperatingError} 'training-too-few-rows' (reject). */
+function fitBlocked(segments: readonly TrainingRows[], onProgress: (share: number) => void): BlockedFit {
+  const long = longRuns(segments);
+  checkTrainingRows(long, DETECTOR_ROWS_MIN);
+  const model = fitWpca(long);
+  onProgress(1 / (BLOCKS + 1));
+  const blocks = heldOutBlocks(segments).map(({ heldOut, others }, block) => {
+    const rest = longRuns(others);
+    const statistics =
+      rest.length === 0
+        ? []
+        : heldOut.map(({ rows, skip }) => settled(wpcaStatistics(fitWpca(rest, model.lags), rows), model, skip));
     onProgress((block + 2) / (BLOCKS + 1));
-    return statistics;
+    return statistics.length === 0 ? undefined : joined(statistics);
   });
-  if (found.length === 0)
+  if (blocks.every((block) => block === undefined))
     throw trainingFailure(
       'training-too-few-rows',
       `No run among the ${countRows(segments)} training rows is long enough to check limits on`,
     );
-  return {
-    drift: concatenated(found.map(({ drift }) => drift)),
-    rest: concatenated(found.map(({ rest }) => rest)),
-  };
+  return { model, blocks };
+}
+
+function longRuns(segments: readonly TrainingRows[]): readonly TrainingRows[] {
+  return segments.filter(({ count }) => count >= SEGMENT_ROWS_MIN);
 }
 
 /**
- * The detector as one graph, from raw values to the score.
+ * Returns the statistics of the rows that count. At the start of a run, windows are short and their means are not settled:
+ * up to three quarters of a short run do not count.
  *
- * - `window`: float32 [batch, L + w − 1, tags], engineering units, oldest row first.
- * - `score`: float32 [batch], max(T² / limit, R² / limit) of the last row; abnormal above 1.
- * - `contributions`: float32 [batch, tags], each tag's share in the statistic that decides the score.
- *
- * A grouped convolution over the lags gives each tag's part of every component. Their sum over the tags,
- * squared and summed, is the statistic; the sum times the part is the tag's contribution. Each weight is in the file
- * once, for score and explanation.
+ * @param skip Rows of the lead-in.
  */
-export function wpcaGraph(detector: WpcaDetector): Uint8Array {
-  const { model } = detector;
-  const graph = new OnnxGraph('wpca');
-  const window = graph.input('window', ['batch', windowRows(model), model.tags]);
-  const standardised = addStandardisation(graph, window, model.standardisation);
-  const byTag = graph.node('Transpose', 'by_tag', [standardised], { perm: [0, 2, 1] });
-  const drift = addStatistic(graph, 'drift', byTag, { model, projection: model.drift, limit: detector.driftLimit });
-  const rest = addStatistic(graph, 'rest', byTag, { model, projection: model.rest, limit: detector.restLimit });
-  const { score, parts } = addWorst(graph, drift, rest);
-  graph.output('score', score, ['batch']);
-  graph.output('contributions', addShares(graph, graph.node('Relu', 'positive_parts', [parts])), ['batch', model.tags]);
-  return graph.bytes();
-}
-
-/** Graph names of a statistic divided by its limit, [batch], and of the contribution of each tag, [batch, tags]. */
-type Statistic = { readonly score: string; readonly parts: string };
-
-/** The larger of the two, with the parts of the one that is larger. */
-function addWorst(graph: OnnxGraph, drift: Statistic, rest: Statistic): Statistic {
-  const score = graph.node('Max', 'worst', [drift.score, rest.score]);
-  const driftDecides = graph.node('Greater', 'drift_decides', [drift.score, rest.score]);
-  const column = graph.node('Unsqueeze', 'drift_decides_column', [driftDecides, graph.integers('column_axis', [1])]);
-  return { score, parts: graph.node('Where', 'worst_parts', [column, drift.parts, rest.parts]) };
-}
-
-function addStatistic(
-  graph: OnnxGraph,
-  name: string,
-  byTag: string,
-  { model, projection, limit }: { readonly model: WpcaModel; readonly projection: Projection; readonly limit: number },
-): Statistic {
-  const { tags, lags, smoothingRows } = model;
-  const { components } = projection;
-  const { kernels, biases } = lagKernels(model, projection);
-  const flat = graph.node(
-    'Conv',
-    `${name}_lags`,
-    [
-      byTag,
-      graph.floats(`${name}_kernel`, [tags * components, 1, lags], kernels),
-      graph.floats(`${name}_bias`, [tags * components], biases),
-    ],
-    { group: tags, kernel_shape: [lags] },
-  );
-  const shape = graph.integers(`${name}_shape`, [0, tags, components, smoothingRows]);
-  const parts = graph.node('Reshape', `${name}_parts`, [flat, shape]);
-  const tagAxis = graph.integers(`${name}_tag_axis`, [1]);
-  const whole = graph.node('ReduceSum', `${name}_whole`, [parts, tagAxis], { keepdims: 1 });
-  const scale = graph.floats(`${name}_scale`, [], [smoothingRows * limit]);
-  const total = (label: string, value: string, axes: readonly number[]) => {
-    const axesName = graph.integers(`${name}_${label}_axes`, axes);
-    const sum = graph.node('ReduceSum', `${name}_${label}_sum`, [value, axesName], { keepdims: 0 });
-    return graph.node('Div', `${name}_${label}`, [sum, scale]);
+function settled(statistics: WpcaStatistics, { lags }: WpcaModel, skip: number): WpcaStatistics {
+  const of = (name: StatisticName, meanRows: number) => {
+    const values = statistics[name];
+    const shortest = Math.min(lags + SHIFT_ROWS + meanRows + 1, Math.floor(((values.length - skip) * 3) / 4));
+    return values.subarray(Math.max(skip, shortest));
   };
   return {
-    score: total('score', graph.node('Mul', `${name}_square`, [whole, whole]), [1, 2, 3]),
-    parts: total('tags', graph.node('Mul', `${name}_products`, [parts, whole]), [2, 3]),
+    drift: of('drift', SMOOTHING_ROWS),
+    rest: of('rest', SMOOTHING_ROWS),
+    shift: of('shift', 1),
+    roughness: of('roughness', 1),
   };
 }
 
-/**
- * Weights of [components, lag · tags + tag] as kernels of a grouped convolution, [tags · components, 1, lags]. A
- * convolution in ONNX does not turn its kernel round, and the newest row of a window is its last.
- */
-function lagKernels({ tags, lags, featureMeans }: WpcaModel, { components, weights }: Projection) {
-  const kernels = new Float64Array(tags * components * lags);
-  const biases = new Float64Array(tags * components);
-  for (let tag = 0; tag < tags; tag += 1) {
-    for (let component = 0; component < components; component += 1) {
-      const channel = tag * components + component;
-      for (let lag = 0; lag < lags; lag += 1) {
-        const feature = lag * tags + tag;
-        const weight = weights[component * lags * tags + feature] ?? 0;
-        kernels[channel * lags + lags - 1 - lag] = weight;
-        biases[channel] = (biases[channel] ?? 0) - weight * (featureMeans[feature] ?? 0);
-      }
-    }
-  }
-  return { kernels, biases };
+function joined(parts: readonly WpcaStatistics[]): WpcaStatistics {
+  const of = (name: StatisticName) => concatenated(parts.map((part) => part[name]));
+  return { drift: of('drift'), rest: of('rest'), shift: of('shift'), roughness: of('roughness') };
+}
+
+/** Returns the numbers of the blocks that are not like the others. */
+function faultyBlocks(blocks: BlockedFit['blocks']): readonly number[] {
+  const means = blocks.map((block) => (block === undefined ? Number.NaN : mean(block.rest)));
+  const usual = quantile(Float64Array.from(means.filter(Number.isFinite)), 0.5);
+  return [...means.keys()].filter((block) => (means[block] ?? 0) > FAULTY_BLOCK_FACTOR * usual);
+}
+
+function limitsOf(blocks: BlockedFit['blocks']): Pick<WpcaDetector, 'limits' | 'deadband' | 'isDrifting'> {
+  const known = blocks.filter((block) => block !== undefined);
+  const pool = joined(known);
+  const high = (name: StatisticName) => quantile(pool[name], LIMIT_QUANTILE);
+  const median = (name: StatisticName) => quantile(pool[name], 0.5);
+  const spread = (name: StatisticName) => high(name) / Math.max(median(name), 1e-9);
+  const margin = Math.min(MARGIN_MAX, spread('rest') ** MARGIN_POWER);
+  const above = (name: StatisticName, deviations: number) =>
+    median(name) * spread(name) ** (deviations / NORMAL_QUANTILE_95);
+  const limit = (value: number) => (value > 0 ? Math.min(value, NO_LIMIT) : NO_LIMIT);
+  const limits = {
+    drift: limit(DRIFT_MARGIN_FACTOR * margin * high('drift')),
+    rest: limit(margin * high('rest')),
+    shift: limit(above('shift', SHIFT_DEVIATIONS)),
+    roughness: limit(above('roughness', ROUGHNESS_DEVIATIONS)),
+  };
+  const levels = known.map(({ rest }) => Math.log(Math.max(mean(rest), 1e-9)));
+  const sampleDeviation = moments(levels).deviation * Math.sqrt(levels.length / Math.max(levels.length - 1, 1));
+  const usualScore = quantile(worstRatios(sameLength(pool), limits), 0.5);
+  return {
+    limits,
+    deadband: Math.min(DEADBAND_MAX, (1 - usualScore) / 2),
+    isDrifting: sampleDeviation > DRIFT_DEVIATION_MIN,
+  };
+}
+
+/** Cuts the statistics that settle earlier, so that each row has all. */
+function sameLength(pool: WpcaStatistics): WpcaStatistics {
+  const rows = Math.min(...statisticNames.map((name) => pool[name].length));
+  const of = (name: StatisticName) => pool[name].subarray(-rows);
+  return { drift: of('drift'), rest: of('rest'), shift: of('shift'), roughness: of('roughness') };
 }

@@ -3,6 +3,7 @@ import { EigenvalueDecomposition } from 'ml-matrix';
 import { lagMoments } from './lag-covariance.ts';
 import { fitStandardisation, type Standardisation, standardise } from '../core/standardisation.ts';
 import { countRows, type TrainingRows } from '../core/training-rows.ts';
+import { fitRoughness, type Roughness } from './roughness.ts';
 
 /** Deepest lag stack, in rows. */
 const LAGS_MAX = 20;
@@ -14,8 +15,10 @@ const FEATURES_MAX = 600;
 const DRIFT_VARIANCE_SHARE = 0.7;
 /** Added to the remaining eigenvalues, as a share of their mean, so that the smallest directions do not rule. */
 const RIDGE = 0.3;
-/** Rows of the trailing mean over both statistics. */
-const SMOOTHING_ROWS = 30;
+/** Rows of the trailing means of T², R² and the roughness. */
+export const SMOOTHING_ROWS = 30;
+/** Rows of the trailing mean of the whitened rest: longer, for small shifts that last. */
+export const SHIFT_ROWS = 60;
 
 /** Whitening projection of lag-stacked rows: weights of shape [components, features], row-major. */
 export type Projection = { readonly components: number; readonly weights: Float64Array };
@@ -23,26 +26,24 @@ export type Projection = { readonly components: number; readonly weights: Float6
 /**
  * Whitened principal component analysis of lag-stacked rows: a model of normal running.
  *
- * The leading components carry slow drift and feed T² with a wide margin. The rest, whitened with a ridge, gives R²,
- * which detects that tags no longer move together. Both are means over `smoothingRows`.
+ * The leading components carry slow drift and feed T² with a wide margin. The rest, whitened with a ridge, gives R², which
+ * detects that tags no longer move together, and M, the length of its mean, which detects small lasting shifts. V, the
+ * roughness, detects stuck and noisy tags.
  */
 export type WpcaModel = {
   readonly tags: number;
   readonly lags: number;
-  readonly smoothingRows: number;
   readonly standardisation: Standardisation;
   /** Mean of each lag-stacked feature, feature = lag · tags + tag. */
   readonly featureMeans: Float64Array;
   readonly drift: Projection;
   readonly rest: Projection;
+  readonly roughness: Roughness;
 };
 
-/** T² and R² of each row. */
-export type WpcaStatistics = { readonly drift: Float64Array; readonly rest: Float64Array };
-
 /** Rows that a judgement looks back on, the judged row included. */
-export function windowRows(model: { readonly lags: number; readonly smoothingRows: number }): number {
-  return model.lags + model.smoothingRows - 1;
+export function windowRows({ lags }: Pick<WpcaModel, 'lags'>): number {
+  return lags + SHIFT_ROWS - 1;
 }
 
 /** As deep as the rows allow, about three for each lag-stacked feature, within `LAGS_MAX` and `FEATURES_MAX`. */
@@ -94,53 +95,12 @@ export function fitWpca(segments: readonly TrainingRows[], lags?: number): WpcaM
   return {
     tags,
     lags: depth,
-    smoothingRows: SMOOTHING_ROWS,
     standardisation,
     featureMeans: means,
     drift: whiten(0, split, 0),
     rest: whiten(split, features, ridge),
+    roughness: fitRoughness(standardised, SMOOTHING_ROWS),
   };
-}
-
-/** T² and R² of every row, each the trailing mean over `smoothingRows`; before the first row, the first row. */
-export function wpcaStatistics(model: WpcaModel, rows: TrainingRows): WpcaStatistics {
-  const drift = new Float64Array(rows.count);
-  const rest = new Float64Array(rows.count);
-  forEachStack(model, rows, (stack, row) => {
-    drift[row] = squaredLength(model.drift, stack);
-    rest[row] = squaredLength(model.rest, stack);
-  });
-  return { drift: trailingMean(drift, model.smoothingRows), rest: trailingMean(rest, model.smoothingRows) };
-}
-
-/**
- * Returns the contribution of each tag to a statistic, as a trailing mean like the statistic; their sum is the statistic.
- *
- * @returns Shape [rows, tags], row-major; single values may be negative.
- */
-export function wpcaContributions(model: WpcaModel, rows: TrainingRows, statistic: 'drift' | 'rest'): Float64Array {
-  const { tags } = model;
-  const projection = model[statistic];
-  const points = Array.from({ length: tags }, () => new Float64Array(rows.count));
-  const features = model.lags * tags;
-  forEachStack(model, rows, (stack, row) => {
-    for (let component = 0; component < projection.components; component += 1) {
-      const weights = projection.weights.subarray(component * features, (component + 1) * features);
-      const parts = new Float64Array(tags);
-      for (let feature = 0; feature < features; feature += 1) {
-        const tag = feature % tags;
-        parts[tag] = (parts[tag] ?? 0) + (weights[feature] ?? 0) * (stack[feature] ?? 0);
-      }
-      const whole = parts.reduce((sum, part) => sum + part, 0);
-      points.forEach((point, tag) => {
-        point[row] = (point[row] ?? 0) + whole * (parts[tag] ?? 0);
-      });
-    }
-  });
-  const means = points.map((point) => trailingMean(point, model.smoothingRows));
-  return Float64Array.from({ length: rows.count * tags }, (_, index) => {
-    return means[index % tags]?.[Math.floor(index / tags)] ?? 0;
-  });
 }
 
 /** Fewest leading components that carry `DRIFT_VARIANCE_SHARE` of the variance. */
@@ -151,44 +111,4 @@ function driftComponents(eigenvalues: readonly number[], total: number): number 
     return carried / total >= DRIFT_VARIANCE_SHARE;
   });
   return index + 1;
-}
-
-/** Hands over each row's centred lag stack; the array is used again for the next row. */
-function forEachStack(model: WpcaModel, rows: TrainingRows, visit: (stack: Float64Array, row: number) => void): void {
-  const { tags, lags, featureMeans } = model;
-  const values = standardise(rows.values, model.standardisation);
-  const stack = new Float64Array(lags * tags);
-  for (let row = 0; row < rows.count; row += 1) {
-    for (let lag = 0; lag < lags; lag += 1) {
-      const from = Math.max(row - lag, 0) * tags;
-      for (let tag = 0; tag < tags; tag += 1) {
-        const feature = lag * tags + tag;
-        stack[feature] = (values[from + tag] ?? 0) - (featureMeans[feature] ?? 0);
-      }
-    }
-    visit(stack, row);
-  }
-}
-
-function squaredLength({ components, weights }: Projection, stack: Float64Array): number {
-  let sum = 0;
-  for (let component = 0; component < components; component += 1) {
-    const from = component * stack.length;
-    let projected = 0;
-    for (let feature = 0; feature < stack.length; feature += 1) {
-      projected += (weights[from + feature] ?? 0) * (stack[feature] ?? 0);
-    }
-    sum += projected * projected;
-  }
-  return sum;
-}
-
-/** Mean over the last `width` values, or over as many as there are. */
-function trailingMean(values: Float64Array, width: number): Float64Array {
-  return values.map((_, index) => {
-    const from = Math.max(0, index - width + 1);
-    let sum = 0;
-    for (let at = from; at <= index; at += 1) sum += values[at] ?? 0;
-    return sum / (index - from + 1);
-  });
 }
