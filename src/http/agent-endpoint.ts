@@ -4,6 +4,7 @@ import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
 import { type AlarmRoutesOptions, registerAlarmRoutes } from './alarm-routes.ts';
+import { compressLargeAnswers } from './compressed-answers.ts';
 import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
@@ -57,6 +58,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
     statusOfCode: STATUS_OF_CODE,
     routes: async (app, access) => {
       new TurnBudget(deps).limit(app);
+      compressLargeAnswers(app);
       await registerLogin(app, { access, config, audit, deps });
       registerHealthRoutes(app, identity, deps);
       registerAlarmRoutes(app, options);

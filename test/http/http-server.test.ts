@@ -348,22 +348,6 @@ describe('the HTTP endpoint', () => {
     }
   });
 
-  test('the journal has the newest changes of all alarms, and says if there are more', async () => {
-    const url = await serve();
-    const all = await json(`${url}/api/v1/alarms/journal`);
-    expect(all).toMatchObject({ complete: true, changes: [{ id: 'edge/1/alarm', timestamp_ms: atMs }] });
-    expect((await fetch(`${url}/api/v1/alarms/journal?from=2&to=1`)).status).toBe(400);
-  });
-
-  test('the history of tags is refused for unknown tags and for too many points', async () => {
-    const url = await serve();
-    const answered = async (query: string) => (await fetch(`${url}/api/v1/history?${query}`)).status;
-    expect(await answered('tags=pump-1.vibration')).toBe(200);
-    expect(await answered('tags=pump-1.vibration,nothing')).toBe(404);
-    expect(await answered('tags=pump-1.vibration&from=0&resolution=1m')).toBe(400);
-    expect(await answered(`tags=${Array.from({ length: 17 }, (_, index) => index).join(',')}`)).toBe(400);
-  });
-
   test('openapi.json describes every path of the API', async () => {
     const url = await serve();
     const { paths } = await json(`${url}/api/v1/openapi.json`);

@@ -191,6 +191,24 @@ describeWith(['openssl'], 'from a server with a certificate of a private authori
     const { installed } = await install(url, { config: { tls: { ca: certificates.ca } } });
     expect(installed.fresh).toBe(true);
   });
+
+  test('a redirect to clear text is refused', async () => {
+    await using certificates = TestCertificates.make();
+    const { cert, key } = certificates.server;
+    let requests = 0;
+    const clear = await serve((_, response) => {
+      requests += 1;
+      response.end(archive);
+    });
+    const url = await serve((_, response) => response.writeHead(302, { location: clear }).end(), {
+      cert: readFileSync(cert),
+      key: readFileSync(key),
+    });
+    await expect(install(url, { config: { tls: { ca: certificates.ca } } })).rejects.toThrow(
+      'redirects from https to http:',
+    );
+    expect(requests).toBe(0);
+  });
 });
 
 test('the error of an unreachable server contains its address', async () => {

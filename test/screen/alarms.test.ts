@@ -76,7 +76,7 @@ describeWith(['chromium'], 'the alarms page', () => {
     await screen.page.getByRole('button', { name: 'Shelved, suppressed' }).click();
     await expect.poll(() => column('state')).toEqual(['shelved', 'shelved', 'shelved']);
     expect((await column('by'))[0]).toMatch(/^anonymouson the shelf for another [12]h$/);
-    await screen.page.getByLabel('Select low').check();
+    await screen.page.getByLabel('Select watch/low').check();
     await screen.page.getByRole('button', { name: 'Unshelve (1)' }).click();
     await screen.page.getByRole('button', { name: 'Open' }).click();
     await expect.poll(() => column('name')).toEqual(['low']);

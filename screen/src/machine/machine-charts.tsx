@@ -113,7 +113,7 @@ function ScoreChart({ shown, watch }: { readonly shown: Shown; readonly watch: S
         data={scoreColumns(history, verdicts, threshold)}
         series={scoreSeries}
         areas={history.score === null ? [] : [[2, 3]]}
-        marks={verdictMarks(verdicts, toMs)}
+        marks={verdictMarks(verdicts, Math.min(toMs, lastVerdictEndMs(verdicts)))}
         fromMs={fromMs}
         toMs={toMs}
         height={220}
@@ -121,6 +121,13 @@ function ScoreChart({ shown, watch }: { readonly shown: Shown; readonly watch: S
       />
     </section>
   );
+}
+
+/** A verdict counts until the next one is due: for as long as it is after the one before. */
+function lastVerdictEndMs(verdicts: readonly Verdict[]): number {
+  const [before, last] = verdicts.slice(-2);
+  if (before === undefined || last === undefined) return Infinity;
+  return 2 * last.timestamp_ms - before.timestamp_ms;
 }
 
 function scoreColumns(history: WatchHistory, verdicts: readonly Verdict[], threshold: number | null): ChartData {

@@ -267,6 +267,8 @@ describe('models as a service', () => {
   });
 
   test('four megabytes of empty objects are refused like anything else, and the next request is answered', async () => {
+    // The thread that reads them has the lowest priority; a connection is closed after twice this time.
+    await serve({ requestTimeout: '1m' });
     const hostile = `{"inputs":7,"x":[${'{},'.repeat(1_300_000)}0]}`;
     const hit = await server.post('/v2/models/echo/infer', Buffer.from(hostile));
     expect([hit.status, await hit.json()]).toEqual([400, { error: "'inputs' is missing or not an array" }]);

@@ -1,0 +1,67 @@
+/**
+ * Writes the screenshots of the docs from the running demo: `npm run screenshots`. Needs Chromium. Takes about 90 s, because the
+ * bearing of the demo wears after 25 s and its alarm must be open.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { chromium, type Page } from 'playwright-core';
+
+const root = join(import.meta.dirname, '..');
+const demo = spawn(process.execPath, [join(root, 'bin/andon.js'), 'demo', '--seconds', '180'], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+const url = await demoUrl();
+const browser = await chromium.launch({
+  executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu'],
+});
+
+try {
+  const light = await open({ colorScheme: 'light' });
+  await light.goto(`${url}/machine/pump-1?range=15m`);
+  await light.locator('.machine-head .state[data-look="abnormal"]').waitFor({ timeout: 120_000 });
+  const alarm = light.locator('.alarm-line');
+  await alarm.waitFor({ timeout: 60_000 });
+  const nowMs = Date.now();
+  await light.goto(`${url}/machine/pump-1?from=${nowMs - 60_000}&to=${nowMs + 5000}`);
+  await shoot(light, 'demo', '/machine/pump-1', 1200, 900);
+  await shoot(light, 'screen-line', '/', 1200, 420);
+  await shoot(light, 'screen-alarms', '/alarms', 1200, 420);
+  const dark = await open({ colorScheme: 'dark' });
+  const tags = 'pump-1.vibration,pump-1.current,pump-1.temperature';
+  await shoot(dark, 'screen-trends', `/trends?tags=${tags}&from=${nowMs - 60_000}&to=${nowMs + 5000}`, 1200, 620);
+} finally {
+  await browser.close();
+  if (demo.exitCode === null) {
+    demo.kill('SIGINT');
+    await once(demo, 'exit');
+  }
+}
+
+/** Returns the address that the demo prints. Its output is read to the end: a closed pipe would stop the demo. */
+function demoUrl(): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    demo.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      const found = /dashboard +(http:\S+)/.exec(text)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    demo.on('exit', () => reject(new Error(`The demo ended: ${text}`)));
+  });
+}
+
+async function open(options: { readonly colorScheme: 'light' | 'dark' }): Promise<Page> {
+  const context = await browser.newContext({ ...options, locale: 'en-GB', reducedMotion: 'reduce' });
+  return context.newPage();
+}
+
+async function shoot(page: Page, name: string, path: string, width: number, height: number): Promise<void> {
+  await page.setViewportSize({ width, height });
+  if (new URL(page.url(), url).pathname !== path) await page.goto(url + path);
+  await page.locator('.tile, #alarms tbody tr, .chart canvas').first().waitFor();
+  // Charts draw in the next frames.
+  await page.waitForTimeout(1500);
+  await page.screenshot({ path: join(root, 'docs', `${name}.png`) });
+}
