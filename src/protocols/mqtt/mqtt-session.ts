@@ -10,6 +10,7 @@ import {
 import { endReason } from './mqtt-end-reason.ts';
 import { type MqttErrorCode, mqttFailure } from './mqtt-errors.ts';
 import { MqttOutgoingStore } from './mqtt-outgoing-store.ts';
+import { prepareMqttPackets } from './mqtt-packet-cache.ts';
 import { MqttStream } from './mqtt-stream.ts';
 import { takeoverRemedy } from './mqtt-takeover.ts';
 import { openTransport } from './mqtt-transport.ts';
@@ -87,6 +88,7 @@ export class MqttSession {
    * @throws {OperatingError} 'secret-missing' | 'mqtt-unreachable' if a file of the options cannot be read.
    */
   constructor(options: MqttConnectionOptions, version: MqttProtocolVersion, events: MqttSessionEvents, clock: Clock) {
+    prepareMqttPackets();
     this.#options = options;
     this.#clock = clock;
     this.#events = events;

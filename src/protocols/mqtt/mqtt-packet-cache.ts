@@ -1,0 +1,46 @@
+import { Writable } from 'node:stream';
+import mqttPacket from 'mqtt-packet';
+
+/** mqtt-packet keeps the encoded length of each message shorter than this. */
+const KEPT_LENGTHS = 16_384;
+/** Bytes of the shortest PUBLISH besides its payload: the length of the topic, and a topic of one character. */
+const PUBLISH_BYTES = 3;
+
+let isPrepared = false;
+
+/**
+ * Bounds the memory of mqtt-packet, which mqtt.js writes with. Call before the first connection.
+ *
+ * The library keeps a small buffer for each length of a message that it has written. Node cuts small buffers from slabs of
+ * 64 kB, and each kept buffer holds its slab: over months, messages of many lengths would hold up to a gigabyte. Written one
+ * after the other, all lengths share a few slabs. The other cache of the library, of 65,536 numbers, costs more memory than
+ * the time it saves is worth.
+ */
+export function prepareMqttPackets(): void {
+  if (isPrepared) return;
+  isPrepared = true;
+  mqttPacket.writeToStream.cacheNumbers = false;
+  const discarded = new Discarded();
+  const payload = Buffer.alloc(KEPT_LENGTHS);
+  for (let length = PUBLISH_BYTES; length < KEPT_LENGTHS; length += 1)
+    mqttPacket.writeToStream(
+      {
+        cmd: 'publish',
+        topic: '-',
+        payload: payload.subarray(0, length - PUBLISH_BYTES),
+        qos: 0,
+        dup: false,
+        retain: false,
+      },
+      discarded,
+    );
+}
+
+/** Takes each chunk at once: a corked stream would hold all of them until the next turn of the event loop. */
+class Discarded extends Writable {
+  override cork(): void {}
+  override uncork(): void {}
+  override _write(_chunk: unknown, _encoding: string, done: () => void): void {
+    done();
+  }
+}
