@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
 import { algorithmFor } from '../../src/training/catalogue/algorithms.ts';
 import { anomalyDecision, type TrainingOrder, trainModel } from '../../src/training/report/train-model.ts';
+import { trainingReport } from '../../src/training/report/training-report.ts';
 import { modelFiles } from '../../src/training/report/model-writer.ts';
 import type { TrainingRows } from '../../src/training/core/training-rows.ts';
 import { machineRows } from './machine.ts';
@@ -14,7 +15,13 @@ describe('training an anomaly model measures its quality', () => {
     expect(assessment?.metrics['held_out_rows']).toBe(750 - 78);
     expect(assessment?.metrics['held_out_false_alarm_rate']).toBeLessThan(0.01);
     expect(warnings).toEqual([]);
-    expect(draft.manifest.metrics).toMatchObject({ held_out_false_alarm_rate: expect.any(Number) });
+    expect(draft.manifest.metrics).toMatchObject({
+      held_out_false_alarm_rate: expect.any(Number),
+      expected_false_alarms_per_day: 0,
+      expected_false_alarms_per_day_low: 0,
+      // None in 672 s: fewer than 3.7 in that time.
+      expected_false_alarms_per_day_high: expect.closeTo((3.7 * 86_400) / 672, -1),
+    });
   });
 
   test('the report says which shift of each tag is detected: of the flow, less than its normal variation', async () => {
@@ -23,6 +30,25 @@ describe('training an anomaly model measures its quality', () => {
     expect(flow?.deviations).toBeLessThanOrEqual(2);
     expect(assessment?.metrics['tags_with_detected_shift']).toBe(3);
     expect(draft.manifest.metrics).toMatchObject({ tags_with_detected_shift: 3 });
+  });
+
+  test('the report and model.yaml say what the model detects of known faults, and what it would not notice', async () => {
+    const machine = machineRows(3000, 1);
+    // A tag of noise alone: reversed, it is the same noise.
+    const noise = seededRandom(5);
+    const values = machine.values.map((value, index) => (index % 3 === 0 ? noise() - 0.5 : value));
+    const { assessment, draft } = await trainModel(order([{ ...machine, values }]));
+    const [load, flow] = assessment?.faults ?? [];
+    const found = (tag: typeof load, fault: string) => tag?.faults.find((detection) => detection.fault === fault);
+    expect(found(flow, '+2 sd')?.share).toBeGreaterThan(0.9);
+    expect(found(flow, 'stuck')?.share).toBeGreaterThan(0.5);
+    expect(found(flow, '+4 sd')?.delayRows).toBeLessThan(20);
+    expect(found(load, 'reversed')).toEqual({ fault: 'reversed', share: 0, delayRows: undefined });
+    expect(draft.manifest.training).toMatchObject({ detection: { load: { reversed: 0 } } });
+    const facts = { task: 'anomaly', tags: order([]).tags, segments: [machine], algorithm: 'wpca' } as const;
+    const trained = await trainModel(order([{ ...machine, values }]));
+    const report = trainingReport(trained, { ...facts, rowsRead: 3000, findings: [], provenance: {} }).get('report.md');
+    expect(report).toMatch(/This model would not notice:\n\n(- .*\n)*- reversed: load/);
   });
 
   test('a machine that changed in the last quarter is warned of', async () => {

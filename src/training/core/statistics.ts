@@ -55,3 +55,18 @@ export function columnOf(values: Float64Array, columns: number, column: number):
 export function concatenated(parts: readonly Float64Array[]): Float64Array {
   return Float64Array.from(parts.flatMap((part) => [...part]));
 }
+
+/** 97.5 % quantile of a standard normal distribution. */
+const NORMAL_QUANTILE_975 = 1.96;
+
+/**
+ * Returns the 95 % interval of the expected number of events, given the number that was counted.
+ *
+ * @see Garwood, Fiducial Limits for the Poisson Distribution, Biometrika 28, 1936; with the approximation of the chi-square
+ *   quantile by Wilson and Hilferty, PNAS 17, 1931, which is within 1 % for 3 or more and within 0.05 for fewer.
+ */
+export function poissonInterval(count: number): { readonly low: number; readonly high: number } {
+  const bound = (events: number, sign: 1 | -1) =>
+    events * (1 - 1 / (9 * events) + (sign * NORMAL_QUANTILE_975) / (3 * Math.sqrt(events))) ** 3;
+  return { low: count === 0 ? 0 : bound(count, -1), high: bound(count + 1, 1) };
+}

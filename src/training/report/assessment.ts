@@ -1,8 +1,9 @@
 import { judgeScore, NEVER_ABNORMAL, type ScoreMemory } from '../../domain/alarm/verdict-rule.ts';
 import type { FittedModel } from '../core/algorithm.ts';
 import type { LabelledRows } from '../core/labelled-rows.ts';
-import { concatenated, mean } from '../core/statistics.ts';
+import { concatenated, mean, poissonInterval } from '../core/statistics.ts';
 import { binnedError, classMetrics, naiveProbabilities } from './class-metrics.ts';
+import { faultTable, type TagDetections } from './fault-table.ts';
 import { type DetectedShift, detectedShifts } from './injected-faults.ts';
 import type { DraftFacts } from './model-draft.ts';
 
@@ -18,6 +19,8 @@ export type Assessment = {
   readonly warnings: readonly string[];
   /** Anomalies only: what the fit detects of shifts that were added to held-out rows; undefined if that is not known. */
   readonly shifts?: readonly DetectedShift[] | undefined;
+  /** Anomalies only: what the fit detects of known faults in held-out rows; undefined if that is not known. */
+  readonly faults?: readonly TagDetections[] | undefined;
 };
 
 export type AssessmentOrder = Pick<DraftFacts, 'task' | 'decision' | 'classes' | 'stepMs'> & {
@@ -66,7 +69,7 @@ function assessAnomaly(
       ...(shifts === undefined
         ? {}
         : { tags_with_detected_shift: shifts.filter(({ shift }) => shift !== undefined).length }),
-      ...(days === undefined ? {} : { held_out_hours: days * 24, expected_false_alarms_per_day: alarms / days }),
+      ...(days === undefined ? {} : falseAlarms(alarms, days)),
     },
     warnings:
       rate < FALSE_ALARM_RATE_MAX
@@ -75,6 +78,18 @@ function assessAnomaly(
             `${(rate * 100).toFixed(0)} % of the last quarter of the rows would be in alarm: they differ from the earlier rows.`,
           ],
     shifts,
+    faults: faultTable(fitted, decision, { before: before.segments, after: after.segments, stepMs }),
+  };
+}
+
+/** Returns the false alarms a day that the held-out rows let expect, with the limits of their 95 % interval. */
+function falseAlarms(alarms: number, days: number): Readonly<Record<string, number>> {
+  const { low, high } = poissonInterval(alarms);
+  return {
+    held_out_hours: days * 24,
+    expected_false_alarms_per_day: alarms / days,
+    expected_false_alarms_per_day_low: low / days,
+    expected_false_alarms_per_day_high: high / days,
   };
 }
 

@@ -4,7 +4,7 @@ import type { FittedModel, TrainingInput } from '../core/algorithm.ts';
 import { assess, type Assessment } from './assessment.ts';
 import { type LabelledRows, splitInTime } from '../core/labelled-rows.ts';
 import { type Decision, type DraftFacts, type ModelDraft, modelDraft, windowAt } from './model-draft.ts';
-import { concatenated, indexOfLargest } from '../core/statistics.ts';
+import { concatenated, indexOfLargest, rounded } from '../core/statistics.ts';
 import type { RowSpan } from '../core/training-blocks.ts';
 import { checkTrainingRows, countRows, longestRun, type TrainingRows } from '../core/training-rows.ts';
 
@@ -72,7 +72,12 @@ export async function trainModel(order: TrainingOrder): Promise<TrainedModel> {
   ];
   const draft = modelDraft(fitted, decided, {
     golden: [...goldenWindows(longest, fitted.windowRows), ...faultyWindows(fitted, order.faulty ?? [])],
-    training: { ...order.provenance, rows: countRows(segments), warnings },
+    training: {
+      ...order.provenance,
+      rows: countRows(segments),
+      warnings,
+      ...detectionOf(assessment, order),
+    },
     metrics: assessment?.metrics ?? {},
   });
   return { draft, fitted, assessment, warnings, longest };
@@ -86,6 +91,16 @@ function rowsWarning({ algorithm, segments, force }: TrainingOrder): readonly st
   const found = `${rows} training rows; ${rowsAdvised} or more give limits that can be relied on`;
   if (force !== true) throw trainingFailure('training-too-few-rows', `${found}. --force trains on these`);
   return [`${found}: expect false and missed alarms.`];
+}
+
+/** Returns the share of the rows of each known fault that the trial fit reported, by tag and fault, for `model.yaml`. */
+function detectionOf(assessment: Assessment | undefined, { tags }: TrainingOrder) {
+  if (assessment?.faults === undefined) return {};
+  const byTag = assessment.faults.map(({ column, faults }) => [
+    tags[column]?.name ?? '',
+    Object.fromEntries(faults.map(({ fault, share }) => [fault, rounded(share, 2)])),
+  ]);
+  return { detection: Object.fromEntries(byTag) };
 }
 
 /** Names the rows that the fit did not use, by their times if they have any. */

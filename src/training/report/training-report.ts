@@ -1,4 +1,5 @@
 import type { DataFinding } from './data-check.ts';
+import { faultNames, type TagDetections } from './fault-table.ts';
 import type { DetectedShift } from './injected-faults.ts';
 import { type DraftFacts, type TagLabel, windowAt } from './model-draft.ts';
 import { svgBars, svgPlot } from './svg-plot.ts';
@@ -104,6 +105,8 @@ ${list(trained.warnings, 'No warnings.')}
 
 ${shiftText(assessment?.shifts, facts.tags)}
 
+${faultText(assessment?.faults, facts.tags)}
+
 ![Score and limit](score.svg)
 
 ## Tags
@@ -134,6 +137,33 @@ function shiftText(shifts: readonly DetectedShift[] | undefined, tags: readonly 
     '| tag | shift | in standard deviations |',
     '| --- | --- | --- |',
     ...rows,
+  ].join('\n');
+}
+
+/** Returns the share of the rows of each fault that are abnormal, and what the model would not notice. */
+function faultText(detections: readonly TagDetections[] | undefined, tags: readonly TagLabel[]): string {
+  if (detections === undefined) return '';
+  const name = (column: number) => tags[column]?.name ?? '';
+  const rows = detections.map(({ column, faults }) => {
+    const cells = faults.map(({ share, delayRows }) =>
+      delayRows === undefined ? 'not noticed' : `${Math.round(100 * share)} % after ${delayRows}`,
+    );
+    return `| ${name(column)} | ${cells.join(' | ')} |`;
+  });
+  const missed = faultNames.flatMap((fault) => {
+    const unnoticed = detections.filter(({ faults }) =>
+      faults.some((detection) => detection.fault === fault && detection.delayRows === undefined),
+    );
+    return unnoticed.length === 0 ? [] : [`- ${fault}: ${unnoticed.map(({ column }) => name(column)).join(', ')}`];
+  });
+  return [
+    'Known faults in held-out rows: share of their rows that are abnormal, and rows until the first one:',
+    '',
+    `| tag | ${faultNames.join(' | ')} |`,
+    `| --- | ${faultNames.map(() => '---').join(' | ')} |`,
+    ...rows,
+    '',
+    ...(missed.length === 0 ? ['No fault of these was missed.'] : ['This model would not notice:', '', ...missed]),
   ].join('\n');
 }
 

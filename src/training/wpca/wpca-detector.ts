@@ -35,8 +35,10 @@ const NO_LIMIT = 1e30;
 
 /** The limits of T² and R² are this quantile of blocked normal running, times a margin: the next hour may look different. */
 const LIMIT_QUANTILE = 0.95;
-/** The margin grows with the spread of R², as this power of the quantile over the median, up to `MARGIN_MAX`. */
+/** The margin grows with the spread of R², as this power of the quantile over the median, from `MARGIN_MIN` to `MARGIN_MAX`. */
 const MARGIN_POWER = 1.43;
+/** Above the quantile also for a steady history, which costs few faulty rows and saves most of its false alarms. */
+const MARGIN_MIN = 1.03;
 const MARGIN_MAX = 1.5;
 /** T² measures drift, which is often harmless: its margin is this many times that of R². */
 const DRIFT_MARGIN_FACTOR = 3;
@@ -127,12 +129,14 @@ export type WpcaDetector = {
  * rows would be normal for the model and widen its limits.
  *
  * @param segments Runs without a gap, normal running only; `DETECTOR_ROWS_MIN` rows or more in all.
+ * @param marginMin Margin of R² for a history without spread; 1 for the detector as it was published.
  * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
  *   'training-value-invalid' | 'training-no-variance' (reject).
  */
 export function trainWpca(
   segments: readonly TrainingRows[],
   onProgress: (share: number) => void = () => undefined,
+  marginMin = MARGIN_MIN,
 ): WpcaDetector {
   checkTrainingRows(segments, DETECTOR_ROWS_MIN);
   const clean = segments.map(despike);
@@ -149,7 +153,7 @@ export function trainWpca(
     used = withoutSpans(clean, leftOut);
     fit = fitBlocked(used, onProgress);
   }
-  return { model: fit.model, ...limitsOf(fit.blocks), leftOut, ...independence(used) };
+  return { model: fit.model, ...limitsOf(fit.blocks, marginMin), leftOut, ...independence(used) };
 }
 
 /** Returns the score of every row; the first `windowRows − 1` rows have a shorter window. */
@@ -225,13 +229,16 @@ function faultyBlocks(blocks: BlockedFit['blocks']): readonly number[] {
   return [...means.keys()].filter((block) => (means[block] ?? 0) > FAULTY_BLOCK_FACTOR * usual);
 }
 
-function limitsOf(blocks: BlockedFit['blocks']): Pick<WpcaDetector, 'limits' | 'deadband' | 'isDrifting'> {
+function limitsOf(
+  blocks: BlockedFit['blocks'],
+  marginMin: number,
+): Pick<WpcaDetector, 'limits' | 'deadband' | 'isDrifting'> {
   const known = blocks.filter((block) => block !== undefined);
   const pool = joined(known);
   const high = (name: StatisticName) => quantile(pool[name], LIMIT_QUANTILE);
   const median = (name: StatisticName) => quantile(pool[name], 0.5);
   const spread = (name: StatisticName) => high(name) / Math.max(median(name), 1e-9);
-  const margin = Math.min(MARGIN_MAX, spread('rest') ** MARGIN_POWER);
+  const margin = Math.min(MARGIN_MAX, marginMin * spread('rest') ** MARGIN_POWER);
   const above = (name: StatisticName, deviations: number) =>
     median(name) * spread(name) ** (deviations / NORMAL_QUANTILE_95);
   const limit = (value: number) => (value > 0 ? Math.min(value, NO_LIMIT) : NO_LIMIT);
