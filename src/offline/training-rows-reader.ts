@@ -67,7 +67,7 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
     tags,
     plan,
     pacing,
-    onDue: ({ lastRow, timestampMs }, { label }) => {
+    onDue: ({ lastRow, timestampMs }, { label, timeMs }) => {
       hash.update(lastRow);
       if (!byRows) check.add(lastRow, timestampMs);
       // The windower restarted after a long gap.
@@ -75,7 +75,8 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
       lastMs = timestampMs;
       columns.set(lastRow);
       columns[tags.length] = labels.codeOf(label);
-      columns[tags.length + 1] = timestampMs;
+      // By rows, the windower counts steps and knows no times.
+      columns[tags.length + 1] = byRows ? (timeMs ?? Number.NaN) : timestampMs;
       const normal = task !== 'anomaly' || isNormalLabel(label) !== false;
       if (normal && lastRow.every(Number.isFinite)) collector.add(columns);
       else collector.endRun();

@@ -136,6 +136,12 @@ describe('a block of the training rows with a fault', () => {
     expect(alarmed(detector, machineRows(3600, 2))).toBeLessThan(0.01);
   });
 
+  test('is left out if it lies half in one block and half in the next: neither half may hide the other', () => {
+    const detector = trainWpca([shifted(machineRows(4000, 1), 1750, 2250)]);
+    expect(detector.leftOut).toEqual([{ from: 1500, to: 2500 }]);
+    expect(alarmed(detector, machineRows(1000, 3, 0))).toBeGreaterThan(0.95);
+  });
+
   test('is not left out if half of the blocks differ: then it is not known which half is normal', () => {
     expect(trainWpca([shifted(machineRows(4000, 1), 0, 2000)]).leftOut).toEqual([]);
   });

@@ -144,7 +144,7 @@ function movingAverages(rows: TrainingRows, standardisation: Standardisation, we
 function blockedLimits(segments: readonly TrainingRows[], weights: Float64Array): Float64Array {
   const tags = segments[0]?.tags ?? 0;
   const warmUp = weights.length - 1;
-  const averages = heldOutBlocks(segments, warmUp).flatMap(({ heldOut, others }) => {
+  const averages = heldOutBlocks(segments, { warmUpRows: warmUp }).flatMap(({ heldOut, others }) => {
     if (countRows(others) === 0) return [];
     const standardisation = fitStandardisation(others, tags);
     return heldOut.map(({ rows, skip }) =>

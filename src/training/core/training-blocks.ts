@@ -14,9 +14,21 @@ export type HeldOutBlock = {
 /** Rows from `from` up to `to`, counted run after run. */
 export type RowSpan = { readonly from: number; readonly to: number };
 
-/** @param warmUpRows Rows at the start of a run that do not count. */
-export function heldOutBlocks(segments: readonly TrainingRows[], warmUpRows = 0): readonly HeldOutBlock[] {
-  return blockSpans(segments).map(({ from, to }) => heldOutBlock(segments, from, to, warmUpRows));
+/**
+ * @param warmUpRows Rows at the start of a run that do not count.
+ * @param apart Number of blocks on each side that are not among the others either.
+ */
+export function heldOutBlocks(
+  segments: readonly TrainingRows[],
+  { warmUpRows = 0, apart = 0 }: { readonly warmUpRows?: number; readonly apart?: number } = {},
+): readonly HeldOutBlock[] {
+  const spans = blockSpans(segments);
+  return spans.map(({ from, to }, block) => {
+    const { heldOut } = heldOutBlock(segments, from, to, warmUpRows);
+    const first = spans[Math.max(block - apart, 0)] ?? { from };
+    const last = spans[Math.min(block + apart, spans.length - 1)] ?? { to };
+    return { heldOut, others: withoutSpans(segments, [{ from: first.from, to: last.to }]) };
+  });
 }
 
 /** Returns the rows of each block. */

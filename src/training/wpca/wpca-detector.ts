@@ -54,8 +54,14 @@ const RELATIVE_END = { end: 0.3, restart: 1.6 };
 /** Largest dead band; smaller if normal running is near the limit, as it is with many tags. */
 const DEADBAND_MAX = 0.2;
 
-/** A block whose mean R² is above this many times that of the median block is not normal running. */
+/**
+ * A block is not normal running if its mean R² is above this many times that of the median block, and the logarithm of that
+ * ratio above this many median deviations: blocks of a machine that drifts differ more.
+ */
 const FAULTY_BLOCK_FACTOR = 2;
+const FAULTY_BLOCK_SPREADS = 8;
+/** Windows of a block from which on its neighbours can be left out as well. */
+const BLOCK_WINDOWS_APART = 2;
 /** If more of the rows differ, it is not known which of them are normal, and none is left out. */
 const LEFT_OUT_SHARE_MAX = 3 / 8;
 const SEARCHES_MAX = 3;
@@ -140,20 +146,11 @@ export function trainWpca(
 ): WpcaDetector {
   checkTrainingRows(segments, DETECTOR_ROWS_MIN);
   const clean = segments.map(despike);
-  let used: readonly TrainingRows[] = clean;
-  let leftOut: readonly RowSpan[] = [];
-  let fit = fitBlocked(used, onProgress);
-  // A fault in two blocks hides its smaller part from the first search, because the larger part was learned.
-  for (let search = 0; search < SEARCHES_MAX; search += 1) {
-    const spans = blockSpans(used);
-    const faulty = faultyBlocks(fit.blocks).flatMap((block) => spans[block] ?? []);
-    const more = mergedSpans(leftOut, faulty);
-    if (faulty.length === 0 || countSpans(more) > LEFT_OUT_SHARE_MAX * countRows(clean)) break;
-    leftOut = more;
-    used = withoutSpans(clean, leftOut);
-    fit = fitBlocked(used, onProgress);
-  }
-  return { model: fit.model, ...limitsOf(fit.blocks, marginMin), leftOut, ...independence(used) };
+  const leftOut = faultySpans(clean, onProgress);
+  const used = withoutSpans(clean, leftOut);
+  const model = fitDetector(used);
+  const blocks = blockedStatistics(used, model.lags, 0, (share) => onProgress((1 + share) / 2));
+  return { model, ...limitsOf(blocks, marginMin), leftOut, ...independence(used) };
 }
 
 /** Returns the score of every row; the first `windowRows − 1` rows have a shorter window. */
@@ -167,22 +164,33 @@ function worstRatios(statistics: WpcaStatistics, limits: WpcaLimits): Float64Arr
   );
 }
 
-/** A model of all rows, and the statistics of each block from a model of the other rows with the same lag depth. */
-type BlockedFit = { readonly model: WpcaModel; readonly blocks: readonly (WpcaStatistics | undefined)[] };
+/** Statistics of each block from a model of other rows; undefined for a block without a run that is long enough. */
+type BlockStatistics = readonly (WpcaStatistics | undefined)[];
 
-/** @throws {OperatingError} 'training-too-few-rows' (reject). */
-function fitBlocked(segments: readonly TrainingRows[], onProgress: (share: number) => void): BlockedFit {
+/** @throws {OperatingError} 'training-too-few-rows' | 'training-no-variance' (reject). */
+function fitDetector(segments: readonly TrainingRows[]): WpcaModel {
   const long = longRuns(segments);
   checkTrainingRows(long, DETECTOR_ROWS_MIN);
-  const model = fitWpca(long);
-  onProgress(1 / (BLOCKS + 1));
-  const blocks = heldOutBlocks(segments).map(({ heldOut, others }, block) => {
+  return fitWpca(long);
+}
+
+/**
+ * @param apart Number of blocks on each side of a block that its model does not learn.
+ * @throws {OperatingError} 'training-too-few-rows' (reject).
+ */
+function blockedStatistics(
+  segments: readonly TrainingRows[],
+  lags: number,
+  apart: number,
+  onProgress: (share: number) => void,
+): BlockStatistics {
+  const blocks = heldOutBlocks(segments, { apart }).map(({ heldOut, others }, block) => {
     const rest = longRuns(others);
     const statistics =
       rest.length === 0
         ? []
-        : heldOut.map(({ rows, skip }) => settled(wpcaStatistics(fitWpca(rest, model.lags), rows), model, skip));
-    onProgress((block + 2) / (BLOCKS + 1));
+        : heldOut.map(({ rows, skip }) => settled(wpcaStatistics(fitWpca(rest, lags), rows), lags, skip));
+    onProgress((block + 1) / BLOCKS);
     return statistics.length === 0 ? undefined : joined(statistics);
   });
   if (blocks.every((block) => block === undefined))
@@ -190,7 +198,29 @@ function fitBlocked(segments: readonly TrainingRows[], onProgress: (share: numbe
       'training-too-few-rows',
       `No run among the ${countRows(segments)} training rows is long enough to check limits on`,
     );
-  return { model, blocks };
+  return blocks;
+}
+
+/**
+ * Returns the rows that are unlike the others. The models of the search learn neither a block nor its neighbours: a fault that
+ * lasts from one block into the next would be learned from the one and hidden in the other.
+ */
+function faultySpans(segments: readonly TrainingRows[], onProgress: (share: number) => void): readonly RowSpan[] {
+  let leftOut: readonly RowSpan[] = [];
+  for (let search = 0; search < SEARCHES_MAX; search += 1) {
+    const used = withoutSpans(segments, leftOut);
+    const spans = blockSpans(used);
+    const report = (share: number) => onProgress((search + share) / (2 * SEARCHES_MAX));
+    const model = fitDetector(used);
+    // In a short history, a model without three of eight blocks knows too little of normal running.
+    const apart = countRows(used) / BLOCKS < BLOCK_WINDOWS_APART * windowRows(model) ? 0 : 1;
+    const blocks = blockedStatistics(used, model.lags, apart, report);
+    const faulty = faultyBlocks(blocks).flatMap((block) => spans[block] ?? []);
+    const more = mergedSpans(leftOut, faulty);
+    if (faulty.length === 0 || countSpans(more) > LEFT_OUT_SHARE_MAX * countRows(segments)) break;
+    leftOut = more;
+  }
+  return leftOut;
 }
 
 function longRuns(segments: readonly TrainingRows[]): readonly TrainingRows[] {
@@ -203,7 +233,7 @@ function longRuns(segments: readonly TrainingRows[]): readonly TrainingRows[] {
  *
  * @param skip Rows of the lead-in.
  */
-function settled(statistics: WpcaStatistics, { lags }: WpcaModel, skip: number): WpcaStatistics {
+function settled(statistics: WpcaStatistics, lags: number, skip: number): WpcaStatistics {
   const of = (name: StatisticName, meanRows: number) => {
     const values = statistics[name];
     const shortest = Math.min(lags + SHIFT_ROWS + meanRows + 1, Math.floor(((values.length - skip) * 3) / 4));
@@ -222,15 +252,21 @@ function joined(parts: readonly WpcaStatistics[]): WpcaStatistics {
   return { drift: of('drift'), rest: of('rest'), shift: of('shift'), roughness: of('roughness') };
 }
 
-/** Returns the numbers of the blocks that are not like the others. */
-function faultyBlocks(blocks: BlockedFit['blocks']): readonly number[] {
-  const means = blocks.map((block) => (block === undefined ? Number.NaN : mean(block.rest)));
-  const usual = quantile(Float64Array.from(means.filter(Number.isFinite)), 0.5);
-  return [...means.keys()].filter((block) => (means[block] ?? 0) > FAULTY_BLOCK_FACTOR * usual);
+/** Returns the numbers of the blocks that are unlike the others, more than these are unlike each other. */
+function faultyBlocks(blocks: BlockStatistics): readonly number[] {
+  const levels = blocks.map((block) => (block === undefined ? Number.NaN : Math.log(mean(block.rest))));
+  const usual = medianOf(levels);
+  const spread = medianOf(levels.map((level) => Math.abs(level - usual)));
+  const limit = Math.max(Math.log(FAULTY_BLOCK_FACTOR), FAULTY_BLOCK_SPREADS * spread);
+  return [...levels.keys()].filter((block) => (levels[block] ?? 0) - usual > limit);
+}
+
+function medianOf(values: readonly number[]): number {
+  return quantile(Float64Array.from(values.filter(Number.isFinite)), 0.5);
 }
 
 function limitsOf(
-  blocks: BlockedFit['blocks'],
+  blocks: BlockStatistics,
   marginMin: number,
 ): Pick<WpcaDetector, 'limits' | 'deadband' | 'isDrifting'> {
   const known = blocks.filter((block) => block !== undefined);
