@@ -70,7 +70,7 @@ describe('andon plan', () => {
       'WINDOWS',
       'pump-anomaly',
       'MODELS',
-      'A change of agent, models, outbox restarts all parts',
+      'A change of agent, models, outbox, audit restarts all parts',
       'Every scan can be met',
     ])
       expect(out).toContain(part);
