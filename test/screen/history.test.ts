@@ -86,6 +86,7 @@ describeWith(['chromium'], 'what happened', () => {
     await using screen = await ScreenPage.open(chromium);
     await screen.page.goto(`${line.url}/trends?range=15m`);
     await screen.page.getByLabel('Add a tag').fill('level');
+    await expect.poll(() => new URL(screen.page.url()).searchParams.get('tags')).toBe('level');
     await screen.page.getByLabel('Add a tag').fill('count');
     await expect.poll(() => new URL(screen.page.url()).searchParams.get('tags')).toBe('level,count');
     const chart = screen.page.locator('.u-over');

@@ -1,5 +1,6 @@
 import { computed, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
 import { readJson } from '../agent/agent-api.ts';
 import type { Rollup, TagReading, TagSeries } from '../agent/api-types.ts';
 import { isSamples, readTags, resolutionFor } from '../agent/history.ts';
@@ -49,6 +50,8 @@ function TagChoice({ known }: { readonly known: readonly TagReading[] }): JSX.El
     if (!chosen.value.includes(tag)) setQuery({ tags: [...chosen.value, tag].slice(0, TAGS_MAX).join(',') });
     text.value = '';
   };
+  // A tag may be typed before the list of tags has arrived.
+  useEffect(() => add(text.peek()), [known.length]);
   return (
     <>
       {chosen.value.map((tag, index) => (

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import * as z from 'zod';
 import type { ExecutionProvider } from '../../contracts/inference.ts';
 
 /** ONNX Runtime's own names, as its profile has them. */
@@ -20,9 +19,6 @@ const idleOperators = new Set([
   'Unsqueeze',
 ]);
 
-/** Event of a node in the profile. */
-const computedNode = z.object({ args: z.object({ provider: z.string(), op_name: z.string().optional() }) });
-
 /**
  * Counts the node executions of a profile by the provider that ran them, without nodes that only move data.
  *
@@ -34,15 +30,21 @@ const computedNode = z.object({ args: z.object({ provider: z.string(), op_name: 
  */
 export async function nodesByProvider(path: string): Promise<Readonly<Record<string, number>>> {
   const counts: Record<string, number> = {};
-  for (const event of z
-    .array(z.unknown())
-    .catch([])
-    .parse(JSON.parse(await readFile(path, 'utf8')))) {
-    const node = computedNode.safeParse(event).data?.args;
-    if (node === undefined || idleOperators.has(node.op_name ?? '')) continue;
-    counts[node.provider] = (counts[node.provider] ?? 0) + 1;
+  const events: unknown = JSON.parse(await readFile(path, 'utf8'));
+  for (const event of Array.isArray(events) ? events : []) {
+    const provider = computingProvider(event);
+    if (provider !== undefined) counts[provider] = (counts[provider] ?? 0) + 1;
   }
   return counts;
+}
+
+/** @returns Undefined if the profile event is not from a computing node. */
+function computingProvider(event: unknown): string | undefined {
+  if (typeof event !== 'object' || event === null || !('args' in event)) return undefined;
+  const { args } = event;
+  if (typeof args !== 'object' || args === null || !('provider' in args)) return undefined;
+  if ('op_name' in args && typeof args.op_name === 'string' && idleOperators.has(args.op_name)) return undefined;
+  return typeof args.provider === 'string' ? args.provider : undefined;
 }
 
 /** Returns true if any node ran on the provider. */
