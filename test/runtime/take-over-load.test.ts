@@ -82,10 +82,8 @@ test('a heavy model that is loaded next to others delays none of their runs', as
 test.each(['main', 'clients'] as const)(
   'a crash of the host %s under load fails what is in flight alone, and is over within a second',
   async (name) => {
-    const startedMs = performance.now();
     await using harness = new HostHarness([loop, meanOf4x2], { deadline: '30s' });
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
-    const startMs = performance.now() - startedMs;
     await using server = await V2Server.start(harness.host.clients);
     await harness.host.clients.run(mean.model, windowOf(1));
     await harness.host.clients.run(one.model, windowOf(1, [1, 1, 1]));
@@ -96,6 +94,7 @@ test.each(['main', 'clients'] as const)(
       // Each takes some milliseconds, so that the crash finds one in flight.
       new ClientLoad({ url: server.url, model: 'loop', dims: one.dims, clients: 3, pauseMs: 0, value: 20_000 }),
     ];
+    const startMs = await hostStartMs();
     const backMs: number[] = [];
     for (let crash = 0; crash < CRASHES; crash += 1) {
       await new Promise((resolve) => setTimeout(resolve, 500));
@@ -106,9 +105,9 @@ test.each(['main', 'clients'] as const)(
 
     const failed = clients.flatMap((load) => load.failed);
     const lost = [...scores, ...counts].filter((score) => typeof score === 'string');
-    // One second on an idle machine. A busy machine also starts a host more slowly, and repeated crashes back off.
-    expect(backMs.toSorted((a, b) => a - b)[1]).toBeLessThan(Math.max(1_000, 5 * startMs));
-    expect(Math.max(...backMs)).toBeLessThan(Math.max(3_000, 10 * startMs));
+    // One second on an idle machine. Under load, any host starts more slowly, and repeated crashes back off.
+    expect(backMs.toSorted((a, b) => a - b)[1]).toBeLessThan(Math.max(1_000, 3 * startMs));
+    expect(Math.max(...backMs)).toBeLessThan(Math.max(3_000, 6 * startMs));
     // One thing is in flight at a time, and it is a single run: this model takes one row.
     expect(failed.length + lost.length).toBeLessThanOrEqual(CRASHES);
     expect(name === 'main' ? failed : lost).toEqual([]);
@@ -123,6 +122,14 @@ test.each(['main', 'clients'] as const)(
     expect(watch.judgements.map(({ job: { number } }) => number)).toEqual(upTo(watch.due));
   },
 );
+
+/** @returns Milliseconds until a further host has its models, with the present load of the machine. */
+async function hostStartMs(): Promise<number> {
+  const startedMs = performance.now();
+  await using further = new HostHarness([loop, meanOf4x2], { deadline: '30s' });
+  await Promise.all([further.ready('loop'), further.ready('mean')]);
+  return performance.now() - startedMs;
+}
 
 /** @returns Milliseconds of the slowest of twenty runs. */
 async function slowestRunMs(harness: HostHarness): Promise<number> {
