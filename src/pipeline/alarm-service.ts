@@ -223,9 +223,10 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
 
   #applyCondition(alarm: Alarm, input: AlarmInput): readonly Entry[] {
     const { condition, timestampMs, score, scoreExtreme } = input;
-    const known = condition === 'unknown' ? alarm.memory.facts.scoreExtreme : scoreExtreme;
-    const facts = { ...alarm.memory.facts, scoreExtreme: known };
-    const { memory, change } = applyVerdict({ ...alarm.memory, facts }, condition, timestampMs, alarm.definition);
+    if (condition !== 'unknown' && scoreExtreme !== alarm.memory.facts.scoreExtreme)
+      alarm.memory = { ...alarm.memory, facts: { ...alarm.memory.facts, scoreExtreme } };
+    const { facts } = alarm.memory;
+    const { memory, change } = applyVerdict(alarm.memory, condition, timestampMs, alarm.definition);
     alarm.memory = { facts, delay: memory.delay };
     if (change === undefined) this.#describe(alarm, input);
     if (change === undefined) return [];
