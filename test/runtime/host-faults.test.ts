@@ -133,7 +133,8 @@ test('a version that is activated while a fresh host takes over is not lost', as
 
 test('a model that crashes the host repeatedly is quarantined while the others continue', async () => {
   await using harness = new HostHarness([loop, meanOf4x2], {
-    deadline: '100ms',
+    // A run that waits longer than this is refused without a crash.
+    deadline: '1s',
     quarantine: { crashes: 2, retryAfter: '1s' },
   });
   for (let crash = 0; crash < 2; crash += 1) {
