@@ -45,6 +45,6 @@ export async function readDocument(model: string, version: number, file: string)
 }
 
 /** Returns the path of a model in the API. */
-export function pathOf(model: string): string {
+function pathOf(model: string): string {
   return `/api/v1/models/${encodeURIComponent(model)}`;
 }

@@ -91,6 +91,6 @@ function Version({ model, version }: { readonly model: ListedModel; readonly ver
 }
 
 /** Returns the watches that use a model, in any version. */
-export function watchesOf(model: string): readonly Watch[] {
+function watchesOf(model: string): readonly Watch[] {
   return [...watches.value.values()].map(({ value }) => value).filter((watch) => watch.model.split('@')[0] === model);
 }
