@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AlarmCommands } from '../../src/contracts/alarm-commands.ts';
+import type { ConfigurationEditor } from '../../src/contracts/configuration.ts';
 import type { ModelStatus } from '../../src/contracts/inference.ts';
 import { LiveEvents } from '../../src/contracts/live-events.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
@@ -171,6 +172,9 @@ describe('the HTTP endpoint', () => {
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       localToken: undefined,
+      // Tested with a running agent: configuration-api.test.ts.
+      editor: {} as ConfigurationEditor,
+      configurationSchema: () => ({}),
       audit: new OperatorAudit(join(mkdtempSync(join(tmpdir(), 'andon-http-')), 'outbox.db'), { after: [] }, deps),
       deps,
     });
