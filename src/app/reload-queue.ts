@@ -28,12 +28,9 @@ export class ReloadQueue {
 
   request(): Promise<ReloadOutcome> {
     if (this.#waiting !== undefined) return this.#waiting;
-    const found = this.#reading.then(() => {
-      this.#waiting = undefined;
-      return this.#steps.read();
-    });
-    this.#reading = found.then(() => undefined);
-    this.#waiting = found.then((next) => ('reason' in next ? { outcome: 'refused', ...next } : this.#apply(next)));
+    const found = this.#read(this.#reading);
+    this.#reading = settled(found);
+    this.#waiting = this.#applyFound(found);
     return this.#waiting;
   }
 
@@ -43,14 +40,30 @@ export class ReloadQueue {
     await this.#applying;
   }
 
-  #apply(next: LoadedConfig): Promise<ReloadOutcome> {
+  async #read(earlier: Promise<void>): ReturnType<Steps['read']> {
+    await earlier;
+    this.#waiting = undefined;
+    return this.#steps.read();
+  }
+
+  async #applyFound(found: ReturnType<Steps['read']>): Promise<ReloadOutcome> {
+    const next = await found;
+    if ('reason' in next) return { outcome: 'refused', ...next };
     this.#newest.abort();
     this.#newest = new AbortController();
-    const { signal } = this.#newest;
-    const result = this.#applying.then(() => (signal.aborted ? superseded : this.#steps.apply(next, signal)));
-    this.#applying = result.then(() => undefined);
+    const result = this.#applyAfter(this.#applying, next, this.#newest.signal);
+    this.#applying = settled(result);
     return result;
   }
+
+  async #applyAfter(earlier: Promise<void>, next: LoadedConfig, signal: AbortSignal): Promise<ReloadResult> {
+    await earlier;
+    return signal.aborted ? superseded : this.#steps.apply(next, signal);
+  }
+}
+
+async function settled(result: Promise<unknown>): Promise<void> {
+  await result;
 }
 
 const superseded: ReloadResult = { outcome: 'superseded', changed: [], restart: [], reason: undefined };

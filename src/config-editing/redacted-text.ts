@@ -14,7 +14,7 @@ export function redactedText(text: string): string {
   const ranges: (readonly [number, number])[] = [];
   visit(parseDocument(text), {
     Scalar: (place, { range }, ancestors) => {
-      if (place !== 'value' || range == null) return;
+      if (place !== 'value' || range === undefined || range === null) return;
       // No list of the configuration has secrets.
       const path = ancestors.flatMap((each) => (isPair(each) && isScalar(each.key) ? [String(each.key.value)] : []));
       const node = schemaAt(schema, path, value);
