@@ -21,7 +21,7 @@ import { redactedText } from './redacted-text.ts';
 const TEXT_BYTES_MAX = 4_000_000;
 
 /** Result of a reload. */
-export type ReloadReport = {
+type ReloadReport = {
   readonly outcome: 'applied' | 'reverted' | 'superseded' | 'refused';
   readonly changed?: readonly string[];
   readonly restart?: readonly string[];
