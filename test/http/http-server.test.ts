@@ -106,6 +106,13 @@ const board: WatchStatuses = {
 const state = { state: 'abnormal', reason: '', sinceMs: atMs, judgedMs: atMs, learning: undefined } as const;
 const summaries: WatchSummaries = { summaries: () => [{ watch: 'pump-1', ...state }] };
 
+/** Routes with these are tested with a running agent. */
+const untested = {
+  catalogue: {} as ModelCatalogue,
+  editor: {} as ConfigurationEditor,
+  configurationSchema: () => ({}),
+};
+
 const records: Pick<RecordStore, 'history'> = {
   history: async ({ kind, watch = 'pump-1' }) => [
     {
@@ -170,14 +177,10 @@ describe('the HTTP endpoint', () => {
       models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
       events,
       summaries,
-      // Its routes are tested with a running agent.
-      catalogue: {} as ModelCatalogue,
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       localToken: undefined,
-      // Tested with a running agent: configuration-api.test.ts.
-      editor: {} as ConfigurationEditor,
-      configurationSchema: () => ({}),
+      ...untested,
       audit: new OperatorAudit(join(mkdtempSync(join(tmpdir(), 'andon-http-')), 'outbox.db'), { after: [] }, deps),
       deps,
     });
