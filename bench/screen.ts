@@ -87,7 +87,9 @@ function writeMonth(path: string, fromMs: number, toMs: number): void {
 /** Body of an answer as it was sent. */
 function compressed(url: string): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    request(url, { headers: { 'accept-encoding': 'gzip' } }, (answer) => buffer(answer).then(resolve, reject))
+    request(url, { headers: { 'accept-encoding': 'gzip' } }, (answer) => {
+      buffer(answer).then(resolve, reject);
+    })
       .on('error', reject)
       .end();
   });
