@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { ConfigurationEditor } from '../contracts/configuration.ts';
+import type { ConfigurationEditor } from '../http/configuration-editor.ts';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';

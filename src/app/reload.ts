@@ -1,5 +1,5 @@
 import type { LoadedConfig } from '../config/config-file.ts';
-import type { ConfigurationEditor } from '../contracts/configuration.ts';
+import type { ConfigurationEditor } from '../http/configuration-editor.ts';
 import { sleep } from '../platform/clock.ts';
 import { invariant, OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { ConfigurationProblem } from '../contracts/configuration.ts';
+import type { ConfigurationProblem } from '../http/configuration-editor.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { RpcClient } from '../platform/rpc.ts';

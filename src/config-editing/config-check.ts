@@ -1,4 +1,4 @@
-import type { ConfigurationProblem } from '../contracts/configuration.ts';
+import type { ConfigurationProblem } from '../http/configuration-editor.ts';
 import { checkConfigText } from '../config/config-file.ts';
 import { PositionedDocument } from '../platform/positioned-document.ts';
 import { protectedChanges } from './protected-keys.ts';

@@ -6,7 +6,7 @@ import type {
   ConfigurationEditor,
   ConfigurationProblem,
   ConfigurationState,
-} from '../contracts/configuration.ts';
+} from '../http/configuration-editor.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
 import { readConfigText } from '../config/config-text.ts';
 import type { Deps } from '../platform/deps.ts';

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import type { AppliedConfiguration, ConfigurationEditor, ConfigurationProblem } from '../contracts/configuration.ts';
+import type { AppliedConfiguration, ConfigurationEditor, ConfigurationProblem } from './configuration-editor.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
 import { actorWithAddress } from '../web/access/caller.ts';
 import type { OperatorAudit } from '../web/access/operator-audit.ts';
