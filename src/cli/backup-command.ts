@@ -1,3 +1,4 @@
+import { commandFailure } from '../app/command-errors.ts';
 import { type Command, Option } from 'commander';
 import { loadConfig } from '../config/config-file.ts';
 import { formatByteSize } from '../domain/byte-size.ts';
@@ -5,7 +6,6 @@ import { writeBackup } from '../offline/backup.ts';
 import { restoreBackup } from '../offline/restore.ts';
 import { SystemClock } from '../platform/clock.ts';
 import { readSecret } from '../platform/config-fields.ts';
-import { OperatingError } from '../platform/errors.ts';
 import { runs, withConfig } from './output/command.ts';
 import { type Output, printResult } from './output/output.ts';
 import { statSync } from 'node:fs';
@@ -48,9 +48,8 @@ async function backupCommand(options: BackupOptions, output: Output): Promise<nu
   process.umask(0o077);
   const passphrase = passphraseOf(options);
   if (passphrase !== undefined && passphrase.length < PASSPHRASE_LENGTH_MIN)
-    throw new OperatingError(
+    throw commandFailure(
       'backup-passphrase',
-      'reject',
       `The passphrase has ${passphrase.length} characters; it needs ${PASSPHRASE_LENGTH_MIN} or more`,
     );
   // A model that is not usable must not prevent a backup.

@@ -1,3 +1,4 @@
+import { commandFailure } from '../app/command-errors.ts';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, extname, join, resolve } from 'node:path';
@@ -7,7 +8,7 @@ import { stringify } from 'yaml';
 import { PositionedDocument, isPlainObject, valueAt } from '../platform/positioned-document.ts';
 import { readConfigText } from '../config/config-text.ts';
 import { encodingOf, spreadsheetProblem } from '../csv/csv-text.ts';
-import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { errorMessage } from '../platform/errors.ts';
 import { type ByteOrder, byteOrders } from '../sources/modbus/frame/register-decode.ts';
 import type { Finding, ImportedSource, ImportSettings, OpenSetting, TagImport } from '../tag-import/imported-tags.ts';
 import { listColumns } from '../tag-import/list-columns.ts';
@@ -190,7 +191,7 @@ async function basesOfConfig(
 ): Promise<ReadonlyMap<string, unknown>> {
   if (config === undefined) return new Map();
   const read = await readConfigText(config);
-  if ('problem' in read) throw new OperatingError('import-unreadable', 'reject', `${config}: ${read.problem}`);
+  if ('problem' in read) throw commandFailure('import-unreadable', `${config}: ${read.problem}`);
   const sources = valueAt(new PositionedDocument(read.text).value, ['sources']);
   const all = isPlainObject(sources) ? Object.values(sources).filter(isPlainObject) : [];
   return new Map(
@@ -274,7 +275,7 @@ function settingOf(answer: ByteOrder | AddressBase): ImportSettings {
 /** Reads a file as a spreadsheet program or another tool saved it. @throws {OperatingError} 'import-unreadable' (reject). */
 async function textOf(file: string): Promise<string> {
   const unreadable = (problem: string, cause?: unknown) =>
-    new OperatingError('import-unreadable', 'reject', `${file}: ${problem}`, { cause });
+    commandFailure('import-unreadable', `${file}: ${problem}`, { cause });
   const bytes = await readFile(file).catch((error: unknown) => {
     throw unreadable(errorMessage(error), error);
   });

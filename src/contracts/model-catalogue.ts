@@ -1,19 +1,13 @@
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { Rejection } from '../domain/rollout/rollout-plan.ts';
+import type { ModelStanding } from '../domain/rollout/rollout-plan.ts';
 import type { AnyManifest } from './model-manifest.ts';
 import type { ExactModel } from './model-registry.ts';
 
 /** A model of the model directory. */
-export type ListedModel = {
+export type ListedModel = ModelStanding & {
   readonly name: string;
   /** In ascending order. */
   readonly versions: readonly number[];
-  readonly active: number | undefined;
-  /** The version that a rollback activates. */
-  readonly previous: number | undefined;
-  readonly pinned: boolean;
-  readonly activatedMs: EpochMs | undefined;
-  readonly rejected: readonly Rejection[];
   /** Why the model cannot be read; undefined if it can. */
   readonly problem: string | undefined;
 };

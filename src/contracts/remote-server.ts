@@ -2,20 +2,6 @@ import * as z from 'zod';
 import { modelReferencePattern, parseModelReference } from '../domain/model/model-reference.ts';
 import { byteSize, configObject, additionalHeaders, httpUrl, secretReference } from '../platform/config-fields.ts';
 
-/** Headers that andon sets itself. */
-const ownHeaders: ReadonlySet<string> = new Set([
-  'accept',
-  'accept-encoding',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-type',
-  'expect',
-  'host',
-  'inference-header-content-length',
-  'transfer-encoding',
-]);
-
 const versionText = z
   .union([z.string().regex(/^[A-Za-z0-9._-]{1,64}$/), z.int().min(0)], {
     error: 'expected a version as the server names it, such as 3',
@@ -44,7 +30,7 @@ export const remoteServerSchema = configObject({
     .describe('Model name on the server. Default: the name of this model'),
   version: versionText.optional().describe('Model version on the server. Default: the server chooses'),
   token: secretReference.optional().describe('Bearer token, by reference. It is read again for each request'),
-  headers: additionalHeaders(ownHeaders, 'andon itself').describe(
+  headers: additionalHeaders(['accept', 'accept-encoding', 'inference-header-content-length'], 'andon itself').describe(
     'Additional headers of each request. A secret is a reference',
   ),
   ca: z

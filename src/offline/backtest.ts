@@ -10,8 +10,8 @@ import { Watch, windowPlan } from '../pipeline/watch.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { inferenceHostEntry } from '../platform/entries.ts';
-import { type Pacing, RecordedFeed } from './recorded-feed.ts';
-import type { RecordedRow, Recording, RowRange } from './recording.ts';
+import { RecordedFeed, type RecordedRows } from './recorded-feed.ts';
+import type { RecordedRow } from './recording.ts';
 import type { WatchBinding } from '../config/watch-binding.ts';
 import { loaded } from './model-probe.ts';
 import { inferenceFailure } from '../models/errors/inference-failure.ts';
@@ -38,14 +38,10 @@ export type JudgedRow = {
   readonly raised: boolean;
 };
 
-export type BacktestOrder = {
+/** Rows before the range are not judged. */
+export type BacktestOrder = RecordedRows & {
   readonly models: AgentConfig['models'];
   readonly model: ModelReference;
-  readonly binding: WatchBinding;
-  readonly recording: Recording;
-  /** Earlier rows of the recording are history for the first windows, and are not judged. */
-  readonly range: RowRange;
-  readonly pacing: Pacing;
   readonly deps: Deps;
 };
 

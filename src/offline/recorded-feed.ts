@@ -1,10 +1,11 @@
+import type { WatchBinding } from '../config/watch-binding.ts';
 import { QualityGate } from '../domain/sample/quality-gate.ts';
 import { BAD, GOOD } from '../domain/sample/quality.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag } from '../domain/sample/tag.ts';
 import type { DueWindow, Windower, WindowPlan } from '../domain/window/window-plan.ts';
 import { createWindower } from '../domain/window/windower.ts';
-import type { RecordedRow } from './recording.ts';
+import type { RecordedRow, Recording, RowRange } from './recording.ts';
 
 /** Spacing of rows without times, for a watch with a row for each scan. */
 const SCAN_ROW_MS = 1000;
@@ -14,6 +15,15 @@ const SCAN_ROW_MS = 1000;
  * the windower puts them on the live grid.
  */
 export type Pacing = 'rows' | 'times';
+
+/** Rows of a recording for a watch. */
+export type RecordedRows = {
+  readonly binding: WatchBinding;
+  readonly recording: Recording;
+  /** Earlier rows of the recording are history for the first windows. */
+  readonly range: RowRange;
+  readonly pacing: Pacing;
+};
 
 export type RecordedFeedOptions = {
   readonly tags: readonly Tag[];

@@ -19,17 +19,11 @@ import { trainingReport } from '../training/report/training-report.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { probeModels } from './model-probe.ts';
 import { packageVersion } from '../platform/package-version.ts';
-import type { Pacing } from './recorded-feed.ts';
-import type { Recording, RowRange } from './recording.ts';
+import type { RecordedRows } from './recorded-feed.ts';
 import { type ReadRows, readTrainingRows } from './training-rows-reader.ts';
-import type { WatchBinding } from '../config/watch-binding.ts';
 import { trainingFailure } from '../training/core/training-errors.ts';
 
-export type TrainOrder = {
-  readonly binding: WatchBinding;
-  readonly recording: Recording;
-  readonly range: RowRange;
-  readonly pacing: Pacing;
+export type TrainOrder = RecordedRows & {
   readonly labelled: boolean;
   /** Default: the first task of the algorithm; without an algorithm, anomaly. */
   readonly task: TrainingTask | undefined;

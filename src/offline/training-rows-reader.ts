@@ -5,9 +5,8 @@ import { DataCheck, type DataFinding } from '../training/report/data-check.ts';
 import type { LabelledRows } from '../training/core/labelled-rows.ts';
 import { RowCollector } from '../training/core/row-collector.ts';
 import type { TrainingRows } from '../training/core/training-rows.ts';
-import { type Pacing, RecordedFeed } from './recorded-feed.ts';
-import { isNormalLabel, type Recording, type RowRange } from './recording.ts';
-import type { WatchBinding } from '../config/watch-binding.ts';
+import { RecordedFeed, type RecordedRows } from './recorded-feed.ts';
+import { isNormalLabel } from './recording.ts';
 import { trainingFailure } from '../training/core/training-errors.ts';
 
 /**
@@ -31,11 +30,7 @@ export type ReadRows = LabelledRows & {
   readonly provenance: Readonly<Record<string, unknown>>;
 };
 
-export type ReadOrder = {
-  readonly recording: Recording;
-  readonly range: RowRange;
-  readonly pacing: Pacing;
-  readonly binding: WatchBinding;
+export type ReadOrder = RecordedRows & {
   readonly task: TrainingTask;
   readonly labelled: boolean;
   readonly onProgress: (rows: number) => void;

@@ -1,6 +1,6 @@
-import { type ActionCause, type AlarmStep, noDelay } from '../domain/alarm/alarm-logic.ts';
+import { type AlarmStep, noDelay } from '../domain/alarm/alarm-logic.ts';
 import { actionMessage } from '../domain/alarm/alarm-message.ts';
-import { type AlarmTransition, normalFacts } from '../domain/alarm/alarm.ts';
+import { type ActionCause, type AlarmTransition, normalFacts } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { AlarmConfig } from './watch-config.ts';

@@ -1,7 +1,6 @@
 import type { AlarmFlood } from '../contracts/alarm-commands.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
-import { isAction } from '../domain/alarm/alarm-logic.ts';
-import type { AlarmCause } from '../domain/alarm/alarm.ts';
+import { isAction, type AlarmCause } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';

@@ -1,16 +1,7 @@
 import type { AlarmCommands } from '../contracts/alarm-commands.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
-import {
-  acknowledge,
-  applyVerdict,
-  endSuppression,
-  isAction,
-  noDelay,
-  type RaisingCause,
-  shelve,
-  suppress,
-} from '../domain/alarm/alarm-logic.ts';
+import { acknowledge, applyVerdict, endSuppression, noDelay, shelve, suppress } from '../domain/alarm/alarm-logic.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import {
   type AlarmFacts,
@@ -21,6 +12,8 @@ import {
   type AlarmTransition,
   normalFacts,
   watchAlarmId,
+  isAction,
+  type RaisingCause,
 } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { Backoff } from '../platform/backoff.ts';

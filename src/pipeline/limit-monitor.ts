@@ -1,6 +1,5 @@
-import { limitAlarmId } from '../domain/alarm/alarm.ts';
+import { type RaisingCause, limitAlarmId } from '../domain/alarm/alarm.ts';
 import { formatNumber } from '../domain/alarm/alarm-message.ts';
-import type { RaisingCause } from '../domain/alarm/alarm-logic.ts';
 import { isBeyond } from '../domain/alarm/limit-rule.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { GOOD, reasonCode } from '../domain/sample/quality.ts';

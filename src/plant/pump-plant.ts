@@ -31,16 +31,7 @@ const DEMAND_SWING_MAX = 0.06;
 /** Openings of the filling valves per second; the pressure dips at each. */
 const VALVE_HZ = 0.45;
 
-type State = {
-  demand: number;
-  speed: number;
-  pressureBar: number;
-  flowM3h: number;
-  currentA: number;
-  vibrationG: number;
-  temperatureC: number;
-  fillWeightG: number;
-};
+type State = Record<'demand' | 'speed' | Exclude<keyof PumpReading, 'phase' | 'running'>, number>;
 
 /**
  * A centrifugal pump that feeds a bottle filler: demand drives speed, speed drives pressure and flow, both need

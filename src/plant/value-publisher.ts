@@ -30,10 +30,6 @@ export class ValuePublisher implements AsyncDisposable {
     return this.#dropped;
   }
 
-  get connected(): boolean {
-    return this.#connection.connected;
-  }
-
   start(): void {
     this.#connection.start();
   }

@@ -105,17 +105,30 @@ export function httpUrl(expected: string) {
 /** RFC 9110, section 5.6.2 (token). */
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
+/** Headers that every client sets itself. */
+const clientHeaders: readonly string[] = [
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'expect',
+  'host',
+  'transfer-encoding',
+];
+
 /**
  * Field for additional HTTP headers. Values are texts or secret references.
  *
- * @param own Names, in lower case, of the headers that andon sets itself.
+ * @param own Names, in lower case, of further headers that andon sets itself.
  * @param setBy Component that sets them, for the message.
  */
-export function additionalHeaders(own: ReadonlySet<string>, setBy: string) {
+export function additionalHeaders(own: readonly string[], setBy: string) {
   const name = z
     .string()
     .regex(headerName, { error: 'expected the name of an HTTP header' })
-    .refine((text) => !own.has(text.toLowerCase()), { error: `this header is set by ${setBy}` });
+    .refine((text) => ![...clientHeaders, ...own].includes(text.toLowerCase()), {
+      error: `this header is set by ${setBy}`,
+    });
   return z.record(name, z.union([z.string(), secretReference])).default({});
 }
 
@@ -130,12 +143,9 @@ export function locationField() {
  * Reads a secret. The line break at the end of a file is not part of it.
  * @throws {OperatingError} 'secret-missing' (retry: a credential may be mounted later).
  */
-export function readSecret(
-  reference: SecretReference,
-  env: Readonly<Record<string, string | undefined>> = process.env,
-): string {
+export function readSecret(reference: SecretReference): string {
   if ('env' in reference) {
-    const value = env[reference.env];
+    const value = process.env[reference.env];
     if (value === undefined || value === '')
       throw new OperatingError('secret-missing', 'retry', `Environment variable ${reference.env} is not set or empty`);
     return value;

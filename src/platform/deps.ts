@@ -14,10 +14,7 @@ export type Deps = {
 };
 
 /** Returns the dependencies of a process: the real clock and random numbers. A short command discards its telemetry. */
-export function systemDeps(
-  log: Logger = silentLogger(),
-  metrics = new Metrics(),
-): Deps & { readonly clock: SystemClock } {
-  const clock = new SystemClock();
+export function systemDeps(log: Logger = silentLogger()): Deps & { readonly clock: SystemClock } {
+  const [clock, metrics] = [new SystemClock(), new Metrics()];
   return { clock, random: Math.random, log, metrics, health: new Health({ clock, log, metrics }) };
 }

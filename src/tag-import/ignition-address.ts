@@ -1,4 +1,5 @@
-import type { RegisterKind, TagKeys } from './imported-tags.ts';
+import type { TagKeys } from './imported-tags.ts';
+import type { RegisterKind } from '../sources/modbus/frame/read-pdu.ts';
 
 /** An OPC item path of Ignition's Modbus driver: `ns=1;s=[Device]3.HRF100`. */
 export type IgnitionAddress = {

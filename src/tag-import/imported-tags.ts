@@ -1,3 +1,4 @@
+import type { RegisterKind } from '../sources/modbus/frame/read-pdu.ts';
 import type { CsvTable } from '../csv/csv-table.ts';
 import { isTopicSafeName, NAME_EXPECTED } from '../config/config-schema.ts';
 import { modbusKind } from '../sources/modbus/modbus-kind.ts';
@@ -20,8 +21,6 @@ export type TagKeys = {
   readonly deadband?: number | undefined;
   readonly scanInterval?: string | undefined;
 };
-
-export type RegisterKind = 'holding' | 'input' | 'coil' | 'discrete';
 
 /** A construct of a file that is not imported, or not completely. */
 export type Finding = {

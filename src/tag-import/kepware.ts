@@ -1,14 +1,8 @@
 import { type CsvLine, parseCsvTable } from '../csv/csv-table.ts';
 import { simplified } from '../domain/nearest-word.ts';
 import { registersOf, type ValueType } from '../sources/modbus/frame/register-decode.ts';
-import {
-  ImportDraft,
-  type ImportSettings,
-  type RegisterKind,
-  type Report,
-  type TagImport,
-  type TagKeys,
-} from './imported-tags.ts';
+import { ImportDraft, type ImportSettings, type Report, type TagImport, type TagKeys } from './imported-tags.ts';
+import type { RegisterKind } from '../sources/modbus/frame/read-pdu.ts';
 import { tableOf } from './number-notation.ts';
 import { linearScaling, type Scaling, squareRootExpression } from './scaling.ts';
 

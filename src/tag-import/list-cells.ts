@@ -1,6 +1,6 @@
 import { simplified } from '../domain/nearest-word.ts';
 import type { ByteOrder, ValueType } from '../sources/modbus/frame/register-decode.ts';
-import type { RegisterKind } from './imported-tags.ts';
+import type { RegisterKind } from '../sources/modbus/frame/read-pdu.ts';
 import { tableOf } from './number-notation.ts';
 
 /** An address of a register list. */

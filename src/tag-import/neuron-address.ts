@@ -1,5 +1,5 @@
 import { type ByteOrder, registersOf, type ValueType } from '../sources/modbus/frame/register-decode.ts';
-import type { RegisterKind } from './imported-tags.ts';
+import type { RegisterKind } from '../sources/modbus/frame/read-pdu.ts';
 import { tableOf } from './number-notation.ts';
 
 /** A tag address of Neuron's Modbus drivers: `1!400001`, `1!400001.3`, `1!400001#BB`, `1!400001.20H`. */

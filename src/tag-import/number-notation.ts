@@ -1,4 +1,4 @@
-import type { RegisterKind } from './imported-tags.ts';
+import type { RegisterKind } from '../sources/modbus/frame/read-pdu.ts';
 
 const tables: Readonly<Record<string, RegisterKind>> = { '0': 'coil', '1': 'discrete', '3': 'input', '4': 'holding' };
 

@@ -2,14 +2,8 @@ import { configJsonSchema, schemaAt } from '../config/config-json-schema.ts';
 import { type CsvFormat, type CsvLine, parseCsvTable } from '../csv/csv-table.ts';
 import { simplified } from '../domain/nearest-word.ts';
 import { registersOf, valueTypes } from '../sources/modbus/frame/register-decode.ts';
-import {
-  ImportDraft,
-  type ImportSettings,
-  type RegisterKind,
-  type Report,
-  type TagImport,
-  type TagKeys,
-} from './imported-tags.ts';
+import { ImportDraft, type ImportSettings, type Report, type TagImport, type TagKeys } from './imported-tags.ts';
+import type { RegisterKind } from '../sources/modbus/frame/read-pdu.ts';
 import { type ListAddress, listAddress, listByteOrder, listFactor, listKind, listType } from './list-cells.ts';
 import { type ListColumn, type RegisterList, registerList } from './list-columns.ts';
 import { tableOf } from './number-notation.ts';

@@ -1,5 +1,6 @@
 import { type ByteOrder, registersOf, type ValueType } from '../sources/modbus/frame/register-decode.ts';
-import type { RegisterKind, TagKeys } from './imported-tags.ts';
+import type { TagKeys } from './imported-tags.ts';
+import type { RegisterKind } from '../sources/modbus/frame/read-pdu.ts';
 import { factorScaling } from './scaling.ts';
 
 /** One field of a request, a metric or a register list. */

@@ -157,26 +157,19 @@ class PluginReader {
     const unitId = numberOf(this.#plugin['slave_id']) ?? 0;
     for (const [key, register] of entriesOf(this.#plugin))
       for (const field of tablesOf(this.#plugin[key])) {
-        const name = textOf(field['name']) ?? '';
-        const { byte_order, data_type, address, scale, bit, measurement, ...rest } = field;
+        const { name, byte_order, data_type, address, scale, bit, measurement, ...rest } = field;
         const registers = (Array.isArray(address) ? address : [address]).map(Number);
-        const byteOrder = textOf(byte_order);
         yield {
+          ...this.#common({ name, scale, bit, measurement }, rest),
           style: 'register',
           register,
-          name,
           unitId,
-          line: this.#context.locator.lineOf(name),
-          measurement: textOf(measurement) ?? 'modbus',
           type: textOf(data_type),
           address: registers[0] ?? NaN,
           registers,
           length: registers.length,
-          byteOrder,
-          scale: numberOf(scale),
-          bit: numberOf(bit),
+          byteOrder: textOf(byte_order),
           output: undefined,
-          unknown: Object.keys(rest).filter((each) => each !== 'name'),
         };
       }
   }
@@ -188,26 +181,33 @@ class PluginReader {
       for (const field of tablesOf(block['fields'])) {
         const { name, address, type, length, scale, bit, output, measurement, omit, register, ...rest } = field;
         if (omit === true) continue;
-        const shown = textOf(name) ?? '';
         yield {
+          ...this.#common({ name, scale, bit, measurement: measurement ?? block['measurement'] }, rest),
           style,
           register: registerOf(textOf(style === 'request' ? block['register'] : register)),
-          name: shown,
           unitId,
-          line: this.#context.locator.lineOf(shown),
-          measurement: textOf(measurement) ?? textOf(block['measurement']) ?? 'modbus',
           type: textOf(type),
           address: numberOf(address) ?? NaN,
           registers: undefined,
           length: numberOf(length),
           byteOrder: textOf(block['byte_order']),
-          scale: numberOf(scale),
-          bit: numberOf(bit),
           output: textOf(output),
-          unknown: Object.keys(rest),
         };
       }
     }
+  }
+
+  /** @param rest Keys without a meaning here. */
+  #common({ name, scale, bit, measurement }: Table, rest: Table) {
+    const shown = textOf(name) ?? '';
+    return {
+      name: shown,
+      line: this.#context.locator.lineOf(shown),
+      measurement: textOf(measurement) ?? 'modbus',
+      scale: numberOf(scale),
+      bit: numberOf(bit),
+      unknown: Object.keys(rest),
+    };
   }
 
   #report(key: string, value: unknown, reason: string, remedy: string, imported = true): void {

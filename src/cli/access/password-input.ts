@@ -1,8 +1,9 @@
+import { commandFailure } from '../../app/command-errors.ts';
 import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { readSecret } from '../../platform/config-fields.ts';
-import { OperatingError } from '../../platform/errors.ts';
+import type { OperatingError } from '../../platform/errors.ts';
 
 /** IEC 62443-4-2, CR 1.7: the strength of a password. Length counts; classes of characters do not. */
 const LENGTH_MIN = 12;
@@ -45,5 +46,5 @@ async function askHidden(question: string): Promise<string> {
 }
 
 function refused(reason: string): OperatingError {
-  return new OperatingError('password-refused', 'reject', reason);
+  return commandFailure('password-refused', reason);
 }

@@ -1,8 +1,8 @@
+import { commandFailure } from '../../app/command-errors.ts';
 import { randomBytes } from 'node:crypto';
 import { type Command, Option } from 'commander';
 import { parseDurationMs } from '../../domain/duration.ts';
 import { SystemClock } from '../../platform/clock.ts';
-import { OperatingError } from '../../platform/errors.ts';
 import { type Role, roles } from '../../web/access/roles.ts';
 import { isAccountName, tokenDigest } from '../../web/access/users-file.ts';
 import { runs, subcommand } from '../output/command.ts';
@@ -29,13 +29,12 @@ export function defineTokens(tokens: Command): void {
 
 async function addCommand(name: string, options: AddOptions, output: Output): Promise<number> {
   if (!isAccountName(name))
-    throw new OperatingError('account-invalid', 'reject', `'${name}' is not 1 to 64 letters, digits and . _ @ -`);
+    throw commandFailure('account-invalid', `'${name}' is not 1 to 64 letters, digits and . _ @ -`);
   const accounts = await AccountsFile.of(options.config);
   const { users, tokens } = accounts.read();
   if (Object.hasOwn(tokens, name))
-    throw new OperatingError(
+    throw commandFailure(
       'account-exists',
-      'reject',
       `There is a token '${name}' already. Remove it, or use another name: several tokens are valid at the same time`,
     );
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
@@ -53,11 +52,7 @@ function expiry(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const forMs = parseDurationMs(text);
   if (forMs === undefined || forMs <= 0 || forMs > VALIDITY_MS_MAX)
-    throw new OperatingError(
-      'account-invalid',
-      'reject',
-      `--for ${text}: expected a duration up to 3650d, such as 365d`,
-    );
+    throw commandFailure('account-invalid', `--for ${text}: expected a duration up to 3650d, such as 365d`);
   return new Date(new SystemClock().nowMs() + forMs).toISOString();
 }
 
@@ -65,7 +60,7 @@ async function removeCommand(name: string, options: Options, output: Output): Pr
   const accounts = await AccountsFile.of(options.config);
   const { users, tokens } = accounts.read();
   if (!Object.hasOwn(tokens, name))
-    throw new OperatingError('account-unknown', 'reject', `There is no token '${name}' in ${accounts.path}`);
+    throw commandFailure('account-unknown', `There is no token '${name}' in ${accounts.path}`);
   const { [name]: _, ...others } = tokens;
   await accounts.write({ users, tokens: others });
   return accounts.print(output, options, { document: { ok: true, name }, text: `The token ${name} is removed.` });

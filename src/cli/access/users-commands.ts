@@ -1,5 +1,5 @@
+import { commandFailure } from '../../app/command-errors.ts';
 import { type Command, Option } from 'commander';
-import { OperatingError } from '../../platform/errors.ts';
 import { hashPassword } from '../../web/access/password.ts';
 import { type Role, roles } from '../../web/access/roles.ts';
 import { isAccountName } from '../../web/access/users-file.ts';
@@ -49,7 +49,7 @@ async function initCommand(options: FirstUserOptions, output: Output): Promise<n
 
 async function addCommand(name: string, options: Options & { readonly role: Role }, output: Output): Promise<number> {
   if (!isAccountName(name))
-    throw new OperatingError('account-invalid', 'reject', `'${name}' is not 1 to 64 letters, digits and . _ @ -`);
+    throw commandFailure('account-invalid', `'${name}' is not 1 to 64 letters, digits and . _ @ -`);
   const accounts = await AccountsFile.of(options.config);
   const { users, tokens } = accounts.read();
   const known = Object.hasOwn(users, name) ? users[name] : undefined;
@@ -98,8 +98,7 @@ async function listCommand(options: Options, output: Output): Promise<number> {
 
 function existing<User>(users: Readonly<Record<string, User>>, name: string, { path }: AccountsFile): User {
   const user = Object.hasOwn(users, name) ? users[name] : undefined;
-  if (user === undefined)
-    throw new OperatingError('account-unknown', 'reject', `There is no user '${name}' in ${path}`);
+  if (user === undefined) throw commandFailure('account-unknown', `There is no user '${name}' in ${path}`);
   return user;
 }
 

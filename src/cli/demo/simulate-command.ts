@@ -1,3 +1,4 @@
+import { commandFailure } from '../../app/command-errors.ts';
 import type { Command } from 'commander';
 import { positiveNumber, runs } from '../output/command.ts';
 import { basename, extname } from 'node:path';
@@ -5,7 +6,6 @@ import { CsvFile } from '../../csv/csv-file.ts';
 import { CsvReplay } from '../../plant/csv-replay.ts';
 import { sourcesSection } from '../../plant/replay-sources.ts';
 import { sleep } from '../../platform/clock.ts';
-import { OperatingError } from '../../platform/errors.ts';
 import { addCsvOptions, type CsvCommandOptions, notationOf } from '../output/csv-options.ts';
 import type { Output } from '../output/output.ts';
 import { systemDeps } from '../../platform/deps.ts';
@@ -37,9 +37,8 @@ export function defineSimulate(command: Command): void {
  */
 export async function simulateCommand(csv: string, options: SimulateOptions, output: Output): Promise<number> {
   if (options.modbus === undefined && options.mqtt === undefined)
-    throw new OperatingError(
+    throw commandFailure(
       'simulate-nowhere',
-      'reject',
       'Say where to: --modbus tcp://127.0.0.1:1502, --mqtt mqtt://127.0.0.1:1883, or both',
     );
   const deps = systemDeps();
@@ -70,9 +69,8 @@ export async function simulateCommand(csv: string, options: SimulateOptions, out
 function modbusAddress(text: string): { readonly host: string; readonly port: number } {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol !== 'tcp:' || url.hostname === '' || url.port === '')
-    throw new OperatingError(
+    throw commandFailure(
       'simulate-nowhere',
-      'reject',
       `'${text}' is not where a device can listen: expected tcp://127.0.0.1:1502`,
     );
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) };

@@ -11,17 +11,12 @@ import { type Output, printResult } from '../output/output.ts';
 import { systemDeps } from '../../platform/deps.ts';
 import { table } from '../output/table.ts';
 
-type ListedModel = {
-  readonly name: string;
-  readonly version: number;
+type ListedModel = Pick<ModelStatus, 'name' | 'version' | 'provider' | 'fallbacks' | 'reason'> & {
   readonly active: boolean;
   readonly pinned: boolean;
   readonly task: string | undefined;
   /** `stored` if it was not loaded, because it is not active. */
   readonly state: ModelStatus['state'] | 'stored';
-  readonly provider: string | undefined;
-  readonly fallbacks: ModelStatus['fallbacks'];
-  readonly reason: string;
 };
 
 /**

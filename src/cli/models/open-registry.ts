@@ -1,3 +1,4 @@
+import { commandFailure } from '../../app/command-errors.ts';
 import * as z from 'zod';
 import type { LoadedConfig } from '../../config/config-file.ts';
 import { inferenceHostEntry } from '../../platform/entries.ts';
@@ -7,7 +8,7 @@ import type { AgentConfig } from '../../config/config-schema.ts';
 import { OutboxLock } from '../../outbox/file/outbox-lock.ts';
 import { listenAddress } from '../../web/listen-address.ts';
 import { VersionRegistry } from '../../registry/version-registry.ts';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorMessage, type OperatingError } from '../../platform/errors.ts';
 import { agentOf, agentUrl, askAgent, isRefusedConnection, requestFault } from '../output/agent-request.ts';
 import { systemDeps } from '../../platform/deps.ts';
 
@@ -65,9 +66,8 @@ function checkNoAgent(outboxPath: string, reason: string): void {
 }
 
 function unknownModels(reason: string, cause?: unknown): OperatingError {
-  return new OperatingError(
+  return commandFailure(
     'agent-not-reached',
-    'retry',
     `The versions that the running agent has loaded are unknown (${reason}), so nothing was removed. Check 'andon status', or stop the agent, and try again`,
     { cause },
   );

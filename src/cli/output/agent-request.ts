@@ -1,3 +1,4 @@
+import { commandFailure } from '../../app/command-errors.ts';
 import { X509Certificate } from 'node:crypto';
 import { Agent, type Dispatcher, request } from 'undici';
 import * as z from 'zod';
@@ -12,7 +13,7 @@ import { LOCAL_USER_HEADER } from '../../web/access/access-control.ts';
 import { localTokenOwner, readLocalToken } from '../../web/access/local-token.ts';
 import { commandUser } from './command-user.ts';
 import { listenersOf } from './port-owner.ts';
-import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
 
@@ -122,7 +123,7 @@ export function requestFault(error: unknown): string {
 export function agentNotReached(url: string, error: unknown): never {
   const reason = error instanceof z.ZodError ? 'the answer is not from an andon agent' : requestFault(error);
   const advice = 'Check that it runs and that http.listen is this address, or give its address with --url.';
-  throw new OperatingError('agent-not-reached', 'retry', `No agent answers at ${url}: ${reason}. ${advice}`, {
+  throw commandFailure('agent-not-reached', `No agent answers at ${url}: ${reason}. ${advice}`, {
     cause: error,
   });
 }

@@ -1,10 +1,11 @@
+import { commandFailure } from '../../app/command-errors.ts';
 import { readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, extname, isAbsolute, relative, resolve } from 'node:path';
 import { isMap, isScalar, parseDocument, stringify } from 'yaml';
 import { tagFileText } from '../../config/config-tag-files.ts';
 import { encodingOf } from '../../csv/csv-text.ts';
-import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
 import type { ImportedSource } from '../../tag-import/imported-tags.ts';
 import { mergeTagFile } from '../../tag-import/tag-file-merge.ts';
 import { writeTagFile, writing } from '../output/written-file.ts';
@@ -70,11 +71,7 @@ export async function writeSources(
   }
   const document = parseDocument(present);
   if (document.errors.length > 0 || !isMap(document.contents))
-    throw new OperatingError(
-      'file-not-merged',
-      'reject',
-      `${file} is not a configuration: correct it or name another --out`,
-    );
+    throw commandFailure('file-not-merged', `${file} is not a configuration: correct it or name another --out`);
   const known = document.get('sources');
   const ids = new Set(isMap(known) ? known.items.map(({ key }) => (isScalar(key) ? String(key.value) : '')) : []);
   if (!document.has('agent')) document.set('agent', document.createNode({ id: hostname() }));
@@ -96,6 +93,6 @@ async function textOf(file: string): Promise<string | undefined> {
     return new TextDecoder(encodingOf(bytes)).decode(bytes);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
-    throw new OperatingError('file-not-merged', 'reject', `${file}: ${errorMessage(error)}`, { cause: error });
+    throw commandFailure('file-not-merged', `${file}: ${errorMessage(error)}`, { cause: error });
   }
 }

@@ -1,3 +1,4 @@
+import { commandFailure } from '../../app/command-errors.ts';
 import { access, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
@@ -58,7 +59,7 @@ export async function initCommand(file: string, options: InitOptions, output: Ou
   const tags = answers.tags ?? resolve(directory, `${machine}.csv`);
   if (answers.tags === undefined) await refuseExisting(tags);
   if (answers.tags === undefined && (await scan(answers, tags, steps)) !== 0)
-    throw new OperatingError('scan-found-nothing', 'retry', `${url} gave no tags, so ${file} was not written`);
+    throw commandFailure('scan-found-nothing', `${url} gave no tags, so ${file} was not written`);
   const tagFile = resolve(tags);
   const watched = await watchedTags(tagFile);
   const text = configText(answers, directory, shownPath(file, tagFile), watched);
@@ -91,7 +92,7 @@ async function refuseExisting(file: string): Promise<void> {
     () => true,
     (error: unknown) => errorCode(error) !== 'ENOENT',
   );
-  if (exists) throw new OperatingError('file-exists', 'reject', `${file} exists already and is not overwritten`);
+  if (exists) throw commandFailure('file-exists', `${file} exists already and is not overwritten`);
 }
 
 type Answers = Required<Pick<InitOptions, 'url' | 'unit' | 'machine' | 'agent'>> & {
@@ -103,7 +104,7 @@ async function askFor(options: InitOptions): Promise<Answers> {
   const isTerminal = process.stdin.isTTY && process.stdout.isTTY;
   const missing = options.url === undefined || (options.tags === undefined && options.scan !== true);
   if (missing && !isTerminal)
-    throw new OperatingError('init-incomplete', 'reject', 'Without a terminal, give --url, and --tags or --scan');
+    throw commandFailure('init-incomplete', 'Without a terminal, give --url, and --tags or --scan');
   const lines = missing ? createInterface({ input: process.stdin, output: process.stdout }) : undefined;
   const ask = async (question: string, standard: string): Promise<string> => {
     const answer = await lines?.question(`${question}${standard === '' ? '' : ` [${standard}]`}: `);

@@ -1,8 +1,8 @@
+import { commandFailure } from '../../app/command-errors.ts';
 import { type Command, Option } from 'commander';
 import { isPlainObject, valueAt } from '../../platform/positioned-document.ts';
 import { loadConfig } from '../../config/config-file.ts';
 import { tagFileText } from '../../config/config-tag-files.ts';
-import { OperatingError } from '../../platform/errors.ts';
 import { configOption, runs } from '../output/command.ts';
 import type { Output } from '../output/output.ts';
 import { writeTagFile } from '../output/written-file.ts';
@@ -43,7 +43,7 @@ function tagsOf(data: unknown, source: string | undefined): Readonly<Record<stri
   const id = source ?? (ids.length === 1 ? ids[0] : undefined);
   if (id === undefined || !ids.includes(id)) {
     const problem = id === undefined ? 'Name the source with --source' : `There is no source '${id}'`;
-    throw new OperatingError('source-unknown', 'reject', `${problem}; sources: ${ids.join(', ') || 'none'}`);
+    throw commandFailure('source-unknown', `${problem}; sources: ${ids.join(', ') || 'none'}`);
   }
   const tags = valueAt(data, ['sources', id, 'tags']);
   return isPlainObject(tags) ? tags : {};

@@ -1,10 +1,11 @@
+import { commandFailure } from '../../app/command-errors.ts';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { PositionedDocument } from '../../platform/positioned-document.ts';
 import { loadConfig, type LoadedConfig } from '../../config/config-file.ts';
 import { lookUpModels } from '../../config/config-model-checks.ts';
-import { type ConfigProblem, errorCode, OperatingError } from '../../platform/errors.ts';
+import { type ConfigProblem, errorCode } from '../../platform/errors.ts';
 import { boxFacts } from '../../service/box-facts.ts';
 import { dropInText } from '../../service/drop-in.ts';
 import { dropInPath, installedUnit } from '../../service/installed-unit.ts';
@@ -38,9 +39,8 @@ export function defineUnit(command: Command): void {
 export async function unitCommand({ config: file, write, root }: UnitOptions, output: Output): Promise<number> {
   const unit = installedUnit(root);
   if (unit === undefined)
-    throw new OperatingError(
+    throw commandFailure(
       'unit-missing',
-      'reject',
       `No andon.service is installed below ${root}. Install the service first: docs/install.md`,
     );
   const loaded = await loadConfig(file);
@@ -81,9 +81,8 @@ async function writeDropIn(path: string, text: string | undefined): Promise<stri
     return `wrote ${path}. Apply it: ${apply}`;
   } catch (error) {
     if (!['EACCES', 'EPERM', 'EROFS'].includes(errorCode(error) ?? '')) throw error;
-    throw new OperatingError(
+    throw commandFailure(
       'unit-not-written',
-      'retry',
       `${path} cannot be written (${errorCode(error)}). Run the command with sudo`,
     );
   }

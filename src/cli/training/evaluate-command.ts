@@ -1,3 +1,4 @@
+import type { RecordedRows } from '../../offline/recorded-feed.ts';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -11,7 +12,7 @@ import { formatModelReference, type ModelReference } from '../../domain/model/mo
 import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
 import type { Output } from '../output/output.ts';
 import { systemDeps } from '../../platform/deps.ts';
-import { chooseRecording, type ChosenRecording, recordingNotes, type RecordingOptions } from './recording-options.ts';
+import { chooseRecording, recordingNotes, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
 import { writing } from '../output/written-file.ts';
 import { referenceOf } from '../models/model-argument.ts';
@@ -69,7 +70,7 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
 }
 
 /** A model looks better on rows that it has seen. */
-function trainedRowsNote({ manifest }: StoredModel, { recording, range, pacing }: ChosenRecording): string | undefined {
+function trainedRowsNote({ manifest }: StoredModel, { recording, range, pacing }: RecordedRows): string | undefined {
   const { data, firstRow, lastRow } = manifest.training;
   if (pacing === 'times' || data !== recording.name || typeof firstRow !== 'number' || typeof lastRow !== 'number')
     return undefined;
@@ -82,7 +83,7 @@ class PredictionFile {
   readonly #stream;
   readonly #hasTimes: boolean;
 
-  constructor(path: string, { recording }: ChosenRecording) {
+  constructor(path: string, { recording }: RecordedRows) {
     this.#hasTimes = recording.hasTimes;
     this.#stream = createWriteStream(path);
     this.#stream.write('time;score;prediction\n');
@@ -111,7 +112,7 @@ async function writeReport(
   folder: string,
   evaluations: readonly Evaluation[],
   plot: EvaluationPlot,
-  { recording }: ChosenRecording,
+  { recording }: RecordedRows,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const [name, text] of evaluationReport(evaluations, plot, recording.name))

@@ -1,7 +1,7 @@
 import type { LoadedConfig } from '../../config/config-file.ts';
 import { historyRecording, parseMoment } from '../../offline/history-recording.ts';
-import type { Pacing } from '../../offline/recorded-feed.ts';
-import { csvRecording, parseColumns, parseRowRange, type Recording, type RowRange } from '../../offline/recording.ts';
+import type { RecordedRows } from '../../offline/recorded-feed.ts';
+import { csvRecording, parseColumns, parseRowRange } from '../../offline/recording.ts';
 import { bindWatch, type WatchBinding } from '../../config/watch-binding.ts';
 import { parseDurationMs } from '../../domain/duration.ts';
 import type { OperatingError } from '../../platform/errors.ts';
@@ -21,19 +21,12 @@ export type RecordingOptions = CsvCommandOptions & {
   readonly to?: string;
 };
 
-export type ChosenRecording = {
-  readonly binding: WatchBinding;
-  readonly recording: Recording;
-  readonly range: RowRange;
-  readonly pacing: Pacing;
-};
-
 /** @throws {OperatingError} 'watch-unknown' | 'rows-invalid' | 'csv-…' (reject). */
 export async function chooseRecording(
   { config }: LoadedConfig,
   options: RecordingOptions,
   nowMs: number,
-): Promise<ChosenRecording> {
+): Promise<RecordedRows> {
   const bound = bindWatch(config, options.watch);
   const binding = options.step === undefined ? bound : withStep(bound, options.step);
   const { watch } = binding;
@@ -66,7 +59,7 @@ export async function chooseRecording(
 }
 
 /** Returns what the reader of the recording assumed; about its times only if they are used. */
-export function recordingNotes({ recording, pacing }: ChosenRecording): readonly string[] {
+export function recordingNotes({ recording, pacing }: RecordedRows): readonly string[] {
   const notes = pacing === 'times' ? [...recording.notes, ...recording.timeNotes] : recording.notes;
   return notes.map((note) => `${recording.name}: ${note}`);
 }

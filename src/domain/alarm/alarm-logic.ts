@@ -1,4 +1,4 @@
-import { type AlarmAcknowledgement, type AlarmCause, type AlarmFacts, normalFacts } from './alarm.ts';
+import { type AlarmAcknowledgement, type AlarmFacts, normalFacts } from './alarm.ts';
 import type { EpochMs } from '../epoch-ms.ts';
 
 /*
@@ -23,34 +23,6 @@ export type AlarmDelay = {
 export type AlarmMemory = { readonly facts: AlarmFacts; readonly delay: AlarmDelay };
 
 export const noDelay: AlarmDelay = { passedMs: 0, lastMs: undefined };
-
-/** Causes that raise an alarm. */
-export type RaisingCause = Extract<
-  AlarmCause,
-  | 'score-above-threshold'
-  | 'score-below-threshold'
-  | 'value-above-limit'
-  | 'value-below-limit'
-  | 'rate-above-limit'
-  | 'component-in-trouble'
->;
-
-/** Causes that are actions of operators, the clock or the configuration. */
-export type ActionCause = Exclude<AlarmCause, RaisingCause | 'returned-to-normal'>;
-
-const actionCauses: ReadonlySet<AlarmCause> = new Set<ActionCause>([
-  'acknowledged',
-  'shelved',
-  'unshelved',
-  'shelving-ended',
-  'suppressed-by-design',
-  'out-of-service',
-  'returned-to-service',
-]);
-
-export function isAction(cause: AlarmCause): cause is ActionCause {
-  return actionCauses.has(cause);
-}
 
 /** Result of a verdict. `change` is undefined if the facts did not change. */
 export type AlarmStep = { readonly memory: AlarmMemory; readonly change: 'raised' | 'cleared' | undefined };

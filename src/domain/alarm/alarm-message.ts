@@ -1,4 +1,4 @@
-import type { ActionCause } from './alarm-logic.ts';
+import type { ActionCause } from './alarm.ts';
 import type { EpochMs } from '../epoch-ms.ts';
 
 /** A tag in the message of an alarm. `share` of the score is 0–1; undefined if the model has no contributions. */

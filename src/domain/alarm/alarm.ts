@@ -34,14 +34,7 @@ export type AlarmFacts = {
 };
 
 /** Cause of an alarm. It stays until the alarm is normal again, also when an operator acts meanwhile. */
-export type AlarmOnset = {
-  readonly timestampMs: EpochMs;
-  readonly cause: AlarmCause;
-  /** Sentence for an operator: tag, value, and what to check. */
-  readonly message: string;
-  /** Values of the message, for translations. */
-  readonly parameters: AlarmParameters;
-};
+export type AlarmOnset = Pick<AlarmTransition, 'timestampMs' | 'cause' | 'message' | 'parameters'>;
 
 export type AlarmAcknowledgement = {
   readonly by: string;
@@ -68,22 +61,34 @@ export function alarmState(facts: AlarmFacts): AlarmState {
   return facts.acknowledged ? 'normal' : 'returned-unacknowledged';
 }
 
-/** Cause of a change of an alarm. */
-export type AlarmCause =
+/** Causes that raise an alarm. */
+export type RaisingCause =
   | 'score-above-threshold'
   | 'score-below-threshold'
   | 'value-above-limit'
   | 'value-below-limit'
   | 'rate-above-limit'
-  | 'component-in-trouble'
-  | 'returned-to-normal'
-  | 'acknowledged'
-  | 'shelved'
-  | 'unshelved'
-  | 'shelving-ended'
-  | 'suppressed-by-design'
-  | 'out-of-service'
-  | 'returned-to-service';
+  | 'component-in-trouble';
+
+const actionCauses = [
+  'acknowledged',
+  'shelved',
+  'unshelved',
+  'shelving-ended',
+  'suppressed-by-design',
+  'out-of-service',
+  'returned-to-service',
+] as const;
+
+/** Causes that are actions of operators, the clock or the configuration. */
+export type ActionCause = (typeof actionCauses)[number];
+
+/** Cause of a change of an alarm. */
+export type AlarmCause = RaisingCause | 'returned-to-normal' | ActionCause;
+
+export function isAction(cause: AlarmCause): cause is ActionCause {
+  return actionCauses.some((each) => each === cause);
+}
 
 /**
  * One stored change of an alarm. `number` is unique for the alarm: it starts at the epoch milliseconds of the first change

@@ -1,5 +1,4 @@
-import { isAction } from '../alarm/alarm-logic.ts';
-import type { AlarmTransition } from '../alarm/alarm.ts';
+import { isAction, type AlarmTransition } from '../alarm/alarm.ts';
 import { snakeJson } from './snake-json.ts';
 
 /**

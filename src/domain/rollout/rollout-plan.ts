@@ -25,6 +25,7 @@ export type Rejection = { readonly version: number; readonly reason: string; rea
 /** State of one model in the model directory. */
 export type ModelStanding = {
   readonly active: number | undefined;
+  /** The version that a rollback activates. */
   readonly previous: number | undefined;
   /** Time of the last activation; undefined without an active version. */
   readonly activatedMs: EpochMs | undefined;

@@ -1,8 +1,8 @@
 import type { Tensors } from '../../contracts/inference.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
-import type { LatencyFigures } from '../../contracts/model-registry.ts';
-import type { GoldenReport, HostRun, LoadedSession } from '../../contracts/model-session.ts';
+import type { LatencyFigures, ModelProof } from '../../contracts/model-registry.ts';
+import type { HostRun, LoadedSession } from '../../contracts/model-session.ts';
 import type { RemoteServer } from '../../contracts/remote-server.ts';
 import { type ProviderFallback, REMOTE_PROVIDER } from '../../domain/alarm/verdict.ts';
 import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
@@ -20,17 +20,11 @@ import { RemoteSession } from '../../runtime/remote/remote-session.ts';
 /** The proof is less urgent than the scan and the models of the watches. */
 const NICENESS = 10;
 
-export type ModelVerification = {
+export type ModelVerification = ModelProof & {
   readonly manifest: AnyManifest;
-  /** SHA-256 of the stored model. */
-  readonly sha256: string;
-  readonly provider: string;
   readonly fallbacks: readonly ProviderFallback[];
-  readonly golden: GoldenReport;
   /** Number of graph nodes by provider; empty on the CPU. */
   readonly nodesByProvider: Readonly<Record<string, number>>;
-  /** Undefined if there are no inputs to run the model on. */
-  readonly latency: LatencyFigures | undefined;
 };
 
 export type VerificationOptions = {

@@ -191,8 +191,7 @@ function addStatistics(a: ModelStatistics, b: ModelStatistics): ModelStatistics 
     ns: a[key].ns + b[key].ns,
   });
   return {
-    name: a.name,
-    version: a.version,
+    ...a,
     lastInferenceMs: Math.max(a.lastInferenceMs, b.lastInferenceMs),
     inferences: a.inferences + b.inferences,
     executions: a.executions + b.executions,

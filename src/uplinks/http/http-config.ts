@@ -3,22 +3,10 @@ import { configObject, duration, additionalHeaders, httpUrl } from '../../platfo
 import { tlsSchema } from '../../platform/tls-files.ts';
 import { uplinkFields } from '../uplink-fields.ts';
 
-/** Headers that the uplink sets itself. */
-const ownHeaders: ReadonlySet<string> = new Set([
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-type',
-  'expect',
-  'host',
-  'idempotency-key',
-  'transfer-encoding',
-]);
-
 export const httpUplinkSchema = configObject({
   type: z.literal('http'),
   url: httpUrl('host/path').describe('URL that batches are posted to: https://host/path'),
-  headers: additionalHeaders(ownHeaders, 'the uplink itself').describe(
+  headers: additionalHeaders(['idempotency-key'], 'the uplink itself').describe(
     'Headers of each request. A token is a secret reference; it is read again for each request',
   ),
   compression: z.enum(['none', 'gzip']).default('none').describe('Compression of the request body'),

@@ -1,3 +1,4 @@
+import { unknownVerdict } from '../../pipeline/watch.ts';
 import type { WatchOverview } from '../../contracts/watch-statuses.ts';
 import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
@@ -47,7 +48,9 @@ export function birthMetrics(
   nowMs: EpochMs,
 ): readonly SparkplugMetricDraft[] {
   return [
-    ...watches.flatMap(({ watch, lastVerdict }) => verdictMetrics(lastVerdict ?? noVerdict(watch, nowMs))),
+    ...watches.flatMap(({ watch, lastVerdict }) =>
+      verdictMetrics(lastVerdict ?? unknownVerdict(watch, 'no verdict yet', nowMs)),
+    ),
     ...alarms.flatMap(alarmMetrics),
   ];
 }
@@ -59,17 +62,4 @@ function metricsOf(watch: string, timestampMs: EpochMs) {
     dataType,
     value,
   });
-}
-
-function noVerdict(watch: string, timestampMs: EpochMs): Verdict {
-  return {
-    watch,
-    timestampMs,
-    verdict: 'unknown',
-    score: undefined,
-    threshold: undefined,
-    reason: 'no verdict yet',
-    judgedBy: undefined,
-    contributions: [],
-  };
 }

@@ -1,6 +1,6 @@
 /** The four read functions. andon implements no others and therefore cannot write to a device. */
 export const readFunctionCodes = { coil: 1, discrete: 2, holding: 3, input: 4 } as const;
-type RegisterKind = keyof typeof readFunctionCodes;
+export type RegisterKind = keyof typeof readFunctionCodes;
 export type ReadFunctionCode = (typeof readFunctionCodes)[RegisterKind];
 
 /** Function code, address, count. */

@@ -1,8 +1,7 @@
 import type { ModbusTagConfig } from './modbus-tag-config.ts';
-import { countMax, readFunctionCodes, registerBytes, type RegisterBits } from '../frame/read-pdu.ts';
+import { countMax, readFunctionCodes, type RegisterKind, registerBytes, type RegisterBits } from '../frame/read-pdu.ts';
 import { registersOf } from '../frame/register-decode.ts';
 
-type RegisterKind = NonNullable<ModbusTagConfig['register']>;
 type Place = { readonly register: RegisterKind; readonly address: number };
 
 const ADDRESSES = 65_536;

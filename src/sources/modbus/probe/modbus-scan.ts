@@ -1,6 +1,4 @@
-import type { readFunctionCodes } from '../frame/read-pdu.ts';
-
-export type RegisterKind = keyof typeof readFunctionCodes;
+import type { RegisterKind } from '../frame/read-pdu.ts';
 
 /** First and last address, both included. */
 export type AddressRange = { readonly first: number; readonly last: number };

@@ -1,8 +1,8 @@
 import ModbusRTU from 'modbus-serial';
 import { errorMessage, OperatingError } from '../../../platform/errors.ts';
 import type { ModbusEndpoint } from '../frame/modbus-url.ts';
-import { refusalKind } from '../frame/read-pdu.ts';
-import type { AddressRange, RegisterKind, ScanAnswer, ScanReader } from './modbus-scan.ts';
+import { refusalKind, type RegisterKind } from '../frame/read-pdu.ts';
+import type { AddressRange, ScanAnswer, ScanReader } from './modbus-scan.ts';
 
 const SERVER_DEVICE_FAILURE = 4;
 
