@@ -2,11 +2,11 @@ import {
   AggregatorRegistry,
   Counter,
   Gauge,
-  Histogram,
   type MetricObjectWithValues,
   type MetricValue,
   Registry,
 } from 'prom-client';
+import { Histogram } from './histogram.ts';
 
 /** Definition of a metric, for docs/metrics.md and `# HELP`. Durations are in seconds, sizes in bytes. */
 export type MetricDefinition = {
@@ -55,6 +55,7 @@ export type MetricValues = MetricObjectWithValues<MetricValue<string>>;
 /** The agent's Prometheus registry. */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #histograms = new Map<string, Histogram>();
   readonly #updates = new Set<() => void>();
   readonly #included = new Set<() => Promise<readonly MetricValues[]>>();
   /** Values of processes that ended. */
@@ -64,7 +65,7 @@ export class Metrics {
   of<const C extends MetricCatalogue>(catalogue: C): MetricsOf<C> {
     const metrics = Object.entries(catalogue).map(([name, definition]) => [
       name,
-      this.#registry.getSingleMetric(name) ?? this.#create(name, definition),
+      this.#registry.getSingleMetric(name) ?? this.#histograms.get(name) ?? this.#create(name, definition),
     ]);
     // The entries have the keys and types of the catalogue, which Object.fromEntries cannot express.
     return Object.fromEntries(metrics) as MetricsOf<C>;
@@ -94,7 +95,8 @@ export class Metrics {
   /** Returns all metrics in the Prometheus text format 0.0.4. */
   async text(): Promise<string> {
     const others = await Promise.all([...this.#included].map((values) => values()));
-    if ([this.#past, ...others].every(({ length }) => length === 0)) return this.#updated().metrics();
+    if ([this.#past, ...others].every(({ length }) => length === 0))
+      return [await this.#updated().metrics(), await sumOfMetrics([this.#histogramValues()]).metrics()].join('\n');
     await this.#sumUpPast();
     return sumOfMetrics([await this.values(), this.#past, ...others]).metrics();
   }
@@ -108,8 +110,8 @@ export class Metrics {
   }
 
   /** Returns the metrics of this process, for another process to include. */
-  values(): Promise<readonly MetricValues[]> {
-    return this.#updated().getMetricsAsJSON();
+  async values(): Promise<readonly MetricValues[]> {
+    return [...(await this.#updated().getMetricsAsJSON()), ...this.#histogramValues()];
   }
 
   get contentType(): string {
@@ -128,15 +130,22 @@ export class Metrics {
     return this.#registry;
   }
 
+  #histogramValues(): readonly MetricValues[] {
+    return [...this.#histograms.values()].map((metric) => metric.values());
+  }
+
   #create(name: string, definition: MetricDefinition): Counter | Gauge | Histogram {
-    const common = { name, help: definition.help, labelNames: [...definition.labels], registers: [this.#registry] };
+    const common = { name, help: definition.help, labelNames: [...definition.labels] };
     switch (definition.type) {
       case 'counter':
-        return new Counter(common);
+        return new Counter({ ...common, registers: [this.#registry] });
       case 'gauge':
-        return new Gauge(common);
-      case 'histogram':
-        return new Histogram({ ...common, buckets: [...(definition.buckets ?? durationBuckets)] });
+        return new Gauge({ ...common, registers: [this.#registry] });
+      case 'histogram': {
+        const metric = new Histogram({ ...common, buckets: definition.buckets ?? durationBuckets });
+        this.#histograms.set(name, metric);
+        return metric;
+      }
     }
   }
 }
