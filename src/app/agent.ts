@@ -8,6 +8,7 @@ import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
+import { StoredModelCatalogue } from '../registry/stored-model-catalogue.ts';
 import { versionLedger } from '../registry/version-ledger.ts';
 import { VersionRegistry } from '../registry/version-registry.ts';
 import { isServedBy, watchHosts } from '../models/store/serving.ts';
@@ -294,6 +295,7 @@ export async function startAgent(
               (error: unknown) => ({ statuses: ownModels(), incomplete: errorMessage(error) }),
             ),
           events,
+          catalogue: new StoredModelCatalogue(config.models),
           modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,

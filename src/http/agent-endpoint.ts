@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { LiveEvents } from '../contracts/live-events.ts';
+import type { ModelCatalogue } from '../contracts/model-catalogue.ts';
 import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
@@ -9,6 +10,7 @@ import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
 import { registerJournal } from './journal-routes.ts';
+import { registerModelDirectory } from './model-directory-routes.ts';
 import { type ModelRegistryRoutesOptions, registerModelRegistryRoutes } from './model-registry-routes.ts';
 import { type OutboxRoutesOptions, registerOutboxRoutes } from './outbox-routes.ts';
 import { registerRolloutRoutes } from './rollout-routes.ts';
@@ -24,6 +26,7 @@ export type AgentEndpointOptions = WatchRoutesOptions &
     readonly identity: AgentIdentity;
     readonly rollouts: RolloutStatuses;
     readonly events: LiveEvents;
+    readonly catalogue: ModelCatalogue;
     /** Undefined if the models cannot be managed. */
     readonly modelRegistry: ModelRegistryRoutesOptions | undefined;
     /** Token of the commands on this box. */
@@ -40,6 +43,8 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'alarm-not-shelved': 409,
   'alarm-out-of-service': 409,
   'alarm-shelving-invalid': 400,
+  'model-version-unknown': 404,
+  'model-document-unknown': 404,
 };
 
 /** The agent's own HTTP endpoint: health, metrics, alarms, watches, live events, management of models and the pages. */
@@ -64,6 +69,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerAlarmRoutes(app, options);
       registerWatchRoutes(app, options);
       registerRolloutRoutes(app, options.rollouts);
+      registerModelDirectory(app, options.catalogue);
       registerOutboxRoutes(app, options);
       registerJournal(app, options);
       registerTagHistory(app, options);

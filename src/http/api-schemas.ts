@@ -148,4 +148,13 @@ export const modelJson = z.object({
   reason: z.string(),
   provider: z.string().nullable(),
   fallbacks: z.array(z.object({ provider: z.string(), reason: z.string() })),
+  usage: z
+    .object({
+      host: z.string().describe('Process of the model: main, clients, rollout-<model>@<version>, or a configured one'),
+      resident_bytes: z.number().nullable().describe('Memory of the process, which all its models share'),
+      runs: z.number().describe('Runs of this version since it was loaded'),
+      mean_run_ms: z.number().nullable(),
+      mean_wait_ms: z.number().nullable(),
+    })
+    .nullish(),
 });

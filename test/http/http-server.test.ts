@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AlarmCommands } from '../../src/contracts/alarm-commands.ts';
 import type { ModelStatus } from '../../src/contracts/inference.ts';
 import { LiveEvents } from '../../src/contracts/live-events.ts';
+import type { ModelCatalogue } from '../../src/contracts/model-catalogue.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
 import type { SampleHistory } from '../../src/contracts/sample-history.ts';
 import type { WatchStatuses } from '../../src/contracts/watch-statuses.ts';
@@ -168,6 +169,8 @@ describe('the HTTP endpoint', () => {
       models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
       events,
       summaries,
+      // Its routes are tested with a running agent.
+      catalogue: {} as ModelCatalogue,
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       localToken: undefined,
@@ -325,10 +328,23 @@ describe('the HTTP endpoint', () => {
     events.emit({ type: 'verdict', verdict, id: 'edge/1/7' });
     events.emit({ type: 'alarm', transition, id: 'edge/1/8' });
     events.emit({ type: 'tags', tags: board.tags() });
-    while (!text.includes('event: tags\ndata: ')) text += (await reader?.read())?.value ?? '';
-    expect(text).toContain('event: verdict\nid: edge/1/7\ndata: {"watch":"pump-1"');
-    expect(text).toContain('event: alarm\nid: edge/1/8\n');
+    while (!/event: tags\n.*\n.*\n\n/.test(text)) text += (await reader?.read())?.value ?? '';
+    const verdictText = /event: verdict\nid: (\S+)\ndata: ({"watch":"pump-1".*})\n/.exec(text);
+    expect(JSON.parse(verdictText?.[2] ?? '')).toMatchObject({ id: 'edge/1/7' });
+    expect(text).toMatch(/event: alarm\nid: \S+\ndata: .*"id":"edge\/1\/8"/);
     await reader?.cancel();
+    const resumed = async (id: string): Promise<readonly (string | undefined)[]> => {
+      const controller = new AbortController();
+      const { body } = await fetch(`${url}/api/v1/events`, {
+        headers: { 'last-event-id': id },
+        signal: controller.signal,
+      });
+      const { value = '' } = (await body?.pipeThrough(new TextDecoderStream()).getReader().read()) ?? {};
+      controller.abort();
+      return Array.from(value.matchAll(/^event: (.*)$/gm), ([, name]) => name);
+    };
+    expect(await resumed(verdictText?.[1] ?? '')).toEqual(['alarm', 'tags']);
+    expect(await resumed('edge/1/7')).toEqual(['gap']);
     await expect.poll(async () => (await deps.metrics.text()).includes('andon_http_event_clients 0')).toBe(true);
   });
 
