@@ -48,7 +48,7 @@ import {
   storageWorkerEntry,
   trainingHostEntry,
 } from '../platform/entries.ts';
-import { createSource, createUplink, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
+import { loadKinds, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import type { ConfigChanges } from './config-changes.ts';
@@ -108,6 +108,7 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   // Replaced when the agent changes. `agent`, `models` and `outbox` stay the same until it ends.
   let { config } = loaded;
+  let kinds = await loadKinds(config);
   let keeps = keptTags(config);
   const agentId = config.agent.id;
   const identity = { agentId, version: packageVersion };
@@ -257,7 +258,7 @@ export async function startAgent(
       section: 'uplinks',
       wanted: (next) => next.uplinks,
       create: (uplink: UplinkConfig, id) =>
-        createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
+        kinds.createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
     }),
   );
   const publishers = stack.use(
@@ -317,7 +318,7 @@ export async function startAgent(
       section: 'sources',
       wanted: (next) => next.sources,
       create: (source: SourceConfig, id) =>
-        createSource({
+        kinds.createSource({
           id,
           config: source,
           tagNumbers: register.numbers(),
@@ -356,6 +357,7 @@ export async function startAgent(
 
   /** Applies another configuration. Everything between the first and the last `await` happens in one turn of the event loop. */
   const change: RunningAgent['change'] = async (next, changes) => {
+    kinds = await loadKinds(next);
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
