@@ -402,10 +402,7 @@ export async function startAgent(
   deps.log.info({ agent: agentId, http: httpUrl(), ...sizes() }, 'Started.');
   return {
     httpUrl,
-    summary: () => {
-      const { watches, tags: tagCount, sources: sourceCount } = sizes();
-      return `${watches} watches on ${tagCount} tags from ${sourceCount} sources`;
-    },
+    summary: () => `${sizes().watches} watches on ${sizes().tags} tags from ${sizes().sources} sources`,
     change,
     delivering: (sinceMs) => delivering(tags, pipeline.tags(), sinceMs),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
