@@ -69,8 +69,8 @@ export class LinkShare implements ModbusLink {
     return this.#link.prepare(request, timeoutMs, listener, this.#user);
   }
 
-  submit(read: PreparedRead): void {
-    this.#link.submit(read);
+  submit(reads: readonly PreparedRead[]): void {
+    this.#link.submit(reads);
   }
 
   scanEnded(): void {

@@ -65,7 +65,7 @@ export class ProbeConnection implements Disposable {
         answer.reject(new OperatingError(known, 'retry', message));
       },
     };
-    this.#link.submit(this.#link.prepare(request, ANSWER_TIMEOUT_MS, listener, this.#user));
+    this.#link.submit([this.#link.prepare(request, ANSWER_TIMEOUT_MS, listener, this.#user)]);
     return answer.promise;
   }
 }
