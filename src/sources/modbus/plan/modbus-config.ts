@@ -137,7 +137,7 @@ export const modbusSourceSchema = configObject({
 });
 
 /** Returns what rules out more than one request in flight. */
-function groupObstacle(
+export function groupObstacle(
   config: Pick<ModbusSourceConfig, 'url' | 'transactionId' | 'pauseBetweenRequestsMs'>,
 ): string | undefined {
   const protocol = URL.parse(config.url)?.protocol;

@@ -140,7 +140,7 @@ export class ScanClass {
     const group: ScanRead[] = [];
     for (let at = this.#position; at < this.#reads.length && group.length < size; at += 1) {
       const read = this.#reads[at];
-      if (read === undefined || !mayBeGrouped(read)) break;
+      if (read?.inGroup !== 'no' || !read.part.isReliable) break;
       group.push(read);
     }
     if (group.length < 2) return false;
@@ -389,11 +389,6 @@ export class ScanClass {
     const known = new Map(this.#reads.map((read) => [read.part, read]));
     this.#reads.splice(at, old.length, ...parts.map((part) => known.get(part) ?? this.#read(part)));
   }
-}
-
-/** Only reads that the device answers: a refusal or a silence has one cause if the read is alone. */
-function mayBeGrouped({ part, inGroup }: ScanRead): boolean {
-  return inGroup === 'no' && part.proven && part.disabled === undefined && part.strikes === 0;
 }
 
 function tagNames(part: ReadPart): readonly string[] {
