@@ -130,9 +130,9 @@ class Line {
       const proper = this.#groups % 4 === 0;
       const reads = Array.from({ length: 1 + this.#below(this.#inFlight) }, () => this.#nextRead());
       this.#client.send(reads);
-      const answers = this.#shuffled(reads.map(({ request }) => this.#answerTo(request)));
-      const unspoilt = Buffer.from(answers.at(-1) ?? Buffer.of(0));
-      for (const piece of proper ? this.#pieces(answers) : this.#spoilOne(answers))
+      const frames = this.#shuffled(reads.map(({ request }) => this.#answerTo(request)));
+      const unspoilt = Buffer.from(frames.at(-1) ?? Buffer.of(0));
+      for (const piece of proper ? this.#pieces(frames) : this.#spoilOne(frames))
         this.#listener?.onBytes(piece, piece.length);
       this.#lastAnswer = unspoilt;
       if (proper && this.#open.size > 0) throw new Error('A proper answer was not taken');
