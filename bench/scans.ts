@@ -1,6 +1,6 @@
 import ModbusRTU from 'modbus-serial';
 import { modbusSourceSchema } from '../src/sources/modbus/plan/modbus-config.ts';
-import { modbusKind } from '../src/sources/modbus/modbus-kind.ts';
+import { ModbusSource } from '../src/sources/modbus/modbus-source.ts';
 import { benchDeps, rateOf, rateOfSteps } from './part-rate.ts';
 import type { PartOptions } from './part-options.ts';
 import { deviceTags } from './subject.ts';
@@ -35,7 +35,7 @@ async function scansWith(requestsInFlight: number, { devicePorts, measureMs }: P
     history: { add: () => undefined, stored: () => Promise.resolve() },
     deps: benchDeps(),
   };
-  await using source = modbusKind.create(context);
+  await using source = new ModbusSource(context);
   source.start();
   return await rateOf(() => scans, measureMs);
 }
