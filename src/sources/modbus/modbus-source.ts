@@ -10,6 +10,7 @@ import { LinkPool } from './link/link-pool.ts';
 import type { ModbusLink } from './link/modbus-link.ts';
 import { ModbusMeters } from './link/modbus-metrics.ts';
 import { parseModbusUrl } from './frame/modbus-url.ts';
+import { RequestGroups } from './scan/request-groups.ts';
 import { ScanClass } from './scan/scan-class.ts';
 import { ScanQueue, scanOffsetMs } from './scan/scan-queue.ts';
 import { planScanClasses, readLimits } from './plan/scan-plan.ts';
@@ -25,6 +26,7 @@ export class ModbusSource implements Source {
   readonly #meters: ModbusMeters;
   readonly #link: ModbusLink;
   readonly #breaker: UnitBreaker;
+  readonly #groups: RequestGroups;
   readonly #suspects = new SuspectTags();
   readonly #classes: readonly ScheduledClass[];
   readonly #queue: ScanQueue;
@@ -39,6 +41,7 @@ export class ModbusSource implements Source {
     this.#context = context;
     this.#meters = new ModbusMeters(deps.metrics, id);
     this.#breaker = new UnitBreaker(deps.random);
+    this.#groups = new RequestGroups(config.requestsInFlight, deps.random);
     this.#link = LinkPool.of(deps).share(
       {
         endpoint: parseModbusUrl(config.url),
@@ -109,6 +112,7 @@ export class ModbusSource implements Source {
         retries: config.retries,
         link: this.#link,
         breaker: this.#breaker,
+        groups: this.#groups,
         meters: this.#meters,
         sink,
         deps,
@@ -143,6 +147,7 @@ export class ModbusSource implements Source {
           ]
         : []),
       ...(linkProblem === undefined ? this.#scanProblems() : []),
+      ...(this.#groups.problem === undefined ? [] : [this.#groups.problem]),
       ...this.#suspectProblems(),
       ...(disabledNames.length === 0 ? [] : [`${nameSome(disabledNames)} disabled: ${disabled[0]?.disabled?.message}`]),
     ];
