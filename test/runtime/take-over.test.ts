@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { errorCode } from '../../src/platform/errors.ts';
+import { errorCode, invariant } from '../../src/platform/errors.ts';
 import { HostProcess } from '../../src/runtime/host/host-process.ts';
 import { inferenceHostPids } from '../support/crash-children.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
@@ -356,24 +356,27 @@ describe('a take-over', () => {
 
 describe('a model that takes the host down while it loads', () => {
   test('is loaded in fresh hosts until it is quarantined, and the others run meanwhile', async () => {
-    const call = HostProcess.prototype.call;
-    let loads = 0;
-    vi.spyOn(HostProcess.prototype, 'call').mockImplementation(function (this: HostProcess, ...request) {
-      const answer = call.apply(this, request);
-      const [method, params] = request;
-      if (method !== 'load' || (params as { readonly key: string }).key !== 'loop') return answer;
-      loads += 1;
-      process.kill(this.pid ?? 0, 'SIGKILL');
-      return answer;
-    });
-    await using harness = new HostHarness([meanOf4x2, loop], { quarantine: { crashes: 3, retryAfter: '10m' } });
+    const calls = vi.spyOn(HostProcess.prototype, 'call');
+    const loading = () =>
+      calls.mock.calls.flatMap(([method, params], index) =>
+        method === 'load' && params !== undefined && 'key' in params && params.key === 'loop'
+          ? [calls.mock.contexts[index] as HostProcess]
+          : [],
+      );
+    await using harness = new HostHarness([meanOf4x2, endless], { quarantine: { crashes: 3, retryAfter: '10m' } });
+    for (let crash = 0; crash < 3; crash += 1) {
+      await until(
+        () => loading().length === crash + 1,
+        () => JSON.stringify(harness.status('loop')),
+      );
+      const pid = loading()[crash]?.pid;
+      invariant(pid !== undefined, 'the host that loads the model lives');
+      process.kill(pid, 'SIGKILL');
+    }
+    await harness.state('loop', 'quarantined');
     await harness.ready('mean');
-    await until(
-      () => harness.status('loop')?.state === 'quarantined',
-      () => JSON.stringify(harness.status('loop')),
-    );
     expect((await harness.host.run(model('mean'), windowOf(4))).outputs['score']?.data[0]).toBe(4);
-    expect(loads).toBe(3);
+    expect(loading()).toHaveLength(3);
     // The first took the host of all models down; no other did.
     expect(await restarts(harness, 'crash')).toBe(1);
   });
