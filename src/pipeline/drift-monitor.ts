@@ -55,6 +55,7 @@ export class DriftMonitor {
   /**
    * @param tags Names of the watch's columns, in order.
    * @param lastRow Raw values, NaN for a missing one.
+   * @param score NaN does not count.
    */
   observe(
     model: ModelManifest,
