@@ -25,7 +25,8 @@ const floors: readonly (readonly string[])[] = [
   ['platform'],
   ['contracts'],
   ['csv'],
-  ['protocols/http', 'protocols/mqtt', 'protocols/open-inference', 'protocols/sparkplug'],
+  ['protocols/http', 'protocols/open-inference', 'protocols/sparkplug'],
+  ['protocols/mqtt'],
   ['models/errors'],
   ['models/signing'],
   ['models/store'],
@@ -72,7 +73,7 @@ const floors: readonly (readonly string[])[] = [
   ['serving/text'],
   ['serving'],
   ['config'],
-  ['tag-import'],
+  ['tag-import', 'config-editing'],
   ['app', 'offline', 'service'],
   ['hosts'],
   ['cli/output'],
@@ -290,7 +291,7 @@ describe('the repository keeps its own rules', () => {
 const screenFloors: readonly (readonly string[])[] = [
   ['texts', 'agent'],
   ['parts'],
-  ['line', 'alarms', 'machine', 'trends', 'system', 'kiosk'],
+  ['line', 'alarms', 'machine', 'trends', 'models', 'system', 'kiosk'],
   [''],
 ];
 

@@ -14,6 +14,7 @@ const later: Readonly<Record<string, () => Promise<ComponentType>>> = {
   statistics: async () => (await import('./alarms/statistics-page.tsx')).StatisticsPage,
   machine: async () => (await import('./machine/machine-page.tsx')).MachinePage,
   trends: async () => (await import('./trends/trends-page.tsx')).TrendsPage,
+  models: async () => (await import('./models/models-page.tsx')).ModelsPage,
   system: async () => (await import('./system/system-page.tsx')).SystemPage,
   kiosk: async () => (await import('./kiosk/kiosk-page.tsx')).KioskPage,
 };

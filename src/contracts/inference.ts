@@ -52,6 +52,19 @@ export type ServedModel = {
 /** A model ready to run for a watch: it has columns, window and threshold. */
 export type ReadyModel = ServedModel & { readonly manifest: ModelManifest };
 
+/** What a model does in its process, and what the process takes. */
+export type ModelUsage = {
+  /** Name of the inference host. */
+  readonly host: string;
+  /** Memory of the host as of its last ping, which all its models share; undefined before the first ping. */
+  readonly residentBytes: number | undefined;
+  /** Runs of this version since it was loaded. */
+  readonly runs: number;
+  /** Mean time of a run, and of its wait; undefined before the first run. */
+  readonly meanRunMs: number | undefined;
+  readonly meanWaitMs: number | undefined;
+};
+
 export type ModelStatus = {
   readonly name: string;
   readonly version: number;
@@ -61,6 +74,7 @@ export type ModelStatus = {
   readonly reason: string;
   readonly provider: string | undefined;
   readonly fallbacks: readonly ProviderFallback[];
+  readonly usage?: ModelUsage | undefined;
 };
 
 export type RunResult = {

@@ -1,14 +1,17 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { LiveEvents } from '../contracts/live-events.ts';
+import type { ModelCatalogue } from '../contracts/model-catalogue.ts';
 import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
 import { type AlarmRoutesOptions, registerAlarmRoutes } from './alarm-routes.ts';
 import { compressLargeAnswers } from './compressed-answers.ts';
+import { type ConfigurationRoutesOptions, registerConfiguration } from './configuration-routes.ts';
 import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
 import { registerJournal } from './journal-routes.ts';
+import { registerModelDirectory } from './model-directory-routes.ts';
 import { type ModelRegistryRoutesOptions, registerModelRegistryRoutes } from './model-registry-routes.ts';
 import { type OutboxRoutesOptions, registerOutboxRoutes } from './outbox-routes.ts';
 import { registerRolloutRoutes } from './rollout-routes.ts';
@@ -19,11 +22,13 @@ import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts'
 
 export type AgentEndpointOptions = WatchRoutesOptions &
   AlarmRoutesOptions &
-  OutboxRoutesOptions & {
+  OutboxRoutesOptions &
+  ConfigurationRoutesOptions & {
     readonly config: HttpConfig;
     readonly identity: AgentIdentity;
     readonly rollouts: RolloutStatuses;
     readonly events: LiveEvents;
+    readonly catalogue: ModelCatalogue;
     /** Undefined if the models cannot be managed. */
     readonly modelRegistry: ModelRegistryRoutesOptions | undefined;
     /** Token of the commands on this box. */
@@ -40,6 +45,11 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'alarm-not-shelved': 409,
   'alarm-out-of-service': 409,
   'alarm-shelving-invalid': 400,
+  'configuration-read-only': 403,
+  'configuration-changed': 412,
+  'configuration-invalid': 422,
+  'model-version-unknown': 404,
+  'model-document-unknown': 404,
 };
 
 /** The agent's own HTTP endpoint: health, metrics, alarms, watches, live events, management of models and the pages. */
@@ -64,9 +74,11 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerAlarmRoutes(app, options);
       registerWatchRoutes(app, options);
       registerRolloutRoutes(app, options.rollouts);
+      registerModelDirectory(app, options.catalogue);
       registerOutboxRoutes(app, options);
       registerJournal(app, options);
       registerTagHistory(app, options);
+      registerConfiguration(app, options);
       registerScreen(app);
       registerEventStream(app, options.events, deps);
       registerModelServerNotice(app, options.modelServerAddress);

@@ -7,6 +7,7 @@ import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { apiMetrics } from './api-metrics.ts';
+import { EventReplay } from './event-replay.ts';
 
 /** Most bytes that may wait for one client. A client that reads more slowly is disconnected and may reconnect. */
 const WAITING_BYTES_MAX = 262_144;
@@ -16,10 +17,12 @@ const KEEP_ALIVE_MS = 1_000;
 
 /**
  * `GET /api/v1/events`: server-sent events `tags`, `verdict`, `alarm` and `watch`, each with the JSON that the MQTT topic of
- * the same name carries. Verdicts and alarms have their record's id as event id.
+ * the same name carries. A client that sends `Last-Event-ID` receives the events that it missed, or else the event `gap`.
  */
 export function registerEventStream(app: FastifyInstance, events: LiveEvents, deps: Deps): void {
   const metrics = deps.metrics.of(apiMetrics);
+  const replay = new EventReplay(events, eventText, deps);
+  app.addHook('onClose', () => replay.stop());
   let clients = 0;
   app.get('/api/v1/events', { schema: { hide: true } }, (request, reply) => {
     if (clients >= CLIENTS_MAX) {
@@ -36,16 +39,19 @@ export function registerEventStream(app: FastifyInstance, events: LiveEvents, de
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
     });
-    stream.write('retry: 2000\n\n');
     metrics.andon_http_event_clients.set((clients += 1));
 
+    let waitingBytesMax = WAITING_BYTES_MAX;
     const send = (text: string): void => {
-      if (stream.writableLength > WAITING_BYTES_MAX) {
+      if (stream.writableLength > waitingBytesMax) {
         metrics.andon_http_event_clients_dropped_total.inc();
         stream.destroy();
       } else stream.write(text);
     };
-    const unsubscribe = events.subscribe((event) => send(eventText(event)));
+    const unsubscribe = replay.subscribe(send);
+    const start = startText(replay, request.headers['last-event-id']);
+    waitingBytesMax += Buffer.byteLength(start);
+    stream.write(start);
     let keepAlive: Timer;
     const beat = (): void => {
       // The user was removed, or the token expired.
@@ -62,18 +68,29 @@ export function registerEventStream(app: FastifyInstance, events: LiveEvents, de
   });
 }
 
-function eventText(event: LiveEvent): string {
+/** What a client receives first: the events that it missed, or a gap, or the id from which it can resume later. */
+function startText(replay: EventReplay, lastId: string | string[] | undefined): string {
+  const start = `retry: 2000\nid: ${replay.lastId}\n\n`;
+  if (typeof lastId !== 'string' || lastId === '') return start;
+  const missed = replay.after(lastId);
+  if (missed.state === 'complete') return `retry: 2000\nid: ${lastId}\n\n${missed.texts.join('')}`;
+  return `retry: 2000\nevent: gap\nid: ${replay.lastId}\ndata: ${JSON.stringify({ reason: missed.reason })}\n\n`;
+}
+
+function eventText(event: LiveEvent, id: string): string {
+  return `event: ${event.type}\nid: ${id}\ndata: ${JSON.stringify(eventJson(event))}\n\n`;
+}
+
+function eventJson(event: LiveEvent): unknown {
   switch (event.type) {
     case 'verdict':
-      return `event: verdict\nid: ${event.id}\ndata: ${JSON.stringify(verdictPayload(event.verdict, event.id))}\n\n`;
-    case 'alarm': {
-      const id = event.id === undefined ? '' : `id: ${event.id}\n`;
-      return `event: alarm\n${id}data: ${JSON.stringify(alarmPayload(event.transition, event.id))}\n\n`;
-    }
+      return verdictPayload(event.verdict, event.id);
+    case 'alarm':
+      return alarmPayload(event.transition, event.id);
     case 'watch':
-      return `event: watch\ndata: ${JSON.stringify(watchSummaryToJson(event.summary))}\n\n`;
+      return watchSummaryToJson(event.summary);
     case 'tags':
-      return `event: tags\ndata: ${JSON.stringify(event.tags.map(tagJson))}\n\n`;
+      return event.tags.map(tagJson);
   }
 }
 

@@ -14,7 +14,7 @@ import { type AlarmTransition, normalFacts } from '../../src/domain/alarm/alarm.
 import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { httpConfigSchema } from '../../src/http/http-config.ts';
-import { agentEndpoint } from '../../src/http/agent-endpoint.ts';
+import { agentEndpoint, type AgentEndpointOptions } from '../../src/http/agent-endpoint.ts';
 import { OperatorAudit } from '../../src/web/access/operator-audit.ts';
 import type { HttpServer } from '../../src/web/http-server.ts';
 import { testDeps } from '../support/test-deps.ts';
@@ -104,6 +104,9 @@ const board: WatchStatuses = {
 const state = { state: 'abnormal', reason: '', sinceMs: atMs, judgedMs: atMs, learning: undefined } as const;
 const summaries: WatchSummaries = { summaries: () => [{ watch: 'pump-1', ...state }] };
 
+/** Routes with these are tested with a running agent. */
+const untested = { configurationSchema: () => ({}) } as AgentEndpointOptions;
+
 const records: Pick<RecordStore, 'history'> = {
   history: async ({ kind, watch = 'pump-1' }) => [
     {
@@ -154,6 +157,7 @@ describe('the HTTP endpoint', () => {
     settings: { readonly listen?: string; readonly token?: { readonly file: string } } = {},
   ): Promise<string> {
     server = agentEndpoint({
+      ...untested,
       config: httpConfigSchema.parse({ listen: '127.0.0.1:0', anonymous: 'operator', ...settings }),
       identity: { agentId: 'edge', version: '0.0.0' },
       location: 'acme/lyon',
@@ -325,10 +329,23 @@ describe('the HTTP endpoint', () => {
     events.emit({ type: 'verdict', verdict, id: 'edge/1/7' });
     events.emit({ type: 'alarm', transition, id: 'edge/1/8' });
     events.emit({ type: 'tags', tags: board.tags() });
-    while (!text.includes('event: tags\ndata: ')) text += (await reader?.read())?.value ?? '';
-    expect(text).toContain('event: verdict\nid: edge/1/7\ndata: {"watch":"pump-1"');
-    expect(text).toContain('event: alarm\nid: edge/1/8\n');
+    while (!/event: tags\n.*\n.*\n\n/.test(text)) text += (await reader?.read())?.value ?? '';
+    const verdictText = /event: verdict\nid: (\S+)\ndata: ({"watch":"pump-1".*})\n/.exec(text);
+    expect(JSON.parse(verdictText?.[2] ?? '')).toMatchObject({ id: 'edge/1/7' });
+    expect(text).toMatch(/event: alarm\nid: \S+\ndata: .*"id":"edge\/1\/8"/);
     await reader?.cancel();
+    const resumed = async (id: string): Promise<readonly (string | undefined)[]> => {
+      const controller = new AbortController();
+      const { body } = await fetch(`${url}/api/v1/events`, {
+        headers: { 'last-event-id': id },
+        signal: controller.signal,
+      });
+      const { value = '' } = (await body?.pipeThrough(new TextDecoderStream()).getReader().read()) ?? {};
+      controller.abort();
+      return Array.from(value.matchAll(/^event: (.*)$/gm), ([, name]) => name);
+    };
+    expect(await resumed(verdictText?.[1] ?? '')).toEqual(['alarm', 'tags']);
+    expect(await resumed('edge/1/7')).toEqual(['gap']);
     await expect.poll(async () => (await deps.metrics.text()).includes('andon_http_event_clients 0')).toBe(true);
   });
 

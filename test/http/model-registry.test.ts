@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
@@ -100,6 +100,49 @@ describe('a request with a wrong token changes and shows nothing', () => {
     const answer = await fetch(`${closed.httpUrl}/api/v1/models/audit`);
     expect(answer.status).toBe(401);
   });
+});
+
+test('models, versions and their documents are listed for every viewer', async () => {
+  writeFileSync(join(plant.modelDirectory, 'echo/1/report.md'), '# Report');
+  onTestFinished(() => rmSync(join(plant.modelDirectory, 'echo/1/report.md')));
+  const get = async (path: string) => {
+    const answer = await fetch(`${agent.httpUrl}/api/v1/models${path}`);
+    const text = await answer.text();
+    return { status: answer.status, headers: answer.headers, text };
+  };
+  expect(JSON.parse((await get('/directory?limit=1')).text)).toEqual({
+    models: [
+      {
+        name: 'echo',
+        versions: [1],
+        active: 1,
+        previous: null,
+        pinned: false,
+        activated_ms: expect.any(Number) as number,
+        rejected: [],
+        problem: null,
+      },
+    ],
+    next: null,
+  });
+  expect(JSON.parse((await get('/echo/versions')).text)).toMatchObject({
+    versions: [{ model: 'echo', version: 1, task: 'anomaly', problem: null }],
+    next: null,
+  });
+  expect(JSON.parse((await get('/echo/versions/1')).text)).toMatchObject({
+    window: { steps: 1, step_ms: null },
+    tags: [{ name: 'tag-0', unit: 'bar', range: null }],
+    threshold: 1,
+    documents: [{ file: 'report.md', bytes: 8 }],
+  });
+  const report = await get('/echo/versions/1/documents/report.md');
+  expect(report).toMatchObject({ status: 200, text: '# Report' });
+  expect(report.headers.get('content-type')).toBe('text/markdown; charset=utf-8');
+  expect(report.headers.get('content-security-policy')).toBe("default-src 'none'; sandbox");
+  expect((await get('/echo/versions/1/documents/model.onnx')).status).toBe(404);
+  expect((await get('/echo/versions/7')).status).toBe(404);
+  expect((await get('/nothing/versions')).status).toBe(404);
+  expect(JSON.parse((await get('')).text)).toMatchObject({ models: [{ usage: { host: 'main' } }] });
 });
 
 describe('a version over HTTP', () => {
@@ -294,13 +337,16 @@ test('the API says what there is', async () => {
   ).toEqual([
     '/api/v1/models',
     '/api/v1/models/audit',
+    '/api/v1/models/directory',
     '/api/v1/models/install',
     '/api/v1/models/{name}/activate',
     '/api/v1/models/{name}/compare',
     '/api/v1/models/{name}/pin',
     '/api/v1/models/{name}/rollback',
     '/api/v1/models/{name}/unpin',
+    '/api/v1/models/{name}/versions',
     '/api/v1/models/{name}/versions/{version}',
+    '/api/v1/models/{name}/versions/{version}/documents/{file}',
   ]);
   expect(JSON.stringify(paths['/api/v1/models/install'])).toMatch(/application\/gzip/);
 });

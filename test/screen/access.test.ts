@@ -11,6 +11,7 @@ const pages = [
   '/alarms/journal',
   '/alarms/statistics',
   '/trends?tags=level',
+  '/models/echo',
   '/system',
   '/kiosk',
 ];

@@ -55,6 +55,27 @@ describeWith(['chromium'], 'the start page', () => {
     await expect.poll(() => screen.lamp()).toBe('red');
   });
 
+  test('reads no list again after a short cut: the agent sends the events that the page missed', async () => {
+    const line = await start();
+    const proxy = stack.use(await TcpProxy.listen(Number(new URL(line.url).port)));
+    await screen.page.goto(proxy.url.replace('mqtt:', 'http:'));
+    await expect.poll(() => screen.lamp()).toBe('green');
+    const requested: (string | undefined)[] = [];
+    screen.page.on('request', (request) => {
+      const path = new URL(request.url()).pathname;
+      if (path === '/api/v1/events') requested.push(path, request.headers()['last-event-id']);
+    });
+    proxy.die();
+    await expect.poll(() => screen.lamp()).toBe('off');
+    await screen.page.route('**/api/v1/watches', (route) => route.abort());
+    await screen.page.route('**/api/v1/alarms', (route) => route.abort());
+    line.setLevel(5);
+    proxy.revive();
+    await expect.poll(() => screen.tile('level')).toMatch(/^abnormal: abnormal · 5/);
+    await expect.poll(() => screen.lamp()).toBe('red');
+    expect(requested.at(-1)).toMatch(/^\w{8}-\d+$/);
+  });
+
   test('is grey 3 s after the last sign of life', async () => {
     const line = await start();
     const proxy = stack.use(await TcpProxy.listen(Number(new URL(line.url).port)));

@@ -64,14 +64,39 @@ export function apply(events: readonly AgentEvent[]): void {
   });
 }
 
-/** Takes what no event reports: rollouts, drift and the progress of learning. */
+/** Takes what no event reports: rollouts, drift, the progress of learning, and which watches there are. */
 export function refreshWatches(listed: readonly Watch[]): void {
   batch(() => {
+    const known = watches.value;
+    if (listed.length !== known.size || listed.some(({ watch }) => !known.has(watch))) {
+      const arrivedMs = performance.now();
+      watches.value = new Map(
+        listed.map((watch) => [watch.watch, known.get(watch.watch) ?? signal({ ...watch, arrivedMs })]),
+      );
+    }
     for (const { watch, rollout, drift, learning } of listed) {
       const view = watches.value.get(watch);
       if (view !== undefined) view.value = { ...view.value, rollout, drift, learning };
     }
   });
+}
+
+/** An alarm that is missing in a list may have been raised after the list was made. */
+const RAISED_SINCE_MS = 20_000;
+
+/** Takes present reasons of alarms, which no event reports, and removes alarms that are no longer defined. */
+export function refreshAlarms(listed: readonly Alarm[]): void {
+  const byId = new Map(listed.map((alarm) => [alarm.alarm, alarm]));
+  for (const own of alarms.value.values()) {
+    const { number } = byId.get(own.alarm) ?? { number: -1 };
+    const isNewer = number === -1 ? nowMs.value - own.timestamp_ms < RAISED_SINCE_MS : own.number > number;
+    if (isNewer) byId.set(own.alarm, own);
+  }
+  const isSame = ({ alarm, number, present }: Alarm): boolean => {
+    const own = alarms.value.get(alarm);
+    return own?.number === number && own.present === present;
+  };
+  if (byId.size !== alarms.value.size || ![...byId.values()].every(isSame)) alarms.value = byId;
 }
 
 /** Applies one change of an alarm, of an event or of the answer to an action. */

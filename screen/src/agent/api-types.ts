@@ -4,6 +4,7 @@ import type {
   floodJson,
   healthJson,
   journalEntryJson,
+  modelJson,
   outboxJson,
   rollupJson,
   tagReadingJson,
@@ -11,6 +12,7 @@ import type {
   verdictJson,
   watchJson,
 } from '../../../src/http/api-schemas.ts';
+import type { listedModelJson, listedVersionJson, versionDetailJson } from '../../../src/http/model-schemas.ts';
 import type { watchSummaryJson } from '../../../src/contracts/watch-json.ts';
 
 /** Answers of the agent's HTTP API, from the schemas that the agent validates them with. */
@@ -18,6 +20,10 @@ export type Alarm = z.infer<typeof alarmJson>;
 export type Flood = z.infer<typeof floodJson>;
 export type Health = z.infer<typeof healthJson>;
 export type JournalEntry = z.infer<typeof journalEntryJson>;
+export type LoadedModel = z.infer<typeof modelJson>;
+export type ListedModel = z.infer<typeof listedModelJson>;
+export type ListedVersion = z.infer<typeof listedVersionJson>;
+export type VersionDetail = z.infer<typeof versionDetailJson>;
 export type Outbox = z.infer<typeof outboxJson>;
 export type TagSeries = z.infer<typeof tagSeriesJson>;
 export type Rollup = z.infer<typeof rollupJson>;

@@ -9,6 +9,7 @@ import {
   lastDataMs,
   load,
   noteAgentTime,
+  refreshAlarms,
   refreshWatches,
   tick,
 } from './agent-state.ts';
@@ -40,27 +41,36 @@ export async function followAgent(): Promise<never> {
   }
 }
 
-/** Subscribes, then loads: events that arrive meanwhile are shown after it. Returns when the connection is lost. */
+/** Id of the last event that is shown; undefined before the lists were read. */
+let lastId: string | undefined;
+
+/**
+ * Subscribes, then loads: events that arrive meanwhile are shown after it. If the agent still has every event since the last
+ * connection, nothing is loaded. Returns when the connection is lost.
+ */
 async function follow(): Promise<void> {
   await readSession();
-  let waiting: AgentEvent[] = [];
+  let waiting: { readonly event: AgentEvent; readonly id: string }[] = [];
   let isLoaded = false;
   let showing: ReturnType<typeof setTimeout> | undefined;
   const show = (): void => {
     showing = undefined;
     const events = waiting;
     waiting = [];
-    apply(events);
+    apply(events.map(({ event }) => event));
+    lastId = events.at(-1)?.id ?? lastId;
   };
-  const stream = await openStream(
-    (event) => {
-      waiting.push(event);
+  const stream = await openStream({
+    lastId,
+    take: (event, id) => {
+      waiting.push({ event, id });
       if (isLoaded) showing ??= setTimeout(show, SHOW_MS);
     },
-    () => (lastDataMs.value = Date.now()),
-  );
+    alive: () => (lastDataMs.value = Date.now()),
+  });
   try {
-    const loading = loadAll();
+    if (!stream.isResumed) lastId = undefined;
+    const loading = stream.isResumed ? refreshHealth() : loadAll();
     // If the connection is lost first, nothing waits for the answers.
     loading.catch(() => undefined);
     isLoaded = await Promise.race([loading.then(() => true), stream.ended.then(() => false)]);
@@ -89,10 +99,11 @@ async function refreshHealth(): Promise<void> {
   health.value = (await answer.json()) as Health;
 }
 
-/** Reads what no event reports: floods that end, rollouts, drift. */
+/** Reads what no event reports: floods that end, present reasons, rollouts, drift, new watches. */
 async function refreshLists(): Promise<void> {
   const [listed, { watches }] = await Promise.all([readAlarms(), readWatches()]);
   flood.value = listed.flood;
+  refreshAlarms(listed.alarms);
   refreshWatches(watches);
 }
 

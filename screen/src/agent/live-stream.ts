@@ -5,51 +5,70 @@ import type { AgentEvent } from './api-types.ts';
 const SILENCE_MS_MAX = 2500;
 
 export type LiveStream = {
+  /** True if the agent sends every event after `lastId`. */
+  readonly isResumed: boolean;
   /** Resolves or rejects when the connection is lost. */
   readonly ended: Promise<void>;
   close(): void;
 };
 
-/**
- * Opens the event stream. It uses fetch, because EventSource cannot send a token.
- *
- * @param take Receives each event.
- * @param alive Is called whenever something arrives.
- */
-export async function openStream(take: (event: AgentEvent) => void, alive: () => void): Promise<LiveStream> {
+export type StreamOptions = {
+  /** Id of the last event of an earlier stream; undefined starts without the events before. */
+  readonly lastId: string | undefined;
+  /** Receives each event with its id. */
+  readonly take: (event: AgentEvent, id: string) => void;
+  /** Is called whenever something arrives. */
+  readonly alive: () => void;
+};
+
+/** Opens the event stream, and resolves with its first block. It uses fetch, because EventSource cannot send a token. */
+export async function openStream({ lastId, take, alive }: StreamOptions): Promise<LiveStream> {
   const controller = new AbortController();
   const lost = (): void => controller.abort(new Error('the agent is silent'));
   let silence = setTimeout(lost, SILENCE_MS_MAX);
   try {
-    const { body } = await api('/api/v1/events', { signal: controller.signal });
+    const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId };
+    const { body } = await api('/api/v1/events', { signal: controller.signal, headers });
     if (body === null) throw new Error('the event stream has no body');
-    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-    return { ended: read(reader), close: () => controller.abort() };
+    const blocks = read(body.pipeThrough(new TextDecoderStream()).getReader());
+    const first = await blocks.next();
+    const isGap = first.done !== true && parseEvent(first.value)?.type === 'gap';
+    return { isResumed: lastId !== undefined && !isGap, ended: follow(blocks), close: () => controller.abort() };
   } catch (error) {
     clearTimeout(silence);
     throw error;
   }
 
-  async function read(reader: ReadableStreamDefaultReader<string>): Promise<void> {
+  async function follow(blocks: AsyncGenerator<string>): Promise<void> {
     try {
-      for (let text = ''; ;) {
-        const { value, done } = await reader.read();
-        if (done) return;
-        clearTimeout(silence);
-        silence = setTimeout(lost, SILENCE_MS_MAX);
-        alive();
-        const blocks = (text + value).split('\n\n');
-        text = blocks.pop() ?? '';
-        for (const block of blocks) parseEvent(block, take);
+      for await (const block of blocks) {
+        const event = parseEvent(block);
+        if (event !== undefined) take(event as AgentEvent, event.id);
       }
     } finally {
       clearTimeout(silence);
     }
   }
+
+  async function* read(reader: ReadableStreamDefaultReader<string>): AsyncGenerator<string> {
+    for (let text = ''; ;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      clearTimeout(silence);
+      silence = setTimeout(lost, SILENCE_MS_MAX);
+      alive();
+      const parts = (text + value).split('\n\n');
+      text = parts.pop() ?? '';
+      yield* parts;
+    }
+  }
 }
 
-function parseEvent(block: string, take: (event: AgentEvent) => void): void {
-  const type = /^event: (.*)$/m.exec(block)?.[1];
-  const data = /^data: (.*)$/m.exec(block)?.[1];
-  if (type !== undefined && data !== undefined) take({ type, data: JSON.parse(data) } as AgentEvent);
+type ParsedEvent = { readonly type: string; readonly id: string; readonly data: unknown };
+
+function parseEvent(block: string): ParsedEvent | undefined {
+  const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1];
+  const [type, data] = [field('event'), field('data')];
+  if (type === undefined || data === undefined) return undefined;
+  return { type, id: field('id') ?? '', data: JSON.parse(data) };
 }

@@ -7,7 +7,9 @@ addEventListener('popstate', () => (path.value = location.pathname + location.se
 /** A page of this application, from the path in the address bar. */
 export type Route =
   | { readonly page: 'line' | 'alarms' | 'journal' | 'statistics' | 'trends' | 'system' | 'kiosk' | 'unknown' }
-  | { readonly page: 'machine'; readonly watch: string };
+  | { readonly page: 'machine'; readonly watch: string }
+  /** `model` is '' for the list alone. */
+  | { readonly page: 'models'; readonly model: string };
 
 export const route = computed((): Route => routeOf(new URL(path.value, location.origin).pathname));
 export const query = computed(() => new URL(path.value, location.origin).searchParams);
@@ -27,7 +29,11 @@ function routeOf(pathname: string): Route {
     case '/system':
     case '/kiosk':
       return { page: pathname.slice(1) as 'trends' | 'system' | 'kiosk' };
+    case '/models':
+      return { page: 'models', model: '' };
     default: {
+      const model = /^\/models\/([^/]+)$/.exec(pathname)?.[1];
+      if (model !== undefined) return { page: 'models', model: decodeURIComponent(model) };
       const watch = /^\/machine\/(.+)$/.exec(pathname)?.[1];
       return watch === undefined ? { page: 'unknown' } : { page: 'machine', watch: decodeURIComponent(watch) };
     }
@@ -37,6 +43,11 @@ function routeOf(pathname: string): Route {
 /** Returns the path of the page of a watch. */
 export function machinePath(watch: string): string {
   return `/machine/${encodeURIComponent(watch)}`;
+}
+
+/** Returns the path of the page of a model. */
+export function modelPath(model: string): string {
+  return `/models/${encodeURIComponent(model)}`;
 }
 
 /** Opens a page of this application. */

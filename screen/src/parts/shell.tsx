@@ -49,6 +49,7 @@ const pages = [
   { to: '/', text: 'nav.line', pages: ['line', 'machine'] },
   { to: '/alarms', text: 'nav.alarms', pages: ['alarms', 'journal', 'statistics'] },
   { to: '/trends', text: 'nav.trends', pages: ['trends'] },
+  { to: '/models', text: 'nav.models', pages: ['models'] },
   { to: '/system', text: 'nav.system', pages: ['system'] },
 ] as const satisfies readonly { to: string; text: string; pages: readonly Route['page'][] }[];
 

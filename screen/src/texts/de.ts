@@ -1,7 +1,9 @@
+import { deModels } from './de-models.ts';
 import type { Catalogue } from './en.ts';
 
 /** Texts of the page in German. */
 export const de: Catalogue = {
+  ...deModels,
   'nav.skip': 'Zur Seite springen',
   'nav.pages': 'Seiten',
   'nav.line': 'Linie',

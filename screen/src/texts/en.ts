@@ -1,5 +1,8 @@
+import { enModels } from './en-models.ts';
+
 /** Texts of the page in English. The other languages have the same keys and placeholders. */
 export const en = {
+  ...enModels,
   'nav.skip': 'Skip to the page',
   'nav.pages': 'Pages',
   'nav.line': 'Line',

@@ -11,6 +11,19 @@ export function formatShare(share: number): string {
   return new Intl.NumberFormat(language.value, { style: 'percent' }).format(Math.floor(share * 100) / 100);
 }
 
+/** Returns a share of 0 to 1 in percent with two significant digits, '–' for none. */
+export function formatPercent(share: number | undefined): string {
+  if (share === undefined) return '–';
+  return new Intl.NumberFormat(language.value, { style: 'percent', maximumSignificantDigits: 2 }).format(share);
+}
+
+/** Returns a short time in ms with two significant digits, '–' for none. */
+export function formatMs(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined) return '–';
+  const options = { style: 'unit', unit: 'millisecond', maximumSignificantDigits: 2 } as const;
+  return new Intl.NumberFormat(language.value, options).format(ms);
+}
+
 /** Returns the time of day with seconds. */
 export function formatTime(timeMs: number): string {
   return new Intl.DateTimeFormat(language.value, { timeStyle: 'medium', hourCycle: 'h23' } as const).format(timeMs);

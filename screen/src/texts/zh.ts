@@ -1,7 +1,9 @@
+import { zhModels } from './zh-models.ts';
 import type { Catalogue } from './en.ts';
 
 /** Texts of the page in Chinese (simplified). */
 export const zh: Catalogue = {
+  ...zhModels,
   'nav.skip': '跳到页面内容',
   'nav.pages': '页面',
   'nav.line': '产线',

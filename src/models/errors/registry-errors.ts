@@ -22,6 +22,10 @@ export const registryErrors = {
     'The model directory has no such model, or no such version of it.',
     'See `andon models list`.',
   ),
+  'model-document-unknown': reject(
+    'The version has no such document.',
+    'The message names its documents, such as report.md.',
+  ),
   'model-version-not-active': reject('Only the active version can be pinned.', 'Activate it first.'),
   'model-version-in-use': reject(
     'The version cannot be removed: it is active, it is the previous version, a watch uses it, or the running agent has it loaded.',

@@ -66,6 +66,8 @@ export class ModelHost implements AsyncDisposable {
   readonly #timers: NamedTimers;
   readonly #memory: MemoryBound;
   readonly #takeOver: TakeOver;
+  /** As of the last ping. */
+  #residentBytes: number | undefined;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(options: ModelHostOptions) {
@@ -171,7 +173,10 @@ export class ModelHost implements AsyncDisposable {
   }
 
   statuses(): readonly ModelStatus[] {
-    return this.slots.map((slot) => statusOf(slot, this.#live.process));
+    return this.slots.map((slot) => ({
+      ...statusOf(slot, this.#live.process),
+      usage: { host: this.name, residentBytes: this.#residentBytes, ...slot.use.means() },
+    }));
   }
 
   /** Monotonic time. While a host is being replaced, or is busy within a deadline, the supervision itself answers. */
@@ -307,6 +312,7 @@ export class ModelHost implements AsyncDisposable {
   }
 
   #notePing(residentBytes: number): void {
+    this.#residentBytes = residentBytes;
     this.#metrics.andon_inference_host_resident_bytes.set({ host: this.name }, residentBytes);
     const nowMs = this.#deps.clock.monotonicMs();
     if (!this.#memory.isPassed(residentBytes, nowMs)) return;

@@ -1,4 +1,4 @@
-import type { ModelStatistics, RunPriority, Tensors } from '../../contracts/inference.ts';
+import type { ModelStatistics, ModelUsage, RunPriority, Tensors } from '../../contracts/inference.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { invariant } from '../../platform/errors.ts';
@@ -91,6 +91,13 @@ export class ModelUse implements Disposable {
 
   statistics(): ModelStatistics | undefined {
     return this.#version && statisticsOf(this.#version, this.#totals, this.#lastInferenceMs);
+  }
+
+  /** Returns the number of runs of this version, and their mean times in ms. */
+  means(): Pick<ModelUsage, 'runs' | 'meanRunMs' | 'meanWaitMs'> {
+    const { executions, succeeded, queuedMs, computedMs } = this.#totals;
+    const mean = (sumMs: number) => (succeeded === 0 ? undefined : sumMs / succeeded);
+    return { runs: executions, meanRunMs: mean(computedMs), meanWaitMs: mean(queuedMs) };
   }
 
   /**

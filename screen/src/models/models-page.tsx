@@ -1,0 +1,94 @@
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { watches } from '../agent/agent-state.ts';
+import type { ListedModel } from '../agent/api-types.ts';
+import { readJson } from '../agent/agent-api.ts';
+import { follow, modelPath, route } from '../parts/router.ts';
+import { useAnswer } from '../parts/use-answer.ts';
+import { t } from '../texts/language.ts';
+import { type LoadedModels, readModels } from './model-directory.ts';
+import { ModelView } from './model-view.tsx';
+
+const REFRESH_MS = 3000;
+const PAGE = 100;
+
+/** The models of the model directory, and one of them with its versions. */
+export function ModelsPage(): JSX.Element {
+  const count = useSignal(PAGE);
+  const { data, problem } = useAnswer(String(count.value), () => readModels(count.value), REFRESH_MS);
+  const loaded = useAnswer('', () => readJson<LoadedModels>('/api/v1/models'), REFRESH_MS);
+  const list = data.value;
+  const { value: path } = route;
+  const chosen = path.page === 'models' ? path.model : '';
+  return (
+    <>
+      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <div class="models">
+        <nav class="model-list panel" aria-labelledby="model-list-title">
+          <h2 id="model-list-title">{t('models.list')}</h2>
+          {list?.models.length === 0 && <p class="empty">{t('models.none')}</p>}
+          <ul>
+            {list?.models.map((model) => (
+              <li key={model.name}>
+                <ModelLink model={model} isChosen={model.name === chosen} loaded={loaded.data.value} />
+              </li>
+            ))}
+          </ul>
+          {list?.more === true && (
+            <button type="button" onClick={() => (count.value += PAGE)}>
+              {t('models.more')}
+            </button>
+          )}
+        </nav>
+        <ChosenModel
+          key={chosen}
+          name={chosen}
+          model={list?.models.find(({ name }) => name === chosen)}
+          isRead={list !== undefined}
+          loaded={loaded.data.value}
+        />
+      </div>
+    </>
+  );
+}
+
+type ModelLinkProps = {
+  readonly model: ListedModel;
+  readonly isChosen: boolean;
+  readonly loaded: LoadedModels | undefined;
+};
+
+function ModelLink({ model, isChosen, loaded }: ModelLinkProps): JSX.Element {
+  const { name, active, pinned } = model;
+  const isFaulty = loaded?.models.some(
+    (each) => each.name === name && (each.state === 'failed' || each.state === 'quarantined'),
+  );
+  const users = [...watches.value.values()].filter(({ value }) => value.model.split('@')[0] === name).length;
+  return (
+    <a href={modelPath(name)} onClick={follow} aria-current={isChosen ? 'page' : undefined}>
+      <strong>{name}</strong>
+      <span>
+        {active === null ? t('models.noVersion') : `${t('models.version')} ${active}`}
+        {pinned && `, ${t('models.mark.pinned')}`}
+      </span>
+      <small>
+        {t('models.watches')}: {users}
+        {isFaulty === true && <b class="problem"> {t('models.state.failed')}</b>}
+      </small>
+    </a>
+  );
+}
+
+type ChosenModelProps = {
+  readonly name: string;
+  readonly model: ListedModel | undefined;
+  readonly isRead: boolean;
+  readonly loaded: LoadedModels | undefined;
+};
+
+function ChosenModel({ name, model, isRead, loaded }: ChosenModelProps): JSX.Element {
+  if (!isRead) return <p class="empty">{t('page.loading')}</p>;
+  if (name === '') return <p class="empty">{t('models.choose')}</p>;
+  if (model === undefined) return <p class="empty">{t('models.unknown', { model: name })}</p>;
+  return <ModelView model={model} loaded={loaded} />;
+}
