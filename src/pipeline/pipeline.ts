@@ -52,11 +52,6 @@ const REFILL_SAMPLES_MAX = 100_000;
 /** Interval of checks for a model that is not ready yet. */
 const MODEL_CHECK_MS = 100;
 
-/** The score of estimated tags has another distribution than the scores of the training. */
-function scoreForDrift({ score = Number.NaN, imputed }: Verdict): number {
-  return imputed === undefined ? score : Number.NaN;
-}
-
 /** The part of the configuration that a reload may change. Every tag that it names is in the table. */
 export type PipelineConfig = {
   /** Interval of tag events, at most `TAG_EVENTS_INTERVAL_MS`, which is the default. */
@@ -424,7 +419,7 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
       // The few windows of a fallback would restart the drift period of the remote model.
       const isFallback = verdict.judgedBy !== undefined && isFallbackOfRemote(verdict.judgedBy);
       if (manifest !== undefined && verdict.score !== undefined && !isFallback)
-        drift.observe(manifest, watch.config.tags, lastRow, scoreForDrift(verdict), timestampMs);
+        drift.observe(manifest, watch.config.tags, lastRow, verdict, timestampMs);
       // A slow model is not a state of the plant: it must not restart an alarm's delay.
       const concernsAlarm = judgement.outcome !== 'superseded';
       entries.push(...this.#entries(watch, verdict, manifest, lastRow, concernsAlarm));

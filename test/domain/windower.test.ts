@@ -45,37 +45,6 @@ function regular(fromMs: number, toMs: number, everyMs: number): readonly Step[]
   return steps;
 }
 
-describe('a tag without good values', () => {
-  const oneTag = Array.from({ length: 12 }, (_, index) => batch([0, 10_000 + index * 100, index]));
-  const end: Step = { kind: 'advance', nowMs: 11_140 };
-
-  test('leaves its whole column open if the model may estimate one tag', () => {
-    const last = windowsOf({ ...plan, missingTagsMax: 1 }, 10_000, [...oneTag, end]).at(-1);
-    expect(last?.missing).toEqual([1]);
-    expect([...(last?.values ?? [])].map((value) => (Number.isNaN(value) ? 'missing' : value))).toEqual([
-      ...[9, 'missing'],
-      ...[10, 'missing'],
-      ...[11, 'missing'],
-    ]);
-    expect(last?.reason).toBe('current: no good value yet (nothing was received)');
-  });
-
-  test('makes a window that cannot be judged if none may be estimated', () => {
-    const last = windowsOf(plan, 10_000, [...oneTag, end]).at(-1);
-    expect([last?.values, last?.missing]).toEqual([undefined, undefined]);
-    expect(last?.reason).toContain('current: no good value yet');
-  });
-
-  test('is left open as a whole, also where it has good cells: measured and estimated cells do not mix', () => {
-    const both = [batch([0, 10_000, 1], [1, 10_000, 5]), batch([0, 10_100, 2], [1, 10_100, 5])];
-    const steps = [...both, ...[2, 3, 4, 5].map((index) => batch([0, 10_000 + index * 100, index]))];
-    const windows = windowsOf({ ...plan, missingTagsMax: 1 }, 10_000, [...steps, { kind: 'advance', nowMs: 10_600 }]);
-    const open = windows.find(({ missing }) => missing !== undefined);
-    expect([...(open?.values ?? [])].filter((_, cell) => cell % 2 === 1).every(Number.isNaN)).toBe(true);
-    expect(open?.reason).toBe('current: no good value for 0.3 s (nothing was received)');
-  });
-});
-
 describe('windows of another length', () => {
   /** Returns the windows that are due in the second half of the steps. The length changes between the halves. */
   function afterResize(ofPlan: WindowPlan, rowsFirst: number, steps: readonly Step[]): readonly DueWindow[] {
