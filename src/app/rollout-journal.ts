@@ -27,7 +27,7 @@ const journalSchema = z.record(z.string(), tallySchema);
 /** Figures of rollouts in `trials.json` next to the outbox. An unreadable file is replaced: no verdict depends on it. */
 export function rolloutJournal(outboxPath: string, log: Logger): RolloutJournal {
   const path = join(dirname(outboxPath), 'trials.json');
-  let written = '';
+  let written: string | undefined;
   return {
     read: async () => {
       try {
@@ -41,7 +41,7 @@ export function rolloutJournal(outboxPath: string, log: Logger): RolloutJournal 
     },
     write: async (tallies) => {
       const text = JSON.stringify(Object.fromEntries(tallies));
-      if (text === written || (written === '' && tallies.size === 0)) return;
+      if (text === written || (written === undefined && tallies.size === 0)) return;
       try {
         await writeDurably(path, text);
         written = text;

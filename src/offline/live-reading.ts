@@ -133,9 +133,7 @@ export class LiveReading implements AsyncDisposable {
   }
 }
 
-type LiveWindow = {
-  readonly watch: string;
-  readonly tags: readonly string[];
+type LiveWindow = Omit<WatchWindow, 'window'> & {
   /** Column by the number of the tag. */
   readonly columns: ReadonlyMap<number, number>;
   window: DueWindow | undefined;

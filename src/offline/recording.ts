@@ -2,17 +2,13 @@ import { basename } from 'node:path';
 import type { CsvNotation } from '../csv/csv-columns.ts';
 import { CsvFile, type CsvOptions } from '../csv/csv-file.ts';
 import { readBoolean, readNumber } from '../csv/csv-numbers.ts';
+import type { CsvRow } from '../csv/csv-row.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { trainingFailure } from '../training/core/training-errors.ts';
 import { plantFailure } from '../plant/plant-errors.ts';
 
 /** One line of a recording. */
-export type RecordedRow = {
-  /** Counts from 0 after the header. */
-  readonly row: number;
-  readonly timeMs: number | undefined;
-  /** As the file writes it; '' without a time column. */
-  readonly timeText: string;
+export type RecordedRow = Pick<CsvRow, 'row' | 'timeMs' | 'timeText'> & {
   readonly label: string;
   /** One value for each tag, in the watch's order; NaN if the file has none. */
   readonly values: Float64Array;

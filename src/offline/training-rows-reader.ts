@@ -1,3 +1,4 @@
+import type { ReportFacts } from '../training/report/training-report.ts';
 import { createHash } from 'node:crypto';
 import { windowPlan } from '../pipeline/watch.ts';
 import type { TrainingTask } from '../training/core/algorithm.ts';
@@ -20,15 +21,12 @@ const PROGRESS_ROWS = 20_000;
 const CLASSES_MAX = 50;
 
 /** Training rows of a recording. */
-export type ReadRows = LabelledRows & {
-  readonly classes: readonly string[];
-  /** Time of each row of each segment, epoch ms; undefined if the recording has no times. */
-  readonly timesMs: readonly Float64Array[] | undefined;
-  /** Rows read, kept or not. */
-  readonly rowsRead: number;
-  readonly findings: readonly DataFinding[];
-  readonly provenance: Readonly<Record<string, unknown>>;
-};
+export type ReadRows = LabelledRows &
+  Pick<ReportFacts, 'rowsRead' | 'findings' | 'provenance'> & {
+    readonly classes: readonly string[];
+    /** Time of each row of each segment, epoch ms; undefined if the recording has no times. */
+    readonly timesMs: readonly Float64Array[] | undefined;
+  };
 
 export type ReadOrder = RecordedRows & {
   readonly task: TrainingTask;

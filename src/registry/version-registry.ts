@@ -1,3 +1,4 @@
+import type { HostOptions } from '../runtime/host/host-process.ts';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AnyManifest } from '../contracts/model-manifest.ts';
@@ -15,8 +16,6 @@ import type {
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import { registryFailure } from '../models/errors/registry-errors.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
-import type { ModelsConfig } from '../models/store/models-config.ts';
-import type { Deps } from '../platform/deps.ts';
 import { syncFolder } from '../platform/durable-file.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { modelAudit } from './audit/audit-chain.ts';
@@ -38,11 +37,7 @@ import { PackageInstaller, versionFolder } from './package-installer.ts';
 import { StagingFolder } from './package/staging-folder.ts';
 import { ModelProver } from './proof/model-prover.ts';
 
-export type VersionRegistryOptions = {
-  /** Entry file of the inference host. */
-  readonly entry: URL;
-  /** `directory` is an absolute path. */
-  readonly config: ModelsConfig;
+export type VersionRegistryOptions = HostOptions & {
   readonly audit: AuditConfig;
   /** Returns the versions that are in use for other reasons than being active, each with its user. */
   readonly inUse: () => Promise<readonly (ExactModel & { readonly by: string })[]>;
@@ -50,7 +45,6 @@ export type VersionRegistryOptions = {
   readonly incompatibilities: (manifest: AnyManifest) => readonly string[];
   /** Called after an active version was written. */
   readonly onActivated?: () => void;
-  readonly deps: Deps;
 };
 
 /** Changes the model directory, for the commands and for HTTP. */

@@ -1,21 +1,12 @@
+import type { HostOptions } from './host/host-process.ts';
 import type { ModelStatus, ReadyModel } from '../contracts/inference.ts';
 import type { RolloutModels } from '../contracts/rollout-models.ts';
 import { type JudgedListener, notReadyReason, type WindowJob } from '../contracts/window-models.ts';
 import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
-import type { ModelsConfig } from '../models/store/models-config.ts';
 import { servingOf } from '../models/store/serving.ts';
-import type { Deps } from '../platform/deps.ts';
 import { ModelHost } from './host/model-host.ts';
 import { type Place, readyAt } from './host-pool.ts';
 import { inferenceMetrics } from './queue/inference-metrics.ts';
-
-export type RolloutHostsOptions = {
-  /** The host's entry file, `src/hosts/inference-host.ts`. */
-  readonly entry: URL;
-  /** `directory` absolute. */
-  readonly config: ModelsConfig;
-  readonly deps: Deps;
-};
 
 /**
  * Versions under rollout, each in a process of its own with a lower priority: a crash or hang affects only its own
@@ -24,7 +15,7 @@ export type RolloutHostsOptions = {
  * Reports under `rollout-model/<name>@<version>`, and each process under `inference/rollout-<name>@<version>`.
  */
 export class RolloutHosts implements RolloutModels, AsyncDisposable {
-  readonly #options: RolloutHostsOptions;
+  readonly #options: HostOptions;
   readonly #metrics;
   /** By label. */
   readonly #hosts = new Map<string, Place>();
@@ -32,7 +23,7 @@ export class RolloutHosts implements RolloutModels, AsyncDisposable {
   #onJudged: JudgedListener = () => undefined;
   #stopped = false;
 
-  constructor(options: RolloutHostsOptions) {
+  constructor(options: HostOptions) {
     this.#options = options;
     this.#metrics = options.deps.metrics.of(inferenceMetrics);
   }

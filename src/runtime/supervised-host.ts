@@ -1,3 +1,4 @@
+import type { HostOptions } from './host/host-process.ts';
 import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../contracts/inference.ts';
 import type { JudgedListener, WindowJob, WindowModels } from '../contracts/window-models.ts';
 import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
@@ -5,7 +6,6 @@ import { inferenceFailure } from '../models/errors/inference-failure.ts';
 import { ModelDirectory, type StoredModel } from '../models/store/model-directory.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { hostOf, WATCH_HOST } from '../models/store/serving.ts';
-import type { Deps } from '../platform/deps.ts';
 import { invariant } from '../platform/errors.ts';
 import { sweepPrivateFolders } from '../platform/private-folder.ts';
 import { ClientHosts } from './client-hosts.ts';
@@ -14,11 +14,7 @@ import { HostPool, type Place, readyAt } from './host-pool.ts';
 import { countedRun, inferenceMetrics } from './queue/inference-metrics.ts';
 import { FallbackModel, type HeldModel } from './remote/fallback-model.ts';
 
-export type SupervisedInferenceHostOptions = {
-  /** The host's entry file, `src/hosts/inference-host.ts`. */
-  readonly entry: URL;
-  /** `directory` absolute. */
-  readonly config: ModelsConfig;
+export type SupervisedInferenceHostOptions = HostOptions & {
   /**
    * Models of the watches, loaded at the start in this order; duplicates are loaded once. Undefined in a process that
    * judges for no watch.
@@ -28,7 +24,6 @@ export type SupervisedInferenceHostOptions = {
   readonly incompatibilities?: Incompatibilities;
   /** Returns whether a model of `models.serve` is loaded here; by default all are. */
   readonly serves?: (name: string) => boolean;
-  readonly deps: Deps;
 };
 
 /**

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { notReadyText } from '../../src/contracts/window-models.ts';
-import { unknownReasonOf, unknownReasons } from '../../src/domain/alarm/unknown-reasons.ts';
+import { unknownReasons } from '../../src/domain/alarm/unknown-reasons.ts';
 import { qualityReasons, reasonCode } from '../../src/domain/sample/quality.ts';
 import { qualityRemedies } from '../../src/domain/sample/quality-remedies.ts';
 import type { WindowPlan } from '../../src/domain/window/window-plan.ts';
 import { createWindower } from '../../src/domain/window/windower.ts';
+
+const unknownReasonOf = (reason: string) => unknownReasons.find(({ pattern }) => pattern.test(reason));
 
 test('every quality reason has its cause and remedy', () => {
   expect(Object.keys(qualityRemedies)).toEqual(qualityReasons.filter((reason) => reason !== 'none'));

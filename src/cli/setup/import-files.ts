@@ -7,16 +7,13 @@ import { tagFileText } from '../../config/config-tag-files.ts';
 import { encodingOf } from '../../csv/csv-text.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import type { ImportedSource } from '../../tag-import/imported-tags.ts';
-import { mergeTagFile } from '../../tag-import/tag-file-merge.ts';
+import { type MergedTagFile, mergeTagFile } from '../../tag-import/tag-file-merge.ts';
 import { writeTagFile, writing } from '../output/written-file.ts';
 
-export type WrittenTagFile = {
+export type WrittenTagFile = Omit<MergedTagFile, 'text'> & {
   readonly source: string;
   readonly file: string;
   readonly tags: number;
-  readonly added: number;
-  readonly changed: number;
-  readonly notes: readonly string[];
 };
 
 /** Returns the path of the tag file of each source: a source reads one unit. */

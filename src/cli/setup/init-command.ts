@@ -106,8 +106,8 @@ async function askFor(options: InitOptions): Promise<Answers> {
   if (missing && !isTerminal)
     throw commandFailure('init-incomplete', 'Without a terminal, give --url, and --tags or --scan');
   const lines = missing ? createInterface({ input: process.stdin, output: process.stdout }) : undefined;
-  const ask = async (question: string, standard: string): Promise<string> => {
-    const answer = await lines?.question(`${question}${standard === '' ? '' : ` [${standard}]`}: `);
+  const ask = async <T extends string | undefined>(question: string, standard: T): Promise<string | T> => {
+    const answer = await lines?.question(`${question}${standard === undefined ? '' : ` [${standard}]`}: `);
     return answer === undefined || answer.trim() === '' ? standard : answer.trim();
   };
   const url = options.url ?? (await ask('Device or broker', 'tcp://10.0.0.7:502'));
@@ -115,10 +115,11 @@ async function askFor(options: InitOptions): Promise<Answers> {
   const unit = options.unit ?? (isBroker ? '1' : await ask('Modbus unit id', '1'));
   const machine = options.machine ?? (await ask("Machine's name", 'machine-1'));
   const agent = options.agent ?? (await ask('Name of this box', hostname()));
-  const list =
-    options.tags ?? (options.scan === true ? '' : await ask('Register list (CSV file); empty scans the device', ''));
+  const asksForTags = options.tags === undefined && options.scan !== true;
+  const listQuestion = 'Register list (CSV file); empty scans the device';
+  const tags = asksForTags ? await ask(listQuestion, undefined) : options.tags || undefined;
   lines?.close();
-  return { url, unit, machine, agent, tags: list === '' ? undefined : list };
+  return { url, unit, machine, agent, tags };
 }
 
 function scan({ url, unit }: Answers, tags: string, output: Output): Promise<number> {

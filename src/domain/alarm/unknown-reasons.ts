@@ -71,8 +71,3 @@ export const unknownReasons: readonly UnknownReason[] = [
     remedy: 'Wait for the first window.',
   },
 ];
-
-/** Returns the kind of a reason; undefined for the message of an error, which is in docs/errors.md. */
-export function unknownReasonOf(reason: string): UnknownReason | undefined {
-  return unknownReasons.find(({ pattern }) => pattern.test(reason));
-}

@@ -6,6 +6,7 @@ export type CheckedRow = {
   readonly kind: string;
   readonly watch: string;
   readonly timestamp: number;
+  /** JSON, or columns if `names` is set. */
   readonly body: string | Uint8Array;
   /** CRC-32 of the names of the columns; null if the body is JSON. */
   readonly names: number | null;

@@ -60,7 +60,7 @@ export class HistoryDatabase {
   readonly #statements;
   readonly #tags = new Map<string, number>();
   readonly #small = new Map<number, { chunks: number; samples: number }>();
-  #lastBatch = '';
+  #lastBatch: string | undefined;
   readonly #rollups: RollupTables;
   readonly #rebuild: RollupRebuild;
   #damagedChunks = 0;
@@ -184,7 +184,7 @@ export class HistoryDatabase {
     this.#small.clear();
     for (const row of this.#sqlite.prepare('SELECT tag, name FROM tag').all() as { tag: number; name: string }[])
       this.#tags.set(row.name, row.tag);
-    this.#lastBatch = (this.#statements.lastBatch.get() as string | undefined) ?? '';
+    this.#lastBatch = this.#statements.lastBatch.get() as string | undefined;
     for (const row of this.#statements.smallTotals.all() as { tag: number; chunks: number; samples: number }[])
       this.#small.set(row.tag, { chunks: row.chunks, samples: row.samples });
   }

@@ -29,10 +29,7 @@ export type RollupRequest = {
   readonly resolution: RollupResolution;
 };
 
-export type HistoryPageRequest = {
-  readonly tag: string;
-  readonly fromMs: EpochMs;
-  readonly toMs: EpochMs;
+export type HistoryPageRequest = Omit<RollupRequest, 'resolution'> & {
   /** Samples wanted in all pages; undefined returns all. A hint: the pages together hold a few times as many. */
   readonly limit: number | undefined;
   /** End of the last page; undefined for the first. */

@@ -5,7 +5,7 @@ import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { SpaceGauge } from '../file/database-file.ts';
 import { sizeBudget } from '../file/size-budget.ts';
 import { FormatRefusal } from '../file/database-format.ts';
-import { OutboxDatabase } from './outbox-database.ts';
+import { OutboxDatabase, type OutboxDatabaseOptions } from './outbox-database.ts';
 import type { OutboxRow } from './outbox-schema.ts';
 import { outboxStatsOf } from './outbox-stats.ts';
 import { RecordLanes } from './record-lanes.ts';
@@ -57,13 +57,7 @@ export async function* exportRecords(options: ExportOptions): AsyncGenerator<Sto
   }
 }
 
-export type OutboxStatsOptions = {
-  readonly path: string;
-  readonly agentId: string;
-  /** `outbox.maxSize`. */
-  readonly bytesMax: number;
-  readonly uplinks: readonly UplinkInterest[];
-};
+export type OutboxStatsOptions = Omit<OutboxDatabaseOptions, 'readOnly' | 'lossCounts'>;
 
 /**
  * Returns the state of an outbox, read by another process. `hoursLeft` is based on the last hour of records.

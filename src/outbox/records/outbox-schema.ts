@@ -1,5 +1,6 @@
 import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
 import type { DatabaseFormat } from '../file/database-format.ts';
+import type { CheckedRow } from '../file/row-checksum.ts';
 
 /*
  * outbox       one row a record. `key` makes an alarm transition unique. `original_id` is set on salvaged rows, whose
@@ -53,17 +54,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `;
 
 /** A row of `outbox`, as read. */
-export type OutboxRow = {
-  readonly sequence: number;
-  readonly kind: string;
-  readonly watch: string;
-  readonly timestamp: number;
-  readonly checksum: number;
-  readonly original_id: string | null;
-  /** JSON, or columns if `names` is set. */
-  readonly body: string | Uint8Array;
-  readonly names: number | null;
-};
+export type OutboxRow = CheckedRow & { readonly checksum: number };
 
 /** A row of `pendingHeads`. */
 export type PendingHead = Omit<OutboxRow, 'body'> & {

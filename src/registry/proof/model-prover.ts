@@ -1,19 +1,14 @@
+import type { HostOptions } from '../../runtime/host/host-process.ts';
 import type { ExactModel, ModelProof } from '../../contracts/model-registry.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
-import type { ModelsConfig } from '../../models/store/models-config.ts';
-import type { Deps } from '../../platform/deps.ts';
 import { ConfigError, OperatingError } from '../../platform/errors.ts';
 import { verifyModel } from './model-verification.ts';
 
 /** Versions that may wait while another one is proved. */
 const WAITING_MAX = 4;
 
-export type ModelProverOptions = {
-  /** Entry file of the inference host. */
-  readonly entry: URL;
-  readonly config: ModelsConfig;
-  readonly deps: Deps;
+export type ModelProverOptions = HostOptions & {
   /** Cancels the running proof and those that wait. */
   readonly signal: AbortSignal;
 };

@@ -9,10 +9,8 @@ import { formatModelReference, type ModelReference } from '../../domain/model/mo
 import { checkLatency } from '../../models/checks/latency-check.ts';
 import { checkServerAllowed } from '../../models/store/allowed-servers.ts';
 import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
-import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { providersOf, servingOf } from '../../models/store/serving.ts';
-import type { Deps } from '../../platform/deps.ts';
-import { HostProcess } from '../../runtime/host/host-process.ts';
+import { HostProcess, type HostOptions } from '../../runtime/host/host-process.ts';
 import { loadOnFirstProvider } from '../../runtime/host/provider-order.ts';
 import { RemoteClient } from '../../runtime/remote/remote-client.ts';
 import { RemoteSession } from '../../runtime/remote/remote-session.ts';
@@ -27,15 +25,10 @@ export type ModelVerification = ModelProof & {
   readonly nodesByProvider: Readonly<Record<string, number>>;
 };
 
-export type VerificationOptions = {
-  /** Entry file of the inference host. */
-  readonly entry: URL;
-  /** `directory` is an absolute path. */
-  readonly config: ModelsConfig;
+export type VerificationOptions = HostOptions & {
   readonly model: ModelReference;
   /** 'report' if the version must not be refused for its latency, as at a rollback; 'refuse' by default. */
   readonly ifTooSlow?: 'refuse' | 'report';
-  readonly deps: Deps;
   /** Cancels the verification immediately. */
   readonly signal?: AbortSignal;
 };

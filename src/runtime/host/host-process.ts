@@ -5,11 +5,13 @@ import { setPriority } from 'node:os';
 import { stripVTControlCharacters } from 'node:util';
 import { childPort } from '../../platform/rpc-ports.ts';
 import type { Clock } from '../../platform/clock.ts';
+import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { RpcClient } from '../../platform/rpc.ts';
 import { isLoss } from '../../models/errors/host-loss.ts';
 import type { HostProtocol } from '../session/host-protocol.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { childEnvironment } from '../../platform/child-environment.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
 import { makePrivateFolder } from '../../platform/private-folder.ts';
@@ -27,6 +29,15 @@ export const START_DEADLINE_MS = 30_000;
 
 /** 'replaced': a fresh host took over. */
 export type KillReason = 'timeout' | 'hang' | 'provider' | 'replaced' | 'stopped';
+
+/** What every host runs with. */
+export type HostOptions = {
+  /** The host's entry file, `src/hosts/inference-host.ts`. */
+  readonly entry: URL;
+  /** `directory` absolute. */
+  readonly config: ModelsConfig;
+  readonly deps: Deps;
+};
 
 export type HostExit = {
   readonly reason: KillReason | 'crash';

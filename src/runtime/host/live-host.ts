@@ -1,7 +1,6 @@
 import { Backoff } from '../../platform/backoff.ts';
-import type { Deps } from '../../platform/deps.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
-import { type HostExit, HostProcess, START_DEADLINE_MS } from './host-process.ts';
+import { type HostExit, type HostOptions, HostProcess, START_DEADLINE_MS } from './host-process.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import { NamedTimers } from '../queue/named-timers.ts';
 import { WATCH_HOST } from '../../models/store/serving.ts';
@@ -13,13 +12,10 @@ const RESPAWN_MS_MAX = 30_000;
 /** A crash after this time resets the waits that earlier crashes built up. */
 const STEADY_MS = 10_000;
 
-export type LiveHostOptions = {
+export type LiveHostOptions = Pick<HostOptions, 'entry' | 'deps'> & {
   /** Name in the configuration. */
   readonly name: string;
-  /** The host's entry file, `src/hosts/inference-host.ts`. */
-  readonly entry: URL;
   readonly health: ComponentHealth;
-  readonly deps: Deps;
   /** A process was started; it has not answered yet. */
   readonly onSpawned: () => void;
   /** It has answered. */

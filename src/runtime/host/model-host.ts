@@ -13,7 +13,7 @@ import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import { NamedTimers } from '../queue/named-timers.ts';
 import { connectRemote, type FallbackFor } from './connect-remote.ts';
 import { HostJobs } from './host-jobs.ts';
-import type { HostProcess } from './host-process.ts';
+import type { HostProcess, HostOptions } from './host-process.ts';
 import { LiveHost } from './live-host.ts';
 import { MemoryBound } from './memory-bound.ts';
 import {
@@ -34,17 +34,12 @@ const UNLOAD_DEADLINE_MS = 10_000;
 /** Pause before the next try of a model that took a fresh host down, until its quarantine. */
 const RETRY_CRASHED_MS = 1_000;
 
-export type ModelHostOptions = {
+export type ModelHostOptions = HostOptions & {
   /** Name in the configuration: `main`, `clients`. */
   readonly name: string;
-  /** The host's entry file, `src/hosts/inference-host.ts`. */
-  readonly entry: URL;
-  /** `directory` absolute. */
-  readonly config: ModelsConfig;
   readonly fallbackFor?: FallbackFor;
   /** Receives the judgements of windows. */
   readonly onJudged?: JudgedListener;
-  readonly deps: Deps;
 };
 
 /**

@@ -13,13 +13,12 @@ import { registryFailure } from '../../models/errors/registry-errors.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { providersOf } from '../../models/store/serving.ts';
-import type { Deps } from '../../platform/deps.ts';
 import { errorCode } from '../../platform/errors.ts';
 import { ModelUse } from '../queue/model-use.ts';
 import type { ReadySession, RemoteModel, RemoteOwner } from '../remote/remote-model.ts';
 import { CrashRecord } from './crash-record.ts';
 import type { HostProcess } from './host-process.ts';
-import { ModelReport } from './model-report.ts';
+import { ModelReport, type ModelReportOptions } from './model-report.ts';
 
 /** Returns why the watches that use a model cannot use this version; empty if they can. */
 export type Incompatibilities = (manifest: AnyManifest) => readonly string[];
@@ -48,17 +47,12 @@ type FailedLoad =
   | { readonly kind: 'refused'; readonly version: number | undefined }
   | { readonly kind: 'restore-failed' };
 
-export type ModelSlotOptions = {
-  /** Name of its health component: `model/pump-anomaly`. */
-  readonly component: string;
-  /** Name of the host that it runs in. */
-  readonly host: string;
+export type ModelSlotOptions = Omit<ModelReportOptions, 'label'> & {
   readonly incompatibilities: Incompatibilities;
   /** True if the model may have no active version yet, because its watches are learning. */
   readonly mayBeAbsent: boolean;
   readonly onEffect: (slot: ModelSlot, effect: HostEffect) => void;
   readonly config: ModelsConfig;
-  readonly deps: Deps;
 };
 
 /** One configured model: its lifecycle, and what carries out the effects of it. */

@@ -3,17 +3,12 @@ import type { TagNumber } from '../../domain/sample/tag.ts';
 import { fillTagTemplate, parseTagTemplate } from '../../domain/sample/tag-template.ts';
 import { PatternTags, tagNumberOf } from '../source-tags.ts';
 import { matchesTopicFilter, parseTopicFilter } from '../../protocols/mqtt/mqtt-topic-filter.ts';
-import { sparkplugFilter } from '../../protocols/sparkplug/sparkplug-topic.ts';
+import { sparkplugFilter, type SparkplugTopic } from '../../protocols/sparkplug/sparkplug-topic.ts';
 import { type ValueMap, valueMapOf } from '../text-value.ts';
 import { placeOf, type SparkplugPatternConfig, type SparkplugSourceConfig } from './sparkplug-source-config.ts';
 
 /** Address of a metric; `device` is undefined for a metric of the edge node itself. */
-export type MetricAddress = {
-  readonly group: string;
-  readonly edgeNode: string;
-  readonly device: string | undefined;
-  readonly metric: string;
-};
+export type MetricAddress = Omit<SparkplugTopic, 'type'> & { readonly metric: string };
 
 /** A tag that reads a metric. */
 export type MetricTag = {

@@ -23,11 +23,7 @@ export type ModelDraft = {
 export type TagLabel = { readonly name: string; readonly unit: string };
 
 /** The decision line for the score, and the score's unit. */
-export type Decision = {
-  readonly threshold: number;
-  readonly abnormal: 'above' | 'below';
-  readonly deadband: number;
-  readonly relativeEnd?: VerdictRule['relativeEnd'];
+export type Decision = VerdictRule & {
   /** Unit of the score; '' if it has none. */
   readonly unit: string;
 };

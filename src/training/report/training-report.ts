@@ -13,6 +13,7 @@ const TAGS_PLOTTED_MAX = 30;
 
 export type ReportFacts = Pick<DraftFacts, 'task' | 'tags' | 'segments'> & {
   readonly algorithm: string;
+  /** Rows read, kept or not. */
   readonly rowsRead: number;
   readonly findings: readonly DataFinding[];
   readonly provenance: Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-import { countMax, type ReadFunctionCode, readsBits, type RegisterBits } from '../frame/read-pdu.ts';
+import { countMax, type ReadFunctionCode, type ReadRequest, readsBits, type RegisterBits } from '../frame/read-pdu.ts';
 
 /** Location of a value in a device's address space. */
 export type Placed = {
@@ -11,12 +11,7 @@ export type Placed = {
 };
 
 /** One read and its values by ascending address. */
-export type ReadBlock<T extends Placed> = {
-  readonly functionCode: ReadFunctionCode;
-  readonly address: number;
-  /** Number of registers, or of bits for function codes 1 and 2. */
-  readonly count: number;
-  readonly registerBits?: RegisterBits | undefined;
+export type ReadBlock<T extends Placed> = Omit<ReadRequest, 'unitId'> & {
   readonly items: readonly T[];
 };
 
