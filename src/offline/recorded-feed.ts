@@ -14,7 +14,7 @@ const SCAN_ROW_MS = 1000;
  * 'rows': each recorded row is one step of the window, at any time. 'times': rows arrive at their own times, and
  * the windower puts them on the live grid.
  */
-export type Pacing = 'rows' | 'times';
+type Pacing = 'rows' | 'times';
 
 /** Rows of a recording for a watch. */
 export type RecordedRows = {
