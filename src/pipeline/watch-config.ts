@@ -1,5 +1,6 @@
 import { type ModelReference, modelReferencePattern, parseModelReference } from '../domain/model/model-reference.ts';
 import * as z from 'zod';
+import { formatDuration } from '../domain/duration.ts';
 import { MAJOR_DRIFT } from '../domain/model/drift.ts';
 import { alarmPriorities } from '../domain/alarm/alarm.ts';
 import { configObject, duration, locationField } from '../platform/config-fields.ts';
@@ -109,7 +110,11 @@ const alarmSchema = configObject({
 });
 
 const driftSchema = configObject({
-  period: duration('Time over which values are collected before they are compared', { minMs: 60_000 }).prefault('1d'),
+  period: duration('Time over which values are collected before they are compared', { minMs: 60_000 })
+    .prefault('1d')
+    .describe(
+      'Time over which values are collected before they are compared; longer if it has fewer than 200 judged windows',
+    ),
   warn: z
     .number()
     .positive()
@@ -117,8 +122,12 @@ const driftSchema = configObject({
     .describe('Population stability index above which a tag is reported: 0.1 is a slight shift, 0.25 a major one'),
 }).describe('Drift monitoring: reports tags whose values differ from the training data of the model');
 
+export const LEARN_MS_DEFAULT = 86_400_000;
+
 const learnSchema = configObject({
-  for: duration('Time of normal running that a model is trained on', { minMs: 10_000 }).prefault('1d'),
+  for: duration('Time of normal running that a model is trained on', { minMs: 10_000 }).prefault(
+    formatDuration(LEARN_MS_DEFAULT),
+  ),
   activate: z
     .enum(['propose', 'automatic'])
     .default('propose')
