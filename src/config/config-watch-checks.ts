@@ -13,7 +13,7 @@ export function watchFindings(context: CheckContext): readonly Finding[] {
   const watches = Object.entries(context.config.watches ?? {});
   return [
     ...derivedFindings(context),
-    ...watches.flatMap(([id, { tags }]) => unknownTags(tags, ['watches', id, 'tags'], context)),
+    ...watches.flatMap(([id, watch]) => unknownWatchTags(id, watch, context)),
     ...watches.flatMap(([id, { alarm }]) => suppressionFindings(id, alarm?.suppressWhen?.tag, context)),
     ...watches.flatMap(([id, watch]) => ageFindings(id, watch, context)),
     ...watches.flatMap(([id, watch]) => scanFindings(id, watch, context)),
@@ -85,6 +85,15 @@ function unknownTags(tags: readonly string[], path: readonly string[], context: 
   return tags.flatMap((tag, index) =>
     isPossible(tag, context) ? [] : [error([...path, index], unknownTag(tag, context))],
   );
+}
+
+function unknownWatchTags(id: string, { mode, tags }: WatchConfig, context: CheckContext): readonly Finding[] {
+  if (mode === undefined || isPossible(mode.tag, context)) return unknownTags(tags, ['watches', id, 'tags'], context);
+  const others = tags.filter((tag) => tag !== mode.tag);
+  return [
+    ...unknownTags(others, ['watches', id, 'tags'], context),
+    error(['watches', id, 'mode', 'tag'], unknownTag(mode.tag, context)),
+  ];
 }
 
 function suppressionFindings(id: string, tag: string | undefined, context: CheckContext): readonly Finding[] {
