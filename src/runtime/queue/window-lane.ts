@@ -14,7 +14,7 @@ import { scoresOf } from '../../models/checks/window-scores.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { Metrics } from '../../platform/metrics.ts';
 import { countedRun, inferenceMetrics } from './inference-metrics.ts';
-import { estimated, limitOfMode, prepareWindow, unfitReason } from './missing-tags.ts';
+import { estimated, limitOfMode, prepareWindow, unfitReason } from './window-preparation.ts';
 import { deservesExplanation, occlude, OCCLUSION_ROWS_MAX, occlusionParts } from './occlusion.ts';
 
 /**

@@ -13,7 +13,7 @@ const MODES_NAMED_MAX = 10;
 const estimates = new WeakMap<ModelManifest, Map<string, Estimate | undefined>>();
 
 /** Returns how a version estimates the missing columns; undefined if it cannot. */
-export function estimateFor(manifest: ModelManifest, missing: readonly number[]): Estimate | undefined {
+function estimateFor(manifest: ModelManifest, missing: readonly number[]): Estimate | undefined {
   if (manifest.imputation === undefined) return undefined;
   let known = estimates.get(manifest);
   if (known === undefined) estimates.set(manifest, (known = new Map()));
