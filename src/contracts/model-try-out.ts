@@ -1,0 +1,28 @@
+import type { AnyManifest } from './model-manifest.ts';
+import type { ExactModel } from './model-registry.ts';
+import type { TensorSpec, Tensors } from './inference.ts';
+
+/** Values of each input, as in a golden vector of model.yaml. */
+export type TryOutInputs = AnyManifest['golden'][number]['inputs'];
+
+/** Result of one run of a version outside of its watches. */
+export type TryOutResult = {
+  readonly provider: string;
+  /** Time of `session.run`. */
+  readonly runMs: number;
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: Tensors;
+  /** Undefined for a model that judges no windows. */
+  readonly judgement:
+    | { readonly score: number; readonly threshold: number; readonly verdict: 'normal' | 'abnormal' }
+    | undefined;
+};
+
+/** Runs any installed version once, also one that is not active, apart from everything that judges. */
+export interface ModelTryOuts {
+  /**
+   * @throws {OperatingError} 'model-version-unknown', 'model-input-invalid', 'model-output-invalid', 'model-run-failed' and
+   *   the errors of the proof (reject); 'models-busy', 'inference-timeout', 'host-crashed' (retry).
+   */
+  run(model: ExactModel, inputs: TryOutInputs): Promise<TryOutResult>;
+}

@@ -1,0 +1,81 @@
+import type { Tensors, TensorSpec } from '../../contracts/inference.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import type { AnyManifest } from '../../contracts/model-manifest.ts';
+import type { ExactModel } from '../../contracts/model-registry.ts';
+import type { ModelTryOuts, TryOutInputs, TryOutResult } from '../../contracts/model-try-out.ts';
+import { readable } from '../../contracts/tensor-data.ts';
+import { feedOf } from '../../models/checks/golden.ts';
+import { checkInputs } from '../../models/checks/tensor-check.ts';
+import { scoresOf } from '../../models/checks/window-scores.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
+import { ModelDirectory } from '../../models/store/model-directory.ts';
+import { servingOf } from '../../models/store/serving.ts';
+import { ConfigError } from '../../platform/errors.ts';
+import type { ModelProverOptions } from './model-prover.ts';
+import { type ProvedModel, withProvedModel } from './model-verification.ts';
+
+/** Runs that may wait while another one is in progress. */
+const WAITING_MAX = 4;
+
+/** Runs versions once, each in a process of its own that ends afterwards; one at a time. */
+export class ModelTryOut implements ModelTryOuts {
+  readonly #options: ModelProverOptions;
+  #last: Promise<unknown> = Promise.resolve();
+  #pending = 0;
+
+  constructor(options: ModelProverOptions) {
+    this.#options = options;
+  }
+
+  async run(model: ExactModel, inputs: TryOutInputs): Promise<TryOutResult> {
+    const { config } = this.#options;
+    await ModelDirectory.of(config).checkExists(model);
+    if (this.#pending > WAITING_MAX)
+      throw registryFailure('models-busy', `${this.#pending} versions are being tried out already. Try again later`);
+    this.#pending += 1;
+    try {
+      const running = this.#last.then(() => this.#run(model, inputs));
+      this.#last = running.catch(() => undefined);
+      return await running;
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      throw inferenceFailure('model-file-invalid', error.message, { cause: error });
+    } finally {
+      this.#pending -= 1;
+    }
+  }
+
+  #run(model: ExactModel, inputs: TryOutInputs): Promise<TryOutResult> {
+    return withProvedModel({ ...this.#options, model }, (proved) => this.#use(proved, inputs));
+  }
+
+  async #use({ stored: { manifest }, loaded, provider, run }: ProvedModel, inputs: TryOutInputs): Promise<TryOutResult> {
+    const specs = loaded.inputs;
+    checkNames(specs, inputs);
+    const feed = feedOf({ inputs }, specs);
+    checkInputs(specs, feed);
+    const { outputs, runMs } = await run(feed, false, servingOf(this.#options.config, manifest).deadlineMs);
+    return { provider, runMs, inputs: specs, outputs, judgement: judgementOf(manifest, feed, outputs) };
+  }
+}
+
+/** @throws {OperatingError} 'model-input-invalid' if an input is missing or unknown. */
+function checkNames(specs: readonly TensorSpec[], inputs: TryOutInputs): void {
+  const known = specs.map(({ name }) => name);
+  const wrong = new Set(known).symmetricDifference(new Set(Object.keys(inputs)));
+  if (wrong.size === 0) return;
+  const listed = known.map((name) => `'${name}'`).join(', ');
+  throw inferenceFailure('model-input-invalid', `The model takes the inputs ${listed}; wrong: ${[...wrong].join(', ')}`);
+}
+
+/** Returns score and verdict of one window. A watch may use another threshold. */
+function judgementOf(manifest: AnyManifest, feed: Tensors, outputs: Tensors): TryOutResult['judgement'] {
+  const window = Object.values(feed)[0];
+  if (!judgesWindows(manifest) || window?.dims[0] !== 1) return undefined;
+  const values = Array.from<unknown, number>(readable(window), Number);
+  const { threshold, abnormal } = manifest;
+  const [score = Number.NaN] = scoresOf(manifest, outputs, 1, values);
+  const isAbnormal = abnormal === 'above' ? score > threshold : score < threshold;
+  return { score, threshold, verdict: isAbnormal ? 'abnormal' : 'normal' };
+}
