@@ -12,14 +12,12 @@ import { type ByteOrder, byteOrders } from '../sources/modbus/frame/register-dec
 import type { Finding, ImportedSource, ImportSettings, OpenSetting, TagImport } from '../tag-import/imported-tags.ts';
 import { listColumns } from '../tag-import/list-columns.ts';
 import { type TagReaderName, tagReaders } from '../tag-import/readers.ts';
-import { jsonOption, runs } from './output/command.ts';
+import { EXIT_CONFIG, EXIT_USAGE, jsonOption, runs } from './output/command.ts';
 import type { Output } from './output/output.ts';
 import { planCommand } from './plan-command.ts';
 import { checkCommand, plural } from './setup/check-command.ts';
 import { tagFilePaths, writeImportedTags, writeSources, type WrittenTagFile } from './setup/import-files.ts';
 
-const EXIT_USAGE = 64;
-const EXIT_CONFIG = 78;
 /** Largest export: enough for about 100,000 tags in JSON. */
 const FILE_BYTES_MAX = 50_000_000;
 /** Addresses for documentation (RFC 5737): the device or broker of a configuration that is only checked. */

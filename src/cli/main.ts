@@ -2,12 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../platform/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { defineCommands } from './commands.ts';
-import { output } from './output/command.ts';
-
-/** sysexits.h, as interface of every command: 0 done, 1 the check found something, and these. */
-const EXIT_USAGE = 64;
-const EXIT_BUG = 70;
-const EXIT_CONFIG = 78;
+import { EXIT_BUG, EXIT_CONFIG, EXIT_USAGE, output } from './output/command.ts';
 
 // A reader that closes the pipe early (`| head`) is not a failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : EXIT_BUG));

@@ -7,12 +7,9 @@ import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
 import { plural } from './setup/check-command.ts';
-import { DEFAULT_CONFIG, runs, withConfig } from './output/command.ts';
+import { DEFAULT_CONFIG, EXIT_CONFIG, runs, withConfig } from './output/command.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
-
-/** EX_CONFIG. */
-const EXIT_CONFIG = 78;
 
 /** Requests that are listed for people; a plant can have thousands, and `--json` has them all. */
 const REQUESTS_SHOWN_MAX = 40;

@@ -15,7 +15,8 @@ import { INVALID_ADVICE } from '../sources/modbus/frame/not-available.ts';
 import { byteOrders, registersOf, type ValueType } from '../sources/modbus/frame/register-decode.ts';
 import { likelyTags } from '../sources/modbus/probe/likely-tags.ts';
 import { isPlausible, isUsual } from '../sources/modbus/probe/plausibility.ts';
-import { finiteNumber, jsonOption, runs } from './output/command.ts';
+import type { AddressRange } from '../sources/modbus/probe/modbus-scan.ts';
+import { finiteNumber, jsonOption, numberRange, runs } from './output/command.ts';
 import type { Output } from './output/output.ts';
 import { systemDeps } from '../platform/deps.ts';
 import { table } from './output/table.ts';
@@ -38,13 +39,12 @@ const FIT_DIFFERENCE_MAX = 0.05;
 /** Registers that devices without a measurement send. */
 const SUSPECT_WORDS: ReadonlySet<number> = new Set([0x8000, 0x7fff, 0xffff]);
 
-type Range = { readonly first: number; readonly last: number };
 type ProbeOptions = {
   readonly unit: number;
-  readonly holding?: Range;
-  readonly input?: Range;
-  readonly coils?: Range;
-  readonly discrete?: Range;
+  readonly holding?: AddressRange;
+  readonly input?: AddressRange;
+  readonly coils?: AddressRange;
+  readonly discrete?: AddressRange;
   readonly expect?: number;
   readonly all?: boolean;
   readonly watch?: boolean;
@@ -52,12 +52,17 @@ type ProbeOptions = {
   readonly json?: boolean;
 };
 type Kind = keyof typeof readFunctionCodes;
-type Probe = { readonly url: string; readonly kind: Kind; readonly range: Range; readonly options: ProbeOptions };
+type Probe = {
+  readonly url: string;
+  readonly kind: Kind;
+  readonly range: AddressRange;
+  readonly options: ProbeOptions;
+};
 
 /** Defines `andon probe`. */
 export function defineProbe(command: Command): void {
-  const registers = range(REGISTERS_MAX);
-  const bits = range(BITS_MAX);
+  const registers = numberRange(0, ADDRESS_MAX, REGISTERS_MAX);
+  const bits = numberRange(0, ADDRESS_MAX, BITS_MAX);
   command
     .argument(
       '<url>',
@@ -86,7 +91,7 @@ export function defineProbe(command: Command): void {
     .action(
       runs((url: string, options: ProbeOptions, output: Output) => {
         const { holding, input, coils: coil, discrete } = options;
-        const kinds = Object.entries({ holding, input, coil, discrete }) as [Kind, Range | undefined][];
+        const kinds = Object.entries({ holding, input, coil, discrete }) as [Kind, AddressRange | undefined][];
         const blocks = kinds.flatMap(([kind, block]) => (block === undefined ? [] : [{ kind, range: block }]));
         const [block] = blocks;
         if (block === undefined || blocks.length > 1)
@@ -237,20 +242,7 @@ function registerTables(registers: readonly Reading[], all: boolean): string {
 const wideTypes = ['int32', 'uint32', 'bcd32', 'int64', 'uint64', 'float64'] as const;
 
 /** An 8-bit value is the low byte, in BADC and DCBA the high one. */
-const allTypes = [
-  'int8',
-  'uint8',
-  'int16',
-  'uint16',
-  'float16',
-  'bcd16',
-  'int32',
-  'uint32',
-  'bcd32',
-  'int64',
-  'uint64',
-  'float64',
-] as const;
+const allTypes = ['int8', 'uint8', 'int16', 'uint16', 'float16', 'bcd16', ...wideTypes] as const;
 
 /** Returns '' for a value that is not likely, unless all are to be shown. */
 function valueOf(reading: Reading, type: ValueType, byteOrder: ProbedOrder, all: boolean): string {
@@ -311,17 +303,4 @@ function unitId(text: string): number {
   if (!/^\d{1,3}$/.test(text) || Number(text) > UNIT_ID_MAX)
     throw new InvalidArgumentError(`expected a unit id, 0-${UNIT_ID_MAX}`);
   return Number(text);
-}
-
-/** @param countMax Longest block. */
-function range(countMax: number): (text: string) => Range {
-  return (text) => {
-    const [, from, to] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
-    const first = Number(from);
-    const last = to === undefined ? first : Number(to);
-    if (from === undefined || last < first || last > ADDRESS_MAX)
-      throw new InvalidArgumentError(`expected addresses such as 0-9, up to ${ADDRESS_MAX}`);
-    if (last - first + 1 > countMax) throw new InvalidArgumentError(`at most ${countMax} at once`);
-    return { first, last };
-  };
 }

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { stringify } from 'yaml';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { readUsers, type Users } from '../../web/access/users-file.ts';
-import type { Output } from '../output/output.ts';
+import { type Output, printResult } from '../output/output.ts';
 import { accessPaths } from './access-paths.ts';
 import { writePrivateFile } from './private-file.ts';
 
@@ -14,12 +14,12 @@ export class AccountsFile {
   readonly path: string;
   readonly #outboxPath: string;
   /** True if the configuration names the file. */
-  readonly isConfigured: boolean;
+  readonly #isConfigured: boolean;
 
   private constructor(path: string, outboxPath: string, isConfigured: boolean) {
     this.path = path;
     this.#outboxPath = outboxPath;
-    this.isConfigured = isConfigured;
+    this.#isConfigured = isConfigured;
   }
 
   /** If the configuration names no file, it is `users.yaml` next to it. */
@@ -45,9 +45,11 @@ export class AccountsFile {
     await writePrivateFile(this.path, HEADER + stringify(users), this.#outboxPath);
   }
 
-  /** Says what the configuration lacks, on standard error, so that scripts are not disturbed. */
-  remind(output: Output): void {
-    if (this.isConfigured) return;
-    output.err(`The configuration does not use ${this.path} yet. Add to section http: users: ${basename(this.path)}`);
+  /** Prints the result of a command. Reports on standard error what the configuration lacks. @returns Exit code 0. */
+  print(output: Output, options: { readonly json?: boolean }, result: Parameters<typeof printResult>[2]): number {
+    printResult(output, options, result);
+    if (!this.#isConfigured)
+      output.err(`The configuration does not use ${this.path} yet. Add to section http: users: ${basename(this.path)}`);
+    return 0;
   }
 }

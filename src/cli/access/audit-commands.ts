@@ -4,7 +4,7 @@ import { SystemClock } from '../../platform/clock.ts';
 import { type Chained, modelAudit } from '../../registry/audit/audit-chain.ts';
 import { AuditLog, type ChainReport } from '../../registry/audit/audit-log.ts';
 import { readOperatorLog } from '../../web/access/operator-audit.ts';
-import { configOption, jsonOption, runs } from '../output/command.ts';
+import { configOption, runs, subcommand } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 
 type AuditOptions = { readonly config: string; readonly json?: boolean };
@@ -14,12 +14,9 @@ type Logs = Readonly<Record<'operators' | 'models', ChainReport<Chained>>>;
 
 /** Defines `andon audit verify | export`. */
 export function defineAudit(audit: Command): void {
-  audit
-    .command('verify')
-    .description('checks the hash chains of both logs; exit 1 with the first line that is wrong')
-    .addOption(configOption)
-    .addOption(jsonOption)
-    .action(runs(verifyCommand));
+  subcommand(audit, 'verify', 'checks the hash chains of both logs; exit 1 with the first line that is wrong').action(
+    runs(verifyCommand),
+  );
   audit
     .command('export')
     .description('the records of both logs as JSON lines, oldest first')

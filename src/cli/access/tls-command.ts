@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { SystemClock } from '../../platform/clock.ts';
 import { errorCode } from '../../platform/errors.ts';
-import { configOption, jsonOption, runs } from '../output/command.ts';
+import { runs, subcommand } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { accessPaths } from './access-paths.ts';
 import { writeOwnFile, writePrivateFile, writePublicFile } from './private-file.ts';
@@ -13,14 +13,12 @@ type TlsInitOptions = { readonly config: string; readonly name?: readonly string
 
 /** Defines `andon tls init`. */
 export function defineTls(tls: Command): void {
-  tls
-    .command('init')
-    .description(
-      'makes a certificate authority for this box and a certificate for its endpoints; renews the certificate if the authority exists',
-    )
+  subcommand(
+    tls,
+    'init',
+    'makes a certificate authority for this box and a certificate for its endpoints; renews the certificate if the authority exists',
+  )
     .option('--name <name...>', 'further names or addresses under which the box is reached')
-    .addOption(configOption)
-    .addOption(jsonOption)
     .action(runs(tlsInitCommand));
 }
 

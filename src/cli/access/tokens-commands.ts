@@ -5,8 +5,8 @@ import { SystemClock } from '../../platform/clock.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { type Role, roles } from '../../web/access/roles.ts';
 import { isAccountName, tokenDigest } from '../../web/access/users-file.ts';
-import { configOption, jsonOption, runs } from '../output/command.ts';
-import { type Output, printResult } from '../output/output.ts';
+import { runs, subcommand } from '../output/command.ts';
+import type { Output } from '../output/output.ts';
 import { table } from '../output/table.ts';
 import { AccountsFile } from './accounts-file.ts';
 
@@ -18,15 +18,13 @@ const VALIDITY_MS_MAX = 3_650 * 86_400_000;
 
 /** Defines `andon tokens add | remove | list`. */
 export function defineTokens(tokens: Command): void {
-  const add = (name: string, description: string) =>
-    tokens.command(name).description(description).addOption(configOption).addOption(jsonOption);
-  add('add', 'makes a token and prints it once; a program sends it as Authorization: Bearer TOKEN')
+  subcommand(tokens, 'add', 'makes a token and prints it once; a program sends it as Authorization: Bearer TOKEN')
     .argument('<name>', 'name for records and the audit log, such as mes')
     .addOption(new Option('--role <role>', 'what the program may do').choices([...roles]).makeOptionMandatory())
     .option('--for <duration>', 'it expires after this time, such as 365d; by default it does not expire')
     .action(runs(addCommand));
-  add('remove', 'removes a token').argument('<name>', 'name of the token').action(runs(removeCommand));
-  add('list', 'tokens with roles and expiry').action(runs(listCommand));
+  subcommand(tokens, 'remove', 'removes a token').argument('<name>', 'name of the token').action(runs(removeCommand));
+  subcommand(tokens, 'list', 'tokens with roles and expiry').action(runs(listCommand));
 }
 
 async function addCommand(name: string, options: AddOptions, output: Output): Promise<number> {
@@ -45,12 +43,10 @@ async function addCommand(name: string, options: AddOptions, output: Output): Pr
   const entry = { role: options.role, sha256: tokenDigest(token), ...(expires === undefined ? {} : { expires }) };
   await accounts.write({ users, tokens: { ...tokens, [name]: entry } });
   const ends = expires === undefined ? 'It does not expire.' : `It expires on ${expires.slice(0, 10)}.`;
-  printResult(output, options, {
+  return accounts.print(output, options, {
     document: { ok: true, token, name, role: options.role, expires: expires ?? null },
     text: `Token of ${name}, shown this once: ${token}\n${ends}`,
   });
-  accounts.remind(output);
-  return 0;
 }
 
 function expiry(text: string | undefined): string | undefined {
@@ -72,9 +68,7 @@ async function removeCommand(name: string, options: Options, output: Output): Pr
     throw new OperatingError('account-unknown', 'reject', `There is no token '${name}' in ${accounts.path}`);
   const { [name]: _, ...others } = tokens;
   await accounts.write({ users, tokens: others });
-  printResult(output, options, { document: { ok: true, name }, text: `The token ${name} is removed.` });
-  accounts.remind(output);
-  return 0;
+  return accounts.print(output, options, { document: { ok: true, name }, text: `The token ${name} is removed.` });
 }
 
 async function listCommand(options: Options, output: Output): Promise<number> {
@@ -89,7 +83,5 @@ async function listCommand(options: Options, output: Output): Promise<number> {
     rows.length === 0
       ? 'There is no token. Add one: andon tokens add NAME --role viewer'
       : table(['token', 'role', 'expires'], rows);
-  printResult(output, options, { document: { tokens }, text });
-  accounts.remind(output);
-  return 0;
+  return accounts.print(output, options, { document: { tokens }, text });
 }

@@ -3,8 +3,8 @@ import { OperatingError } from '../../platform/errors.ts';
 import { hashPassword } from '../../web/access/password.ts';
 import { type Role, roles } from '../../web/access/roles.ts';
 import { isAccountName } from '../../web/access/users-file.ts';
-import { configOption, jsonOption, runs } from '../output/command.ts';
-import { type Output, printResult } from '../output/output.ts';
+import { runs, subcommand } from '../output/command.ts';
+import type { Output } from '../output/output.ts';
 import { table } from '../output/table.ts';
 import { AccountsFile } from './accounts-file.ts';
 import { addFirstUser, firstUserJson, type FirstUserOptions, firstUserText } from './first-user.ts';
@@ -14,9 +14,7 @@ type Options = PasswordOptions & { readonly config: string; readonly json?: bool
 
 /** Defines `andon users init | add | passwd | remove | list`. */
 export function defineUsers(users: Command): void {
-  const add = (name: string, description: string) =>
-    users.command(name).description(description).addOption(configOption).addOption(jsonOption);
-  add('init', 'adds the user admin if there is no user, and prints its password once')
+  subcommand(users, 'init', 'adds the user admin if there is no user, and prints its password once')
     .option('--password-file <file>', 'file with the password; nothing is printed then')
     .action(runs(initCommand));
   const withPassword = (command: Command) =>
@@ -24,14 +22,16 @@ export function defineUsers(users: Command): void {
       .argument('<name>', 'name of the user')
       .addOption(new Option('--password-file <file>', 'file with the password').conflicts('generate'))
       .option('--generate', 'make a password and print it once');
-  withPassword(add('add', 'adds a user, or changes the role of one'))
+  withPassword(subcommand(users, 'add', 'adds a user, or changes the role of one'))
     .addOption(new Option('--role <role>', 'what the user may do').choices([...roles]).makeOptionMandatory())
     .action(runs(addCommand));
-  withPassword(add('passwd', 'sets a new password and ends the sessions of the user')).action(runs(passwdCommand));
-  add('remove', 'removes a user and ends the sessions')
+  withPassword(subcommand(users, 'passwd', 'sets a new password and ends the sessions of the user')).action(
+    runs(passwdCommand),
+  );
+  subcommand(users, 'remove', 'removes a user and ends the sessions')
     .argument('<name>', 'name of the user')
     .action(runs(removeCommand));
-  add('list', 'users and their roles').action(runs(listCommand));
+  subcommand(users, 'list', 'users and their roles').action(runs(listCommand));
 }
 
 async function initCommand(options: FirstUserOptions, output: Output): Promise<number> {
@@ -41,12 +41,10 @@ async function initCommand(options: FirstUserOptions, output: Output): Promise<n
     output.err(firstUserText(added, options.config) ?? '');
     return 1;
   }
-  printResult(output, options, {
+  return accounts.print(output, options, {
     document: { ok: true, ...firstUserJson(added) },
     text: firstUserText(added, options.config) ?? `${accounts.path} has users already: andon users list`,
   });
-  accounts.remind(output);
-  return 0;
 }
 
 async function addCommand(name: string, options: Options & { readonly role: Role }, output: Output): Promise<number> {
@@ -95,9 +93,7 @@ async function listCommand(options: Options, output: Output): Promise<number> {
   const rows = users.map(({ name, role }) => [name, role]);
   const text =
     rows.length === 0 ? 'There is no user. Add one: andon users add NAME --role admin' : table(['user', 'role'], rows);
-  printResult(output, options, { document: { users }, text });
-  accounts.remind(output);
-  return 0;
+  return accounts.print(output, options, { document: { users }, text });
 }
 
 function existing<User>(users: Readonly<Record<string, User>>, name: string, { path }: AccountsFile): User {
@@ -111,10 +107,8 @@ type Done = { readonly text: string; readonly document: object; readonly passwor
 
 function finish(accounts: AccountsFile, options: Options, output: Output, { text, document, password }: Done): number {
   const shown = password === undefined ? '' : `\nPassword, shown this once: ${password}`;
-  printResult(output, options, {
+  return accounts.print(output, options, {
     document: { ok: true, ...document, ...(password === undefined ? {} : { password }) },
     text: text + shown,
   });
-  accounts.remind(output);
-  return 0;
 }

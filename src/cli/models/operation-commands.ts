@@ -3,7 +3,7 @@ import { loadConfig } from '../../config/config-file.ts';
 import type { Activated } from '../../contracts/model-registry.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import type { VersionRegistry } from '../../registry/version-registry.ts';
-import { configOption, jsonOption, runs, subcommand } from '../output/command.ts';
+import { runs, subcommand } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { modelsAuditCommand } from './audit-command.ts';
 import { modelsInstallCommand } from './install-command.ts';
@@ -43,12 +43,8 @@ function addOperation(
   [name, argument, description]: readonly [string, string, string],
   run: Run,
 ): Command {
-  return models
-    .command(name)
+  return subcommand(models, name, description)
     .argument('<model>', argument)
-    .description(description)
-    .addOption(configOption)
-    .addOption(jsonOption)
     .action(
       runs(async (text: string, options: OperationOptions, output: Output) => {
         // The name is checked before the configuration is read.

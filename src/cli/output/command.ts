@@ -1,5 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { AddressRange } from '../../sources/modbus/probe/modbus-scan.ts';
 import { legible, type Output } from './output.ts';
+
+// Exit codes of sysexits.h, as interface of every command; 0: done, 1: the check found something.
+export const EXIT_USAGE = 64;
+export const EXIT_BUG = 70;
+/** systemd does not restart a unit that ends with it. */
+export const EXIT_CONFIG = 78;
 
 export const output: Output = {
   out: (text) => process.stdout.write(lines(text)),
@@ -33,6 +40,18 @@ export function runs(command: (...args: never[]) => number | Promise<number>) {
   return async (...args: readonly unknown[]): Promise<void> => {
     // Commander passes the arguments and options that were declared with the command, and then the command itself.
     process.exitCode = await command(...([...args.slice(0, -1), output] as never[]));
+  };
+}
+
+/** Returns the parser of an option with a number or a range: 3, 0-9. @param countMax Maximum length of a range. */
+export function numberRange(least: number, most: number, countMax = Infinity): (text: string) => AddressRange {
+  return (text) => {
+    const [, from, to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
+    const [first, last] = [Number(from), Number(to)];
+    if (from === undefined || first < least || last < first || last > most)
+      throw new InvalidArgumentError(`expected numbers such as ${least}-${most}`);
+    if (last - first + 1 > countMax) throw new InvalidArgumentError(`at most ${countMax} at once`);
+    return { first, last };
   };
 }
 

@@ -4,11 +4,8 @@ import { sandboxWarnings } from './unit-command.ts';
 import { loadConfig, type LoadedConfig } from '../../config/config-file.ts';
 import { agentTags } from '../../config/config-tags.ts';
 import { ConfigError, formatConfigProblem } from '../../platform/errors.ts';
-import { DEFAULT_CONFIG, runs, withConfig } from '../output/command.ts';
+import { DEFAULT_CONFIG, EXIT_CONFIG, runs, withConfig } from '../output/command.ts';
 import type { Output } from '../output/output.ts';
-
-/** EX_CONFIG: systemd does not restart a unit that ends with it. */
-const EXIT_CONFIG = 78;
 
 export type CheckOptions = {
   readonly json: boolean;

@@ -7,7 +7,7 @@ import { encodingOf } from '../../csv/csv-text.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { ImportedSource } from '../../tag-import/imported-tags.ts';
 import { mergeTagFile } from '../../tag-import/tag-file-merge.ts';
-import { writeTagFile } from './tag-file.ts';
+import { writeTagFile, writing } from '../output/written-file.ts';
 
 export type WrittenTagFile = {
   readonly source: string;
@@ -64,7 +64,8 @@ export async function writeSources(
   const present = await textOf(file);
   const head = '# Check it with: andon check FILE, with the devices: andon check --live FILE\n';
   if (present === undefined) {
-    await write(file, `${head}${stringify({ agent: { id: hostname() }, sources: Object.fromEntries(blocks) })}`);
+    const text = stringify({ agent: { id: hostname() }, sources: Object.fromEntries(blocks) });
+    await writing(file, () => writeFile(file, head + text));
     return [];
   }
   const document = parseDocument(present);
@@ -79,12 +80,12 @@ export async function writeSources(
   if (!document.has('agent')) document.set('agent', document.createNode({ id: hostname() }));
   for (const [id, block] of blocks) if (!ids.has(id)) document.setIn(['sources', id], document.createNode(block));
   const text = document.toString({ lineWidth: 0 });
-  if (blocks.some(([id]) => !ids.has(id))) await write(file, text);
+  if (blocks.some(([id]) => !ids.has(id))) await writing(file, () => writeFile(file, text));
   return blocks.filter(([id]) => ids.has(id)).map(([id]) => `source ${id} of ${file} stays as it is`);
 }
 
 /** Path of a file as a configuration names it: relative to its own folder if it is below. */
-function shownPath(config: string, file: string): string {
+export function shownPath(config: string, file: string): string {
   const shown = relative(dirname(resolve(config)), resolve(file));
   return shown.startsWith('..') || isAbsolute(shown) ? resolve(file) : shown;
 }
@@ -96,13 +97,5 @@ async function textOf(file: string): Promise<string | undefined> {
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw new OperatingError('file-not-merged', 'reject', `${file}: ${errorMessage(error)}`, { cause: error });
-  }
-}
-
-async function write(file: string, text: string): Promise<void> {
-  try {
-    await writeFile(file, text);
-  } catch (error) {
-    throw new OperatingError('file-not-written', 'retry', errorMessage(error), { cause: error });
   }
 }

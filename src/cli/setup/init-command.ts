@@ -1,6 +1,6 @@
 import { access, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, isAbsolute, relative, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
@@ -13,6 +13,7 @@ import { addFirstUser, firstUserJson, firstUserText } from '../access/first-user
 import { checkCommand } from './check-command.ts';
 import { DEFAULT_CONFIG, jsonOption, runs } from '../output/command.ts';
 import type { Output } from '../output/output.ts';
+import { shownPath } from './import-files.ts';
 import { scanCommand } from './scan-command.ts';
 import { fitUnit } from './unit-command.ts';
 
@@ -60,8 +61,7 @@ export async function initCommand(file: string, options: InitOptions, output: Ou
     throw new OperatingError('scan-found-nothing', 'retry', `${url} gave no tags, so ${file} was not written`);
   const tagFile = resolve(tags);
   const watched = await watchedTags(tagFile);
-  const shown = relative(directory, tagFile);
-  const text = configText(answers, directory, shown.startsWith('..') || isAbsolute(shown) ? tagFile : shown, watched);
+  const text = configText(answers, directory, shownPath(file, tagFile), watched);
   await writeFile(file, text, { flag: 'wx' });
   const accounts = await AccountsFile.of(file);
   const user = await addFirstUser(accounts, { ...options, config: file });

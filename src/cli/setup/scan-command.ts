@@ -16,11 +16,11 @@ import {
   scanUnits,
 } from '../../sources/modbus/probe/modbus-scan.ts';
 import { ScanConnection } from '../../sources/modbus/probe/scan-connection.ts';
-import { jsonOption, runs } from '../output/command.ts';
+import { jsonOption, numberRange, runs } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { systemDeps } from '../../platform/deps.ts';
 import { table } from '../output/table.ts';
-import { writeTagFile } from './tag-file.ts';
+import { writeTagFile } from '../output/written-file.ts';
 
 export type ScanOptions = {
   readonly units: AddressRange;
@@ -45,8 +45,8 @@ export function defineScan(command: Command): void {
       '<url>',
       'tcp://host:port, rtu+tcp://host:port, serial:///dev/ttyUSB0?baudRate=19200, or mqtt://host:1883',
     )
-    .option('--units <a-b>', 'unit ids', range(1, 247), { first: 1, last: 247 })
-    .option('--addresses <a-b>', 'addresses as on the wire', range(0, 65_535), { first: 0, last: 999 })
+    .option('--units <a-b>', 'unit ids', numberRange(1, 247), { first: 1, last: 247 })
+    .option('--addresses <a-b>', 'addresses as on the wire', numberRange(0, 65_535), { first: 0, last: 999 })
     .option('--timeout <duration>', 'longest wait for a response', durationMs, 500)
     .option('--thorough', 'also finds single registers among refused ones; needs many more requests')
     .option('--topic <filter>', 'topics of a broker', '#')
@@ -180,15 +180,6 @@ function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function range(least: number, most: number): (text: string) => AddressRange {
-  return (text) => {
-    const [, from, to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
-    const [first, last] = [Number(from), Number(to)];
-    if (from !== undefined && first >= least && last >= first && last <= most) return { first, last };
-    throw new InvalidArgumentError(`expected numbers such as ${least}-${most}`);
-  };
 }
 
 function durationMs(text: string): number {

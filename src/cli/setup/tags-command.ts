@@ -5,7 +5,7 @@ import { tagFileText } from '../../config/config-tag-files.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { configOption, runs } from '../output/command.ts';
 import type { Output } from '../output/output.ts';
-import { writeTagFile } from './tag-file.ts';
+import { writeTagFile } from '../output/written-file.ts';
 
 const SEPARATORS = { comma: ',', semicolon: ';', tab: '\t' } as const;
 

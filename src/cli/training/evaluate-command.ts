@@ -9,12 +9,11 @@ import { chooseModel, evaluate, type Evaluation } from '../../offline/evaluate.t
 import { EvaluationPlot, evaluationReport, evaluationRows } from '../../offline/evaluation-report.ts';
 import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
 import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
-import { errorMessage } from '../../platform/errors.ts';
 import type { Output } from '../output/output.ts';
 import { systemDeps } from '../../platform/deps.ts';
 import { chooseRecording, type ChosenRecording, recordingNotes, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
-import { trainingFailure } from '../../training/core/training-errors.ts';
+import { writing } from '../output/written-file.ts';
 import { referenceOf } from '../models/model-argument.ts';
 
 export type EvaluateOptions = RecordingOptions & {
@@ -57,7 +56,8 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
   });
   await out?.end();
   const evaluations = [evaluation, ...(against === undefined ? [] : [await run(against.model, () => undefined)])];
-  if (options.report !== undefined) await writeReport(options.report, evaluations, plot, chosen);
+  const { report } = options;
+  if (report !== undefined) await writing(report, () => writeReport(report, evaluations, plot, chosen));
   if (options.json === true)
     output.out(JSON.stringify({ model: formatModelReference(model), note: note ?? '', evaluations }));
   else {
@@ -101,13 +101,9 @@ class PredictionFile {
   }
 
   /** @throws {OperatingError} 'file-not-written' (retry). */
-  async end(): Promise<void> {
-    try {
-      this.#stream.end();
-      await finished(this.#stream);
-    } catch (error) {
-      throw trainingFailure('file-not-written', errorMessage(error), { cause: error });
-    }
+  end(): Promise<void> {
+    this.#stream.end();
+    return writing(String(this.#stream.path), () => finished(this.#stream));
   }
 }
 
@@ -117,11 +113,7 @@ async function writeReport(
   plot: EvaluationPlot,
   { recording }: ChosenRecording,
 ): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-    for (const [name, text] of evaluationReport(evaluations, plot, recording.name))
-      await writeFile(join(folder, name), text);
-  } catch (error) {
-    throw trainingFailure('file-not-written', errorMessage(error), { cause: error });
-  }
+  await mkdir(folder, { recursive: true });
+  for (const [name, text] of evaluationReport(evaluations, plot, recording.name))
+    await writeFile(join(folder, name), text);
 }

@@ -2,11 +2,10 @@ import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { loadConfig } from '../../config/config-file.ts';
 import { historyRows, parseMoment } from '../../offline/history-recording.ts';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { writeParquet } from './history-parquet.ts';
 import type { Output } from '../output/output.ts';
 import { systemDeps } from '../../platform/deps.ts';
-import { trainingFailure } from '../../training/core/training-errors.ts';
+import { writing } from '../output/written-file.ts';
 
 export type HistoryExportOptions = {
   readonly config: string;
@@ -36,13 +35,10 @@ export async function historyExportCommand(options: HistoryExportOptions, output
     toMs: parseMoment(options.to, nowMs),
     stepMs: undefined,
   });
-  if (options.out?.endsWith('.parquet') === true) {
-    await writeParquet(options.out, tags, rows);
-    return 0;
-  }
-  const lines = chunked(rows, tags);
-  if (options.out === undefined) for await (const text of lines) output.out(text);
-  else await writeLines(options.out, lines);
+  const { out } = options;
+  if (out === undefined) for await (const text of chunked(rows, tags)) output.out(text);
+  else if (out.endsWith('.parquet')) await writeParquet(out, tags, rows);
+  else await writing(out, () => pipeline(chunked(rows, tags), createWriteStream(out)));
   return 0;
 }
 
@@ -58,16 +54,6 @@ async function* chunked(
     lines = [];
   }
   if (lines.length > 0) yield `${lines.join('\n')}\n`;
-}
-
-/** @throws {OperatingError} 'file-not-written' (retry). */
-async function writeLines(path: string, lines: AsyncIterable<string>): Promise<void> {
-  try {
-    await pipeline(lines, createWriteStream(path));
-  } catch (error) {
-    if (error instanceof OperatingError) throw error;
-    throw trainingFailure('file-not-written', `${path}: ${errorMessage(error)}`, { cause: error });
-  }
 }
 
 function quoted(tag: string): string {

@@ -1,7 +1,6 @@
 import { fileWriter, ParquetWriter } from 'hyparquet-writer';
 import type { historyRows } from '../../offline/history-recording.ts';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
-import { trainingFailure } from '../../training/core/training-errors.ts';
+import { writing } from '../output/written-file.ts';
 
 /** Rows of a row group. They are in memory together, for each tag. */
 const ROWS_AT_ONCE = 50_000;
@@ -12,12 +11,12 @@ const ROWS_AT_ONCE = 50_000;
  *
  * @throws {OperatingError} 'file-not-written' (retry).
  */
-export async function writeParquet(
+export function writeParquet(
   path: string,
   tags: readonly string[],
   rows: ReturnType<typeof historyRows>,
 ): Promise<void> {
-  try {
+  return writing(path, async () => {
     const parquet = new ParquetWriter({
       writer: fileWriter(path),
       schema: [
@@ -42,8 +41,5 @@ export async function writeParquet(
     }
     if (times.length > 0) await writeGroup();
     await parquet.finish();
-  } catch (error) {
-    if (error instanceof OperatingError) throw error;
-    throw trainingFailure('file-not-written', `${path}: ${errorMessage(error)}`, { cause: error });
-  }
+  });
 }
