@@ -68,6 +68,7 @@ const floors: readonly (readonly string[])[] = [
   ['plant'],
   ['web/access'],
   ['web'],
+  ['http/models'],
   ['http', 'serving/v2'],
   ['serving/text'],
   ['serving'],

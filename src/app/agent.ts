@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
+import type { TrainingRequest } from '../contracts/model-trainings.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
 import type { Source } from '../contracts/source.ts';
 import { OperatorAudit } from '../web/access/operator-audit.ts';
@@ -9,6 +10,7 @@ import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { StoredModelCatalogue } from '../registry/stored-model-catalogue.ts';
+import { ModelTryOut } from '../registry/proof/model-try-out.ts';
 import { versionLedger } from '../registry/version-ledger.ts';
 import { VersionRegistry } from '../registry/version-registry.ts';
 import { isServedBy, watchHosts } from '../models/store/serving.ts';
@@ -25,6 +27,7 @@ import { AlarmFloodMonitor } from '../pipeline/alarm-flood.ts';
 import { DiagnosticMonitor, storedDiagnosticAlarm } from '../pipeline/diagnostic-monitor.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import { Learning } from '../learning/learning.ts';
+import { Trainings } from '../learning/trainings.ts';
 import type { TrainingJob } from '../learning/training-job.ts';
 import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
@@ -187,6 +190,9 @@ export async function startAgent(
       deps,
     }),
   );
+  const ending = new AbortController();
+  stack.defer(() => ending.abort());
+  const tryOuts = new ModelTryOut({ entry: inferenceHostEntry, config: config.models, deps, signal: ending.signal });
   const ledger = versionLedger(config.models.directory, registry, deps.clock);
   const rollouts = stack.use(
     new Rollouts({
@@ -231,6 +237,15 @@ export async function startAgent(
       create: (settings) => new DiagnosticMonitor({ ...settings, limits: pipeline.limits, alarms, recorder, deps }),
     }),
   );
+  const trainings = stack.use(
+    new Trainings({
+      watches: () => watchesOf(config),
+      registry,
+      train: (request, signal, onProgress) =>
+        trainInProcess(trainingHostEntry, trainingJob(config, request), signal, onProgress),
+      deps,
+    }),
+  );
   const learning = stack.use(
     new Learning({
       watches: watchesOf(config),
@@ -244,8 +259,8 @@ export async function startAgent(
       paths: { config: resolve(loaded.file), models: config.models.directory },
       history,
       maxAgeMs: (watch) => windowPlan(watch, 1).maxAgeMs,
-      train: (watch, fromMs, toMs, signal) =>
-        trainInProcess(trainingHostEntry, trainingJob(config, watch, fromMs, toMs), signal),
+      // A short `learn.for` is the decision of the user. The model has a warning, so that it is not activated without a person.
+      train: (watch, fromMs, toMs, signal) => trainings.train({ watch, fromMs, toMs, force: true }, 'agent', signal),
       deps,
     }),
   );
@@ -296,7 +311,8 @@ export async function startAgent(
             ),
           events,
           catalogue: new StoredModelCatalogue(config.models),
-          modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
+          tryOuts,
+          modelRegistry: { desk: registry, trainings, receiveDeadlineMs: config.models.receiveDeadlineMs },
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,
           audit,
@@ -409,9 +425,9 @@ function numbersOf(names: Iterable<string>, register: TagRegister): readonly Tag
   return [...names].flatMap((name) => numbers.get(name) ?? []);
 }
 
-function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {
-  const { watch: watchConfig, tags } = bindWatch(config, watch);
-  return { watch, config: watchConfig, tags, models: config.models, outboxPath: config.outbox.path, fromMs, toMs };
+function trainingJob(config: AgentConfig, request: TrainingRequest): TrainingJob {
+  const { watch, tags } = bindWatch(config, request.watch);
+  return { ...request, config: watch, tags, models: config.models, outboxPath: config.outbox.path };
 }
 
 /** Returns the parts that the watchdog monitors. */

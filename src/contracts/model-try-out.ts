@@ -1,3 +1,4 @@
+import type { ModelReference } from '../domain/model/model-reference.ts';
 import type { AnyManifest } from './model-manifest.ts';
 import type { ExactModel } from './model-registry.ts';
 import type { TensorSpec, Tensors } from './inference.ts';
@@ -6,7 +7,7 @@ import type { TensorSpec, Tensors } from './inference.ts';
 export type TryOutInputs = AnyManifest['golden'][number]['inputs'];
 
 /** Result of one run of a version outside of its watches. */
-export type TryOutResult = {
+export type TryOutResult = ExactModel & {
   readonly provider: string;
   /** Time of `session.run`. */
   readonly runMs: number;
@@ -21,8 +22,9 @@ export type TryOutResult = {
 /** Runs any installed version once, also one that is not active, apart from everything that judges. */
 export interface ModelTryOuts {
   /**
-   * @throws {OperatingError} 'model-version-unknown', 'model-input-invalid', 'model-output-invalid', 'model-run-failed' and
+   * @param model Without a version: the active one.
+   * @throws {OperatingError} 'model-version-unknown', 'model-absent', 'model-input-invalid', 'model-output-invalid', 'model-run-failed' and
    *   the errors of the proof (reject); 'models-busy', 'inference-timeout', 'host-crashed' (retry).
    */
-  run(model: ExactModel, inputs: TryOutInputs): Promise<TryOutResult>;
+  run(model: ModelReference, inputs: TryOutInputs): Promise<TryOutResult>;
 }

@@ -7,6 +7,7 @@ import type { AlarmCommands } from '../../src/contracts/alarm-commands.ts';
 import type { ModelStatus } from '../../src/contracts/inference.ts';
 import { LiveEvents } from '../../src/contracts/live-events.ts';
 import type { ModelCatalogue } from '../../src/contracts/model-catalogue.ts';
+import type { ModelTryOuts } from '../../src/contracts/model-try-out.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
 import type { SampleHistory } from '../../src/contracts/sample-history.ts';
 import type { WatchStatuses } from '../../src/contracts/watch-statuses.ts';
@@ -169,8 +170,9 @@ describe('the HTTP endpoint', () => {
       models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
       events,
       summaries,
-      // Its routes are tested with a running agent.
+      // Their routes are tested with a running agent.
       catalogue: {} as ModelCatalogue,
+      tryOuts: {} as ModelTryOuts,
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       localToken: undefined,

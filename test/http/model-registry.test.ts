@@ -87,6 +87,9 @@ describe('a request with a wrong token changes and shows nothing', () => {
     ['POST', '/echo/unpin'],
     ['DELETE', '/echo/versions/1'],
     ['GET', '/audit'],
+    ['POST', '/train'],
+    ['POST', '/trainings/1/cancel'],
+    ['POST', '/echo/infer'],
   ])('%s %s', async (method, path) => {
     const answer = await call(method, path, method === 'POST' ? { version: 1 } : undefined, 'another');
     expect(answer).toMatchObject({ status: 401, body: { error: expect.stringMatching(/token is unknown/) as string } });
@@ -214,6 +217,55 @@ describe('a version over HTTP', () => {
   });
 });
 
+describe('a version is tried out', () => {
+  test('by any viewer, active or not, with score and verdict', async () => {
+    const infer = async (body: object) => {
+      const headers = { 'content-type': 'application/json' };
+      const answer = await fetch(`${agent.httpUrl}/api/v1/models/echo/infer`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(body),
+      });
+      return { status: answer.status, body: (await answer.json()) as unknown };
+    };
+    expect(await infer({ inputs: { window: [4] } })).toMatchObject({
+      status: 200,
+      body: {
+        version: 3,
+        provider: 'cpu',
+        outputs: { score: { type: 'float32', data: [4] } },
+        judgement: { score: 4, threshold: 1, verdict: 'abnormal' },
+      },
+    });
+    expect(await infer({ version: 2, inputs: { window: [0.5] } })).toMatchObject({
+      status: 200,
+      body: { version: 2, judgement: { verdict: 'normal' } },
+    });
+    expect(await infer({ inputs: { other: [1] } })).toMatchObject({
+      status: 400,
+      body: { error: "The model takes the inputs 'window', but 'window' is missing, 'other' is unknown" },
+    });
+    expect(await infer({ version: 77, inputs: { window: [1] } })).toMatchObject({ status: 404 });
+    expect(await infer({ inputs: { window: [1, 2] } })).toMatchObject({ status: 400 });
+  });
+});
+
+describe('a training over HTTP', () => {
+  test('is refused for an unknown watch, and reports why it failed', async () => {
+    expect(await post('/train', { watch: 'other' })).toMatchObject({ status: 404 });
+    const started = await post('/train', { watch: 'level' });
+    expect(started).toMatchObject({
+      status: 202,
+      body: { watch: 'level', model: 'echo', by: 'http.adminToken@127.0.0.1' },
+    });
+    const list = async () => (await call('GET', '/trainings')).body['trainings'];
+    await expect
+      .poll(list)
+      .toMatchObject([{ state: 'failed', reason: expect.stringMatching(/rows|history/) as string }]);
+    expect(await post('/trainings/1/cancel')).toMatchObject({ status: 404 });
+  });
+});
+
 test('a bad version is refused with its reason, while the good one judges on', async () => {
   const loop = { bytes: loopModel(), golden: [{ window: [1e9], score: 1 }] };
   const bad: readonly (readonly [TestModel, RegExp])[] = [
@@ -277,10 +329,12 @@ describe('what arrives is bounded', () => {
 
   test('an upload that breaks off leaves nothing behind', async () => {
     await sendSlowly({ chunk: packageArchive(echo(6)).subarray(0, 50), chunks: 2, everyMs: 100, breakOff: true });
-    await expect.poll(() => readdirSync(join(plant.modelDirectory, '.staging'))).toEqual([]);
+    // The agent detects the broken connection later than the client.
+    await expect
+      .poll(async () => (await call('GET', '/audit?limit=1')).body)
+      .toMatchObject({ entries: [{ outcome: 'refused', detail: { code: 'model-download-failed' } }] });
+    expect(readdirSync(join(plant.modelDirectory, '.staging'))).toEqual([]);
     expect(existsSync(join(plant.modelDirectory, 'echo/6'))).toBe(false);
-    const { body } = await call('GET', '/audit?limit=1');
-    expect(body).toMatchObject({ entries: [{ outcome: 'refused', detail: { code: 'model-download-failed' } }] });
   });
 
   test.each([
@@ -310,6 +364,13 @@ test('every operation is in the log with its origin, also commands on the box', 
   expect(entries.at(-1)?.actor).toMatch(/^cli:/);
   expect(entries.filter(({ outcome }) => outcome === 'refused').length).toBeGreaterThan(10);
   expect((await call('GET', '/audit?limit=1')).body['entries']).toHaveLength(1);
+  const last = Number((entries.at(-1) as unknown as { sequence: number }).sequence);
+  const before = await call('GET', `/audit?limit=1&before=${last}`);
+  expect(before.body['entries']).toEqual([entries.at(-2)]);
+  const ofVersion = (await call('GET', '/audit?model=echo&version=2')).body['entries'];
+  expect(ofVersion).toEqual(
+    entries.filter((entry) => entry.model === 'echo' && (entry as unknown as { version: number }).version === 2),
+  );
 });
 
 test('the version that the running agent has loaded is not removed from the command line either', async () => {
@@ -339,8 +400,12 @@ test('the API says what there is', async () => {
     '/api/v1/models/audit',
     '/api/v1/models/directory',
     '/api/v1/models/install',
+    '/api/v1/models/train',
+    '/api/v1/models/trainings',
+    '/api/v1/models/trainings/{id}/cancel',
     '/api/v1/models/{name}/activate',
     '/api/v1/models/{name}/compare',
+    '/api/v1/models/{name}/infer',
     '/api/v1/models/{name}/pin',
     '/api/v1/models/{name}/rollback',
     '/api/v1/models/{name}/unpin',

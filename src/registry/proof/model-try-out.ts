@@ -2,11 +2,13 @@ import type { Tensors, TensorSpec } from '../../contracts/inference.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import type { ExactModel } from '../../contracts/model-registry.ts';
+import type { ModelReference } from '../../domain/model/model-reference.ts';
 import type { ModelTryOuts, TryOutInputs, TryOutResult } from '../../contracts/model-try-out.ts';
 import { readable } from '../../contracts/tensor-data.ts';
 import { feedOf } from '../../models/checks/golden.ts';
 import { checkInputs } from '../../models/checks/tensor-check.ts';
 import { scoresOf } from '../../models/checks/window-scores.ts';
+import { judgeScore, NEVER_ABNORMAL } from '../../domain/alarm/verdict-rule.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
 import { ModelDirectory } from '../../models/store/model-directory.ts';
@@ -28,9 +30,11 @@ export class ModelTryOut implements ModelTryOuts {
     this.#options = options;
   }
 
-  async run(model: ExactModel, inputs: TryOutInputs): Promise<TryOutResult> {
-    const { config } = this.#options;
-    await ModelDirectory.of(config).checkExists(model);
+  async run(reference: ModelReference, inputs: TryOutInputs): Promise<TryOutResult> {
+    const directory = ModelDirectory.of(this.#options.config);
+    await directory.checkExists(reference);
+    const { name, version } = await directory.locate(reference);
+    const model = { name, version };
     if (this.#pending > WAITING_MAX)
       throw registryFailure('models-busy', `${this.#pending} versions are being tried out already. Try again later`);
     this.#pending += 1;
@@ -50,23 +54,31 @@ export class ModelTryOut implements ModelTryOuts {
     return withProvedModel({ ...this.#options, model }, (proved) => this.#use(proved, inputs));
   }
 
-  async #use({ stored: { manifest }, loaded, provider, run }: ProvedModel, inputs: TryOutInputs): Promise<TryOutResult> {
+  async #use(
+    { stored: { manifest }, loaded, provider, run }: ProvedModel,
+    inputs: TryOutInputs,
+  ): Promise<TryOutResult> {
     const specs = loaded.inputs;
     checkNames(specs, inputs);
     const feed = feedOf({ inputs }, specs);
     checkInputs(specs, feed);
     const { outputs, runMs } = await run(feed, false, servingOf(this.#options.config, manifest).deadlineMs);
-    return { provider, runMs, inputs: specs, outputs, judgement: judgementOf(manifest, feed, outputs) };
+    const { name, version } = manifest;
+    return { name, version, provider, runMs, inputs: specs, outputs, judgement: judgementOf(manifest, feed, outputs) };
   }
 }
 
 /** @throws {OperatingError} 'model-input-invalid' if an input is missing or unknown. */
 function checkNames(specs: readonly TensorSpec[], inputs: TryOutInputs): void {
   const known = specs.map(({ name }) => name);
-  const wrong = new Set(known).symmetricDifference(new Set(Object.keys(inputs)));
-  if (wrong.size === 0) return;
+  const given = Object.keys(inputs);
+  const wrong = [
+    ...known.filter((name) => !given.includes(name)).map((name) => `'${name}' is missing`),
+    ...given.filter((name) => !known.includes(name)).map((name) => `'${name}' is unknown`),
+  ];
+  if (wrong.length === 0) return;
   const listed = known.map((name) => `'${name}'`).join(', ');
-  throw inferenceFailure('model-input-invalid', `The model takes the inputs ${listed}; wrong: ${[...wrong].join(', ')}`);
+  throw inferenceFailure('model-input-invalid', `The model takes the inputs ${listed}, but ${wrong.join(', ')}`);
 }
 
 /** Returns score and verdict of one window. A watch may use another threshold. */
@@ -74,8 +86,6 @@ function judgementOf(manifest: AnyManifest, feed: Tensors, outputs: Tensors): Tr
   const window = Object.values(feed)[0];
   if (!judgesWindows(manifest) || window?.dims[0] !== 1) return undefined;
   const values = Array.from<unknown, number>(readable(window), Number);
-  const { threshold, abnormal } = manifest;
   const [score = Number.NaN] = scoresOf(manifest, outputs, 1, values);
-  const isAbnormal = abnormal === 'above' ? score > threshold : score < threshold;
-  return { score, threshold, verdict: isAbnormal ? 'abnormal' : 'normal' };
+  return { score, threshold: manifest.threshold, verdict: judgeScore(score, manifest, NEVER_ABNORMAL).verdict };
 }
