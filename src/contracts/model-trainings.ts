@@ -16,7 +16,7 @@ export type TrainingRequest = {
  * - trying out: a second fit is tested on held-out rows
  * - proving: the runtime loads the version and checks its golden vectors
  */
-export type TrainingStage = 'reading' | 'fitting' | 'trying out' | 'proving';
+type TrainingStage = 'reading' | 'fitting' | 'trying out' | 'proving';
 
 export type TrainingProgress = {
   readonly stage: TrainingStage;

@@ -3,6 +3,7 @@ import { createServer, request } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { AuditEntry } from '../../src/contracts/model-audit-entry.ts';
 import { andon } from '../cli/run-andon.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
 import { packageArchive } from '../support/model-packages.ts';
@@ -226,7 +227,7 @@ describe('a version is tried out', () => {
         headers,
         body: JSON.stringify(body),
       });
-      return { status: answer.status, body: (await answer.json()) as unknown };
+      return { status: answer.status, body: await answer.json() };
     };
     expect(await infer({ inputs: { window: [4] } })).toMatchObject({
       status: 200,
@@ -354,7 +355,10 @@ test('every operation is in the log with its origin, also commands on the box', 
   expect(pinned.code).toBe(0);
   const { status, body } = await call('GET', '/audit?limit=1000');
   expect({ status, body }).toMatchObject({ status: 200, body: { intact: true, broken: null } });
-  const entries = body['entries'] as { actor: string; action: string; outcome: string; model: string }[];
+  const entries = body['entries'] as Pick<
+    AuditEntry,
+    'sequence' | 'actor' | 'action' | 'outcome' | 'model' | 'version'
+  >[];
   expect(entries[0]).toMatchObject({
     actor: 'http.adminToken@127.0.0.1',
     action: 'install',
@@ -364,13 +368,11 @@ test('every operation is in the log with its origin, also commands on the box', 
   expect(entries.at(-1)?.actor).toMatch(/^cli:/);
   expect(entries.filter(({ outcome }) => outcome === 'refused').length).toBeGreaterThan(10);
   expect((await call('GET', '/audit?limit=1')).body['entries']).toHaveLength(1);
-  const last = Number((entries.at(-1) as unknown as { sequence: number }).sequence);
+  const last = entries.at(-1)?.sequence;
   const before = await call('GET', `/audit?limit=1&before=${last}`);
   expect(before.body['entries']).toEqual([entries.at(-2)]);
   const ofVersion = (await call('GET', '/audit?model=echo&version=2')).body['entries'];
-  expect(ofVersion).toEqual(
-    entries.filter((entry) => entry.model === 'echo' && (entry as unknown as { version: number }).version === 2),
-  );
+  expect(ofVersion).toEqual(entries.filter(({ model, version }) => model === 'echo' && version === 2));
 });
 
 test('the version that the running agent has loaded is not removed from the command line either', async () => {

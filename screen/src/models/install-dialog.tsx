@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { JSX, TargetedSubmitEvent } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import { formText } from '../parts/form-text.ts';
 import { formatPercent } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
 import { carryOut, sendLong } from './model-acts.ts';
@@ -34,8 +35,8 @@ export function InstallDialog({ onClose }: { readonly onClose: () => void }): JS
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const file = form.get('file');
-    const url = String(form.get('url') ?? '').trim();
-    const sha256 = String(form.get('sha256') ?? '').trim();
+    const url = formText(form, 'url').trim();
+    const sha256 = formText(form, 'sha256').trim();
     const query = new URLSearchParams({ activate: String(form.get('activate') === 'on') });
     const isFile = file instanceof File && file.size > 0;
     problem.value = isFile || url !== '' ? '' : t('models.install.nothing');

@@ -3,6 +3,7 @@ import type { JSX, TargetedSubmitEvent } from 'preact';
 import { useRef } from 'preact/hooks';
 import { tags as presentTags } from '../agent/agent-state.ts';
 import type { TryOutResult, VersionDetail } from '../agent/api-types.ts';
+import { formText } from '../parts/form-text.ts';
 import { useAnswer } from '../parts/use-answer.ts';
 import { formatMs, formatNumber } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
@@ -68,8 +69,8 @@ function Form({ detail }: { readonly detail: VersionDetail }): JSX.Element {
 }
 
 function inputsOf(detail: VersionDetail, form: FormData): TryOutInputs {
-  if (detail.window === null) return JSON.parse(String(form.get(JSON_FIELD) ?? '')) as TryOutInputs;
-  const texts = detail.tags.map((_tag, column) => String(form.get(fieldOf(column)) ?? ''));
+  if (detail.window === null) return JSON.parse(formText(form, JSON_FIELD)) as TryOutInputs;
+  const texts = detail.tags.map((_tag, column) => formText(form, fieldOf(column)));
   return inputsOfColumns(detail, texts);
 }
 
