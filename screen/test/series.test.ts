@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Verdict } from '../src/agent/api-types.ts';
-import { appendSeries, resolutionFor } from '../src/agent/history.ts';
+import { appendSeries, resolutionFor, tailFromMs } from '../src/agent/history.ts';
 import { contributionColumns } from '../src/machine/contribution-columns.ts';
 import { verdictMarks } from '../src/machine/verdict-marks.ts';
 import { chartColumns } from '../src/parts/series-columns.ts';
@@ -44,6 +44,38 @@ describe('columns of a chart', () => {
     const own = [{ tag: 'a', timestamps_ms: [1, 2, 3], values: [1, 2, 3] }];
     const more = [{ tag: 'a', timestamps_ms: [4], values: [4] }];
     expect(appendSeries(own, more, 2)).toEqual([{ tag: 'a', timestamps_ms: [2, 3, 4], values: [2, 3, 4] }]);
+  });
+
+  test('samples of the tail that are known are not added again, and those too close together are left out', () => {
+    const own = [{ tag: 'a', timestamps_ms: [0, 1000], values: [0, 1] }];
+    const tail = [{ tag: 'a', timestamps_ms: [1000, 1100, 2000, 2500], values: [1, 9, 2, 9] }];
+    const rangeMs = 5_000_000;
+    expect(appendSeries(own, tail, 0, rangeMs)).toEqual([
+      { tag: 'a', timestamps_ms: [0, 1000, 2000], values: [0, 1, 2] },
+    ]);
+  });
+
+  test('the last minute of a rollup is replaced, since it was not over', () => {
+    const rollup = (timestamps_ms: number[], count: number[]) => {
+      const values = timestamps_ms.map(() => 1);
+      const quality = timestamps_ms.map(() => 'good' as const);
+      return { tag: 'a', timestamps_ms, mean: values, max: values, min: values, count, quality };
+    };
+    const own = [rollup([0, 60_000, 120_000], [60, 60, 7])];
+    expect(tailFromMs(own)).toBe(120_000);
+    expect(appendSeries(own, [rollup([120_000, 180_000], [60, 1])], 60_000)).toEqual([
+      rollup([60_000, 120_000, 180_000], [60, 60, 1]),
+    ]);
+  });
+
+  test('the tail of samples begins before the newest one, as sources deliver one after another', () => {
+    const series = [
+      { tag: 'a', timestamps_ms: [50_000], values: [1] },
+      { tag: 'dead', timestamps_ms: [1000], values: [1] },
+      { tag: 'empty', timestamps_ms: [], values: [] },
+    ];
+    expect(tailFromMs(series)).toBe(40_000);
+    expect(tailFromMs([])).toBe(undefined);
   });
 });
 

@@ -1,9 +1,8 @@
 import { resolve } from 'node:path';
+import type { ConfigurationEditor } from '../http/configuration-editor.ts';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
-import type { TrainingRequest } from '../contracts/model-trainings.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
-import type { Source } from '../contracts/source.ts';
 import { OperatorAudit } from '../web/access/operator-audit.ts';
 import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
@@ -28,12 +27,11 @@ import { DiagnosticMonitor, storedDiagnosticAlarm } from '../pipeline/diagnostic
 import { Recorder } from '../pipeline/recorder.ts';
 import { Learning } from '../learning/learning.ts';
 import { Trainings } from '../learning/trainings.ts';
-import type { TrainingJob } from '../learning/training-job.ts';
 import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { bindWatch } from '../config/watch-binding.ts';
+import { configJsonSchema } from '../config/config-json-schema.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import { environmentWithSecrets } from '../platform/child-environment.ts';
@@ -67,13 +65,14 @@ import {
   modelsOf,
   pipelineConfig,
   tagsNextTo,
+  trainingJob,
   watchesOf,
 } from './part-settings.ts';
 import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
 import { sourceHistory } from './source-history.ts';
-import { Watchdog, type WatchedPart } from './watchdog.ts';
+import { monitored, Watchdog } from './watchdog.ts';
 import { WatchStateMonitor } from './watch-state-monitor.ts';
 
 export type AgentDeps = Deps & { readonly clock: SystemClock };
@@ -100,6 +99,7 @@ export type RunningAgent = AsyncDisposable & {
  * each other, then starts consumers before producers. Disposal runs in reverse, so that the last samples of the sources
  * reach the disk.
  *
+ * @param editor Reads and changes the file of the configuration over HTTP.
  * @param events Live events, for a caller that must receive the first ones.
  */
 // oxlint-disable-next-line max-lines-per-function -- The whole flow is in one function on purpose.
@@ -107,6 +107,7 @@ export async function startAgent(
   loaded: LoadedConfig,
   deps: AgentDeps,
   manager: ServiceManager,
+  editor: ConfigurationEditor,
   events = new LiveEvents(),
 ): Promise<RunningAgent> {
   // Replaced when the agent changes. `agent`, `models` and `outbox` stay the same until it ends.
@@ -315,6 +316,8 @@ export async function startAgent(
           modelRegistry: { desk: registry, trainings, receiveDeadlineMs: config.models.receiveDeadlineMs },
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,
+          editor,
+          configurationSchema: configJsonSchema,
           audit,
           deps,
         }),
@@ -423,22 +426,4 @@ export async function startAgent(
 function numbersOf(names: Iterable<string>, register: TagRegister): readonly TagNumber[] {
   const numbers = register.numbers();
   return [...names].flatMap((name) => numbers.get(name) ?? []);
-}
-
-function trainingJob(config: AgentConfig, request: TrainingRequest): TrainingJob {
-  const { watch, tags } = bindWatch(config, request.watch);
-  return { ...request, config: watch, tags, models: config.models, outboxPath: config.outbox.path };
-}
-
-/** Returns the parts that the watchdog monitors. */
-function monitored(
-  outbox: Outbox,
-  inference: SupervisedInferenceHost,
-  sources: readonly (readonly [id: string, source: Source])[],
-): readonly WatchedPart[] {
-  return [
-    { name: 'outbox', lastTickMs: () => outbox.lastTickMs() },
-    { name: 'inference', lastTickMs: () => inference.lastTickMs() },
-    ...sources.map(([id, source]) => ({ name: `source/${id}`, lastTickMs: () => source.lastTickMs() })),
-  ];
 }

@@ -76,3 +76,16 @@ export class Watchdog implements Disposable {
     this.start();
   }
 }
+
+/** Returns the parts that the watchdog monitors. */
+export function monitored(
+  outbox: Outbox,
+  inference: SupervisedInferenceHost,
+  sources: readonly (readonly [id: string, source: Source])[],
+): readonly WatchedPart[] {
+  return [
+    { name: 'outbox', lastTickMs: () => outbox.lastTickMs() },
+    { name: 'inference', lastTickMs: () => inference.lastTickMs() },
+    ...sources.map(([id, source]) => ({ name: `source/${id}`, lastTickMs: () => source.lastTickMs() })),
+  ];
+}

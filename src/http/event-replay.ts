@@ -30,6 +30,8 @@ export class EventReplay {
   #last = 0;
   /** Changes whenever continuity is lost, so that an id of an earlier run is not taken for one of this run. */
   #run = '';
+  /** Text of the events of this turn. */
+  #unsent = '';
   #unsubscribe: (() => void) | undefined;
   #idle: Timer | undefined;
 
@@ -39,9 +41,10 @@ export class EventReplay {
     this.#deps = deps;
   }
 
-  /** Calls `send` with the text of each event. @returns Ends the calls. */
+  /** Calls `send` with the text of events, those of one turn of the event loop together. @returns Ends the calls. */
   subscribe(send: (text: string) => void): () => void {
     this.#idle?.cancel();
+    this.#flush();
     if (this.#unsubscribe === undefined) {
       this.#run = randomUUID().slice(0, 8);
       this.#unsubscribe = this.#events.subscribe((event) => this.#add(event));
@@ -85,6 +88,14 @@ export class EventReplay {
     this.#kept.push({ number: this.#last, text, bytes });
     this.#keptBytes += bytes;
     while (this.#keptBytes > BYTES_MAX) this.#keptBytes -= this.#kept.shift()?.bytes ?? 0;
-    for (const send of this.#clients) send(text);
+    if (this.#unsent === '') setImmediate(() => this.#flush());
+    this.#unsent += text;
+  }
+
+  /** A commit emits the verdicts of many watches: each client gets them in one packet. */
+  #flush(): void {
+    const text = this.#unsent;
+    this.#unsent = '';
+    if (text !== '') for (const send of this.#clients) send(text);
   }
 }

@@ -18,11 +18,12 @@ function replayOf(filler = '') {
   return { clock, events, replay };
 }
 
-test('a client that reconnects gets every event that it missed, in order', () => {
-  const { events, replay } = replayOf();
+test('a client that reconnects gets every event that it missed, in order', async () => {
+  const { clock, events, replay } = replayOf();
   const received: string[] = [];
   const leave = replay.subscribe((text) => received.push(text));
   events.emit(event('a'));
+  await clock.advance(0);
   const id = replay.lastId;
   leave();
   events.emit(event('b'));
@@ -31,6 +32,18 @@ test('a client that reconnects gets every event that it missed, in order', () =>
   expect(received).toEqual([expect.stringMatching(`^a ${id}`)]);
   expect(replay.after(id)).toEqual({ state: 'complete', texts: texts('b', 'c') });
   expect(replay.after(replay.lastId)).toEqual({ state: 'complete', texts: [] });
+});
+
+test('events of one turn arrive together, and a client that connects in it gets none of them', async () => {
+  const { clock, events, replay } = replayOf();
+  const [first, second]: [string[], string[]] = [[], []];
+  replay.subscribe((text) => first.push(text));
+  events.emit(event('a'));
+  events.emit(event('b'));
+  replay.subscribe((text) => second.push(text));
+  await clock.advance(0);
+  expect(first).toEqual([expect.stringMatching(/^a \S+-1b \S+-2$/)]);
+  expect(second).toEqual([]);
 });
 
 test('ids of another run, of the future and of no kind are a gap', () => {

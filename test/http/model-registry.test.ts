@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
@@ -106,49 +106,6 @@ describe('a request with a wrong token changes and shows nothing', () => {
   });
 });
 
-test('models, versions and their documents are listed for every viewer', async () => {
-  writeFileSync(join(plant.modelDirectory, 'echo/1/report.md'), '# Report');
-  onTestFinished(() => rmSync(join(plant.modelDirectory, 'echo/1/report.md')));
-  const get = async (path: string) => {
-    const answer = await fetch(`${agent.httpUrl}/api/v1/models${path}`);
-    const text = await answer.text();
-    return { status: answer.status, headers: answer.headers, text };
-  };
-  expect(JSON.parse((await get('/directory?limit=1')).text)).toEqual({
-    models: [
-      {
-        name: 'echo',
-        versions: [1],
-        active: 1,
-        previous: null,
-        pinned: false,
-        activated_ms: expect.any(Number) as number,
-        rejected: [],
-        problem: null,
-      },
-    ],
-    next: null,
-  });
-  expect(JSON.parse((await get('/echo/versions')).text)).toMatchObject({
-    versions: [{ model: 'echo', version: 1, task: 'anomaly', problem: null }],
-    next: null,
-  });
-  expect(JSON.parse((await get('/echo/versions/1')).text)).toMatchObject({
-    window: { steps: 1, step_ms: null },
-    tags: [{ name: 'tag-0', unit: 'bar', range: null }],
-    threshold: 1,
-    documents: [{ file: 'report.md', bytes: 8 }],
-  });
-  const report = await get('/echo/versions/1/documents/report.md');
-  expect(report).toMatchObject({ status: 200, text: '# Report' });
-  expect(report.headers.get('content-type')).toBe('text/markdown; charset=utf-8');
-  expect(report.headers.get('content-security-policy')).toBe("default-src 'none'; sandbox");
-  expect((await get('/echo/versions/1/documents/model.onnx')).status).toBe(404);
-  expect((await get('/echo/versions/7')).status).toBe(404);
-  expect((await get('/nothing/versions')).status).toBe(404);
-  expect(JSON.parse((await get('')).text)).toMatchObject({ models: [{ usage: { host: 'main' } }] });
-});
-
 describe('a version over HTTP', () => {
   test('is installed from an archive in the body, larger than any other body may be, and does not become active', async () => {
     // Weights that do not compress: the archive is larger than any other body may be.
@@ -215,55 +172,6 @@ describe('a version over HTTP', () => {
     expect(await call('DELETE', '/echo/versions/1?force=true')).toMatchObject({ status: 200, body: { version: 1 } });
     expect(await call('DELETE', '/echo/versions/1')).toMatchObject({ status: 404 });
     expect(await call('DELETE', '/nothing/versions/1')).toMatchObject({ status: 404 });
-  });
-});
-
-describe('a version is tried out', () => {
-  test('by any viewer, active or not, with score and verdict', async () => {
-    const infer = async (body: object) => {
-      const headers = { 'content-type': 'application/json' };
-      const answer = await fetch(`${agent.httpUrl}/api/v1/models/echo/infer`, {
-        method: 'POST',
-        headers,
-        body: JSON.stringify(body),
-      });
-      return { status: answer.status, body: await answer.json() };
-    };
-    expect(await infer({ inputs: { window: [4] } })).toMatchObject({
-      status: 200,
-      body: {
-        version: 3,
-        provider: 'cpu',
-        outputs: { score: { type: 'float32', data: [4] } },
-        judgement: { score: 4, threshold: 1, verdict: 'abnormal' },
-      },
-    });
-    expect(await infer({ version: 2, inputs: { window: [0.5] } })).toMatchObject({
-      status: 200,
-      body: { version: 2, judgement: { verdict: 'normal' } },
-    });
-    expect(await infer({ inputs: { other: [1] } })).toMatchObject({
-      status: 400,
-      body: { error: "The model takes the inputs 'window', but 'window' is missing, 'other' is unknown" },
-    });
-    expect(await infer({ version: 77, inputs: { window: [1] } })).toMatchObject({ status: 404 });
-    expect(await infer({ inputs: { window: [1, 2] } })).toMatchObject({ status: 400 });
-  });
-});
-
-describe('a training over HTTP', () => {
-  test('is refused for an unknown watch, and reports why it failed', async () => {
-    expect(await post('/train', { watch: 'other' })).toMatchObject({ status: 404 });
-    const started = await post('/train', { watch: 'level' });
-    expect(started).toMatchObject({
-      status: 202,
-      body: { watch: 'level', model: 'echo', by: 'http.adminToken@127.0.0.1' },
-    });
-    const list = async () => (await call('GET', '/trainings')).body['trainings'];
-    await expect
-      .poll(list)
-      .toMatchObject([{ state: 'failed', reason: expect.stringMatching(/rows|history/) as string }]);
-    expect(await post('/trainings/1/cancel')).toMatchObject({ status: 404 });
   });
 });
 

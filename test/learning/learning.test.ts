@@ -97,7 +97,7 @@ class Box implements AsyncDisposable {
           }),
       },
       maxAgeMs: () => 5000,
-      train: (watch, fromMs, toMs, signal) => trainings.train({ watch, fromMs, toMs, force: true }, 'agent', signal),
+      train: (id, fromMs, toMs, signal) => trainings.train({ watch: id, fromMs, toMs, force: true }, 'agent', signal),
       deps: this.deps,
     });
   }

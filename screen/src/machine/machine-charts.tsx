@@ -1,18 +1,18 @@
 import { type Signal, useComputed } from '@preact/signals';
 import type { JSX } from 'preact';
 import { tags as readings, type WatchView } from '../agent/agent-state.ts';
-import type { Rollup, TagReading, TagSeries, Verdict, WatchHistory } from '../agent/api-types.ts';
+import type { TagReading, Verdict, WatchHistory } from '../agent/api-types.ts';
 import {
   appendSeries,
   appendVerdicts,
   isSamples,
-  lastSampleMs,
   readWatchHistory,
   resolutionFor,
+  tailFromMs,
 } from '../agent/history.ts';
 import { Chart, type ChartData, type ChartSeries } from '../parts/chart.tsx';
 import { chartColumns } from '../parts/series-columns.ts';
-import { rangeOfQuery, ranges, zoomTo } from '../parts/time-range.tsx';
+import { canFollow, rangeOfQuery, zoomTo } from '../parts/time-range.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import { formatNumber } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
@@ -61,34 +61,27 @@ export function MachineCharts({ watch }: { readonly watch: Signal<WatchView> }):
 async function readSince(
   last: Shown | undefined,
   id: string,
-  { fromMs, toMs, name }: ReturnType<typeof rangeOfQuery>,
+  range: ReturnType<typeof rangeOfQuery>,
   resolution: ReturnType<typeof resolutionFor>,
 ): Promise<WatchHistory> {
-  const canAppend = last?.history.watch === id && last.history.resolution === 'samples' && resolution === 'samples';
-  const isSame = name !== undefined && last !== undefined && Math.abs(last.toMs - last.fromMs - ranges[name]) < 1000;
-  if (last === undefined || !canAppend || !isSame || toMs - last.toMs > 30_000)
+  const { fromMs, toMs } = range;
+  if (last?.history.watch !== id || last.history.resolution !== resolution || !canFollow(last, range))
     return readWatchHistory(id, fromMs, toMs, resolution);
   const { history } = last;
-  // Samples of a tag and verdicts are not stored in the same moment: each is read from its own end on.
-  const sinceMs =
-    Math.min(lastSampleMs(history.tags) ?? last.toMs, history.verdicts.at(-1)?.timestamp_ms ?? last.toMs) + 1;
-  const more = await readWatchHistory(id, Math.max(sinceMs, fromMs), toMs, 'samples');
-  const fresh = more.tags.map((series) => after(series, history.tags));
+  const known = history.score === null ? history.tags : [history.score, ...history.tags];
+  const sinceMs = Math.min(tailFromMs(known) ?? fromMs, (history.verdicts.at(-1)?.timestamp_ms ?? Infinity) + 1);
+  const more = await readWatchHistory(id, Math.max(sinceMs, fromMs), toMs, resolution);
+  const lastAlarms = new Set(history.alarms.map((alarm) => alarm.id));
+  const tail = more.score === null ? more.tags : [more.score, ...more.tags];
+  const joined = appendSeries(known, tail, fromMs, toMs - fromMs);
+  const [score] = history.score === null ? [null] : joined;
   return {
     ...more,
     verdicts: [...appendVerdicts(history.verdicts, more.verdicts, fromMs)],
-    alarms: [...history.alarms, ...more.alarms],
-    tags: [...appendSeries(history.tags, fresh, fromMs)],
+    alarms: [...history.alarms, ...more.alarms.filter((alarm) => !lastAlarms.has(alarm.id))],
+    score: score === undefined || score === null || isSamples(score) ? null : score,
+    tags: [...(history.score === null ? joined : joined.slice(1))],
   };
-}
-
-/** Returns the samples of a series that the earlier answer does not have. */
-function after(series: TagSeries | Rollup, known: readonly (TagSeries | Rollup)[]): TagSeries | Rollup {
-  const lastMs = known.find(({ tag }) => tag === series.tag)?.timestamps_ms.at(-1) ?? 0;
-  if (!isSamples(series)) return series;
-  const first = series.timestamps_ms.findIndex((at) => at > lastMs);
-  const begin = first === -1 ? series.timestamps_ms.length : first;
-  return { ...series, timestamps_ms: series.timestamps_ms.slice(begin), values: series.values.slice(begin) };
 }
 
 function ScoreChart({ shown, watch }: { readonly shown: Shown; readonly watch: Signal<WatchView> }): JSX.Element {

@@ -60,21 +60,7 @@ export function InstallDialog({ onClose }: { readonly onClose: () => void }): JS
     <dialog ref={dialog} aria-labelledby="install-title" onClose={onClose}>
       <form onSubmit={(event) => void submit(event)}>
         <h2 id="install-title">{t('models.install.title')}</h2>
-        <label>
-          {t('models.install.file')}
-          <input type="file" name="file" accept=".tgz,.tar,.gz" />
-        </label>
-        <label>
-          {t('models.install.url')}
-          <input type="url" name="url" placeholder="https://" />
-        </label>
-        <label>
-          {t('models.install.sha256')}
-          <input name="sha256" pattern="[0-9a-fA-F]{64}" />
-        </label>
-        <label class="check">
-          <input type="checkbox" name="activate" /> {t('models.install.activate')}
-        </label>
+        <PackageFields />
         <div role="status">
           {progress.value !== undefined && (
             <p>
@@ -93,6 +79,28 @@ export function InstallDialog({ onClose }: { readonly onClose: () => void }): JS
         </div>
       </form>
     </dialog>
+  );
+}
+
+function PackageFields(): JSX.Element {
+  return (
+    <>
+      <label>
+        {t('models.install.file')}
+        <input type="file" name="file" accept=".tgz,.tar,.gz" />
+      </label>
+      <label>
+        {t('models.install.url')}
+        <input type="url" name="url" placeholder="https://" />
+      </label>
+      <label>
+        {t('models.install.sha256')}
+        <input name="sha256" pattern="[0-9a-fA-F]{64}" />
+      </label>
+      <label class="check">
+        <input type="checkbox" name="activate" /> {t('models.install.activate')}
+      </label>
+    </>
   );
 }
 

@@ -51,8 +51,8 @@ export function sendAct(model: string, act: string, body: object = {}): Promise<
 /** Deletes a version; `force` also the one that a rollback would activate. */
 export function removeVersion(model: string, version: number, force: boolean): Promise<Response> {
   const query = force ? '?force=true' : '';
-  const signal = AbortSignal.timeout(ACT_MS_MAX);
-  return api(`${pathOf(model)}/versions/${version}${query}`, { method: 'DELETE', signal });
+  const limit = { signal: AbortSignal.timeout(ACT_MS_MAX) };
+  return api(`${pathOf(model)}/versions/${version}${query}`, { method: 'DELETE', ...limit });
 }
 
 /** Sends JSON whose answer may take minutes. */

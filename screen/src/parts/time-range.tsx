@@ -3,7 +3,7 @@ import { query, setQuery } from './router.ts';
 import { t } from '../texts/language.ts';
 
 /** Ranges that end now, by their name in the address. */
-export const ranges = {
+const ranges = {
   '15m': 900_000,
   '1h': 3_600_000,
   '8h': 28_800_000,
@@ -28,6 +28,16 @@ export function rangeOfQuery(byDefault: RangeName): TimeRange {
   const name = wanted !== null && Object.hasOwn(ranges, wanted) ? (wanted as RangeName) : byDefault;
   const toMs = Date.now();
   return { fromMs: toMs - ranges[name], toMs, name };
+}
+
+/** The newest part of a range is read alone, unless the page was away for longer than this. */
+const FOLLOW_MS_MAX = 120_000;
+
+/** Returns true if `range` is the range of an earlier answer, a little later, so that only its newest part is missing. */
+export function canFollow(earlier: { readonly fromMs: number; readonly toMs: number }, range: TimeRange): boolean {
+  if (range.name === undefined) return false;
+  const isSame = Math.abs(earlier.toMs - earlier.fromMs - ranges[range.name]) < 1000;
+  return isSame && range.toMs - earlier.toMs <= FOLLOW_MS_MAX;
 }
 
 /** Shows a range between two times. */

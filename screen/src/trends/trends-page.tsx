@@ -3,12 +3,12 @@ import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { readJson } from '../agent/agent-api.ts';
 import type { Rollup, TagReading, TagSeries } from '../agent/api-types.ts';
-import { isSamples, readTags, resolutionFor } from '../agent/history.ts';
+import { appendSeries, isSamples, readTags, type Resolution, resolutionFor, tailFromMs } from '../agent/history.ts';
 import { Chart, type ChartSeries } from '../parts/chart.tsx';
 import { csvField, download } from '../parts/csv.ts';
 import { query, setQuery } from '../parts/router.ts';
 import { chartColumns } from '../parts/series-columns.ts';
-import { RangeChoice, rangeOfQuery, zoomTo } from '../parts/time-range.tsx';
+import { canFollow, RangeChoice, rangeOfQuery, zoomTo } from '../parts/time-range.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import { t } from '../texts/language.ts';
 
@@ -93,8 +93,26 @@ function TagChoice({ known }: { readonly known: readonly TagReading[] }): JSX.El
 type Shown = {
   readonly fromMs: number;
   readonly toMs: number;
+  readonly resolution: Resolution;
   readonly tags: readonly (TagSeries | Rollup)[];
 };
+
+/** Reads the range, or only what came after the last answer for it. */
+async function readSince(
+  last: Shown | undefined,
+  tags: readonly string[],
+  range: ReturnType<typeof rangeOfQuery>,
+  resolution: Resolution,
+): Promise<Shown> {
+  const { fromMs, toMs } = range;
+  const sinceMs = last === undefined ? undefined : tailFromMs(last.tags);
+  const isSame =
+    last?.resolution === resolution && last.tags.map(({ tag }) => tag).join() === tags.join() && canFollow(last, range);
+  if (!isSame || sinceMs === undefined)
+    return { fromMs, toMs, resolution, tags: (await readTags(tags, fromMs, toMs, resolution)).tags };
+  const tail = await readTags(tags, Math.max(sinceMs, fromMs), toMs, resolution);
+  return { fromMs, toMs, resolution, tags: appendSeries(last.tags, tail.tags, fromMs, toMs - fromMs) };
+}
 
 function TrendChart({ units }: { readonly units: ReadonlyMap<string, string> }): JSX.Element {
   const range = rangeOfQuery('1h');
@@ -104,10 +122,7 @@ function TrendChart({ units }: { readonly units: ReadonlyMap<string, string> }):
   const tags = chosen.value.filter((tag) => units.has(tag));
   const { data, problem } = useAnswer(
     `${tags.join()} ${range.name ?? `${range.fromMs}-${range.toMs}`}`,
-    async (): Promise<Shown> => {
-      const { fromMs, toMs } = rangeOfQuery('1h');
-      return { fromMs, toMs, tags: (await readTags(tags, fromMs, toMs, resolution)).tags };
-    },
+    (): Promise<Shown> => readSince(data.peek(), tags, rangeOfQuery('1h'), resolution),
     range.name === undefined ? undefined : everyMs,
   );
   if (problem.value !== '') return <p class="problem">{problem}</p>;
