@@ -24,6 +24,7 @@ const floors: readonly (readonly string[])[] = [
   ['domain/learning'],
   ['platform'],
   ['contracts'],
+  ['contracts/models'],
   ['csv'],
   ['protocols/http', 'protocols/open-inference', 'protocols/sparkplug'],
   ['protocols/mqtt'],

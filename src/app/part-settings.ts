@@ -1,4 +1,4 @@
-import type { TrainingRequest } from '../contracts/model-trainings.ts';
+import type { TrainingRequest } from '../contracts/models/model-trainings.ts';
 import type { TagReading } from '../contracts/live-events.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { agentTags } from '../config/config-tags.ts';

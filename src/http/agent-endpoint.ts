@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { LiveEvents } from '../contracts/live-events.ts';
-import type { ModelCatalogue } from '../contracts/model-catalogue.ts';
-import type { ModelTryOuts } from '../contracts/model-try-out.ts';
+import type { ModelCatalogue } from '../contracts/models/model-catalogue.ts';
+import type { ModelTryOuts } from '../contracts/models/model-try-out.ts';
 import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';

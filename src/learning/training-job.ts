@@ -1,5 +1,5 @@
 import type { Tag } from '../domain/sample/tag.ts';
-import type { TrainingProgress } from '../contracts/model-trainings.ts';
+import type { TrainingProgress } from '../contracts/models/model-trainings.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';

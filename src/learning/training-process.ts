@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import type { TrainingProgress } from '../contracts/model-trainings.ts';
+import type { TrainingProgress } from '../contracts/models/model-trainings.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { trainingFailure } from '../training/core/training-errors.ts';
 import { childEnvironment } from '../platform/child-environment.ts';

@@ -4,7 +4,7 @@ import type {
   TrainingProgress,
   TrainingRequest,
   TrainingStatus,
-} from '../contracts/model-trainings.ts';
+} from '../contracts/models/model-trainings.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';

@@ -1,4 +1,4 @@
-import type { TrainingProgress } from '../contracts/model-trainings.ts';
+import type { TrainingProgress } from '../contracts/models/model-trainings.ts';
 import type { TrainingJob, TrainedVersion } from '../learning/training-job.ts';
 import type { Deps } from '../platform/deps.ts';
 import { historyRecording } from './history-recording.ts';

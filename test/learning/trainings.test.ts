@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { TrainingProgress, TrainingRequest } from '../../src/contracts/model-trainings.ts';
+import type { TrainingProgress, TrainingRequest } from '../../src/contracts/models/model-trainings.ts';
 import type { TrainedVersion } from '../../src/learning/training-job.ts';
 import { Trainings } from '../../src/learning/trainings.ts';
 import { watchSchema, withModel } from '../../src/pipeline/watch-config.ts';

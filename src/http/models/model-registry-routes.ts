@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import { auditEntrySchema } from '../../contracts/model-audit-entry.ts';
 import type { Activated, Installed, ModelRegistry, PackageSource } from '../../contracts/model-registry.ts';
-import type { ModelTrainings } from '../../contracts/model-trainings.ts';
+import type { ModelTrainings } from '../../contracts/models/model-trainings.ts';
 import { snakeJson } from '../../domain/record/snake-json.ts';
 import { errorCode, OperatingError } from '../../platform/errors.ts';
 import { actorWithAddress } from '../../web/access/caller.ts';

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import type { ModelTrainings, TrainingStatus } from '../../contracts/model-trainings.ts';
+import type { ModelTrainings, TrainingStatus } from '../../contracts/models/model-trainings.ts';
 import { actorWithAddress } from '../../web/access/caller.ts';
 import { errorJson } from '../../web/http-errors.ts';
 import { trainingJson } from './model-schemas.ts';

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import type { Tensor } from '../../contracts/inference.ts';
-import type { ModelTryOuts, TryOutResult } from '../../contracts/model-try-out.ts';
+import type { ModelTryOuts, TryOutResult } from '../../contracts/models/model-try-out.ts';
 import { readable } from '../../contracts/tensor-data.ts';
 import { snakeJson } from '../../domain/record/snake-json.ts';
 import { errorJson } from '../../web/http-errors.ts';

@@ -3,7 +3,7 @@ import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import type { ExactModel } from '../../contracts/model-registry.ts';
 import type { ModelReference } from '../../domain/model/model-reference.ts';
-import type { ModelTryOuts, TryOutInputs, TryOutResult } from '../../contracts/model-try-out.ts';
+import type { ModelTryOuts, TryOutInputs, TryOutResult } from '../../contracts/models/model-try-out.ts';
 import { readable } from '../../contracts/tensor-data.ts';
 import { feedOf } from '../../models/checks/golden.ts';
 import { checkInputs } from '../../models/checks/tensor-check.ts';

@@ -1,7 +1,7 @@
-import type { ModelReference } from '../domain/model/model-reference.ts';
-import type { AnyManifest } from './model-manifest.ts';
-import type { ExactModel } from './model-registry.ts';
-import type { TensorSpec, Tensors } from './inference.ts';
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import type { AnyManifest } from '../model-manifest.ts';
+import type { ExactModel } from '../model-registry.ts';
+import type { TensorSpec, Tensors } from '../inference.ts';
 
 /** Values of each input, as in a golden vector of model.yaml. */
 export type TryOutInputs = AnyManifest['golden'][number]['inputs'];

@@ -1,4 +1,4 @@
-import type { EpochMs } from '../domain/epoch-ms.ts';
+import type { EpochMs } from '../../domain/epoch-ms.ts';
 
 export type TrainingRequest = {
   readonly watch: string;
