@@ -6,7 +6,7 @@ import { mayManageModels } from '../agent/session.ts';
 import { follow, machinePath, query, setQuery } from '../parts/router.ts';
 import { useAnswer } from '../parts/use-answer.ts';
 import { t } from '../texts/language.ts';
-import { ActLog } from './act-log.tsx';
+import { ActLog } from './act-table.tsx';
 import { Comparison } from './comparison.tsx';
 import { DriftTable } from './drift-table.tsx';
 import { InUse } from './in-use.tsx';

@@ -1,27 +1,21 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { readJson } from '../agent/agent-api.ts';
 import type { ModelAct } from '../agent/api-types.ts';
 import { useAnswer } from '../parts/use-answer.ts';
 import { formatDateTime } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
+import { readActs } from './act-log.ts';
 import { changes } from './model-acts.ts';
 
 const REFRESH_MS = 5000;
 const PAGE = 50;
-
-type Log = {
-  readonly intact: boolean;
-  readonly broken: { readonly file: string; readonly line: number; readonly reason: string } | null;
-  readonly entries: readonly ModelAct[];
-};
 
 /** Acts on a model, the newest first, with the result of the check of the log. */
 export function ActLog({ model }: { readonly model: string }): JSX.Element {
   const count = useSignal(PAGE);
   const { data, problem } = useAnswer(
     JSON.stringify([model, count.value, changes.value]),
-    () => readJson<Log>(`/api/v1/models/audit?limit=${count.value}&model=${encodeURIComponent(model)}`),
+    () => readActs(model, { limit: count.value }),
     REFRESH_MS,
   );
   const log = data.value;
