@@ -3,6 +3,7 @@ import { draftJson } from '../test/support/draft-body.ts';
 import { recordJson } from '../src/domain/record/record.ts';
 import type { OutboxReaders } from '../src/outbox/outbox-readers.ts';
 import { mqttUplinkKind } from '../src/uplinks/mqtt/mqtt-kind.ts';
+import { createMqttUplink } from '../src/uplinks/mqtt/mqtt-uplink.ts';
 import { startOutbox } from './outbox-rows.ts';
 import { benchDeps } from './part-rate.ts';
 import type { PartOptions } from './part-options.ts';
@@ -23,7 +24,7 @@ export async function drainAgent({ folder, brokerUrl }: PartOptions): Promise<nu
   for (let stored = 0; stored < BACKLOG; stored += drafts.length) await outbox.append(drafts);
   const config = uplinkConfig(brokerUrl);
   const drained = afterAcknowledged(outbox.readers, BACKLOG);
-  await using uplink = mqttUplinkKind.create({ id: UPLINK, agentId: AGENT_ID, config, records: outbox.readers, deps });
+  await using uplink = createMqttUplink({ id: UPLINK, agentId: AGENT_ID, config, records: outbox.readers, deps });
   const fromMs = machineMs();
   uplink.start();
   await drained;
