@@ -1,4 +1,4 @@
-import type { Tensors, TensorSpec } from '../../contracts/inference.ts';
+import type { Tensors } from '../../contracts/inference.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import type { ExactModel } from '../../contracts/model-registry.ts';
@@ -35,6 +35,9 @@ export class ModelTryOut implements ModelTryOuts {
     await directory.checkExists(reference);
     const { name, version } = await directory.locate(reference);
     const model = { name, version };
+    const { manifest } = await directory.find(model);
+    // Refused before a process is started for it.
+    if (judgesWindows(manifest)) checkNames([manifest.input], inputs);
     if (this.#pending > WAITING_MAX)
       throw registryFailure('models-busy', `${this.#pending} versions are being tried out already. Try again later`);
     this.#pending += 1;
@@ -59,7 +62,10 @@ export class ModelTryOut implements ModelTryOuts {
     inputs: TryOutInputs,
   ): Promise<TryOutResult> {
     const specs = loaded.inputs;
-    checkNames(specs, inputs);
+    checkNames(
+      specs.map(({ name }) => name),
+      inputs,
+    );
     const feed = feedOf({ inputs }, specs);
     checkInputs(specs, feed);
     const { outputs, runMs } = await run(feed, false, servingOf(this.#options.config, manifest).deadlineMs);
@@ -69,8 +75,7 @@ export class ModelTryOut implements ModelTryOuts {
 }
 
 /** @throws {OperatingError} 'model-input-invalid' if an input is missing or unknown. */
-function checkNames(specs: readonly TensorSpec[], inputs: TryOutInputs): void {
-  const known = specs.map(({ name }) => name);
+function checkNames(known: readonly string[], inputs: TryOutInputs): void {
   const given = Object.keys(inputs);
   const wrong = [
     ...known.filter((name) => !given.includes(name)).map((name) => `'${name}' is missing`),
