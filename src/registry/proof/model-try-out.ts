@@ -31,13 +31,24 @@ export class ModelTryOut implements ModelTryOuts {
   }
 
   async run(reference: ModelReference, inputs: TryOutInputs): Promise<TryOutResult> {
+    try {
+      return await this.#queued(await this.#checked(reference, inputs), inputs);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      throw inferenceFailure('model-file-invalid', error.message, { cause: error });
+    }
+  }
+
+  /** Refuses what can be refused before a process is started for it. */
+  async #checked(reference: ModelReference, inputs: TryOutInputs): Promise<ExactModel> {
     const directory = ModelDirectory.of(this.#options.config);
     await directory.checkExists(reference);
-    const { name, version } = await directory.locate(reference);
-    const model = { name, version };
-    const { manifest } = await directory.find(model);
-    // Refused before a process is started for it.
+    const { name, version, manifest } = await directory.find(reference);
     if (judgesWindows(manifest)) checkNames([manifest.input], inputs);
+    return { name, version };
+  }
+
+  async #queued(model: ExactModel, inputs: TryOutInputs): Promise<TryOutResult> {
     if (this.#pending > WAITING_MAX)
       throw registryFailure('models-busy', `${this.#pending} versions are being tried out already. Try again later`);
     this.#pending += 1;
@@ -45,9 +56,6 @@ export class ModelTryOut implements ModelTryOuts {
       const running = this.#last.then(() => this.#run(model, inputs));
       this.#last = running.catch(() => undefined);
       return await running;
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      throw inferenceFailure('model-file-invalid', error.message, { cause: error });
     } finally {
       this.#pending -= 1;
     }
