@@ -11,7 +11,7 @@ import { QualityGate } from '../domain/sample/quality-gate.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 import { watchAlarmId } from '../domain/alarm/alarm.ts';
-import { isFallbackOfRemote, type Verdict } from '../domain/alarm/verdict.ts';
+import { isFallbackOfRemote, type Verdict, unknownVerdict } from '../domain/alarm/verdict.ts';
 import type { WatchCondition } from '../domain/alarm/watch-state.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
 import type { Timer } from '../platform/clock.ts';
@@ -36,7 +36,6 @@ import {
   removeReports,
   type RunningWatch,
   runningWatch,
-  unknownVerdict,
   type Watch,
   watchCondition,
   watchOverview,

@@ -8,7 +8,7 @@ import {
   widenedRule,
 } from '../domain/alarm/verdict-rule.ts';
 import type { AlarmFacts } from '../domain/alarm/alarm.ts';
-import { isSameVersion, type JudgedBy, type Verdict } from '../domain/alarm/verdict.ts';
+import { isSameVersion, type JudgedBy, type Verdict, unknownVerdict } from '../domain/alarm/verdict.ts';
 import type { WatchCondition } from '../domain/alarm/watch-state.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { DueListener, Windower, WindowPlan } from '../domain/window/window-plan.ts';
@@ -202,20 +202,6 @@ export class Watch {
 /** @param missing Why tags are missing, such as 'flow: no good value for 12 s (timeout)'. */
 function estimatedReason(missing: string): string {
   return `estimated from the other tags: ${missing}`;
-}
-
-/** Returns an unknown verdict that belongs to no window. */
-export function unknownVerdict(watch: string, reason: string, timestampMs: EpochMs): Verdict {
-  return {
-    watch,
-    timestampMs,
-    verdict: 'unknown',
-    score: undefined,
-    threshold: undefined,
-    reason,
-    judgedBy: undefined,
-    contributions: [],
-  };
 }
 
 /** Returns a watch with its present values and its last verdict. */

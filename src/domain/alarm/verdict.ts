@@ -52,3 +52,17 @@ export type Verdict = {
   /** Largest share first; empty if the model has no contributions. */
   readonly contributions: readonly Contribution[];
 };
+
+/** Returns an unknown verdict that belongs to no window. */
+export function unknownVerdict(watch: string, reason: string, timestampMs: EpochMs): Verdict {
+  return {
+    watch,
+    timestampMs,
+    verdict: 'unknown',
+    score: undefined,
+    threshold: undefined,
+    reason,
+    judgedBy: undefined,
+    contributions: [],
+  };
+}

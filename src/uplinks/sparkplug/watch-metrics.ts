@@ -1,8 +1,7 @@
-import { unknownVerdict } from '../../pipeline/watch.ts';
 import type { WatchOverview } from '../../contracts/watch-statuses.ts';
 import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { Verdict } from '../../domain/alarm/verdict.ts';
+import { type Verdict, unknownVerdict } from '../../domain/alarm/verdict.ts';
 import { dataTypes, type SparkplugMetricDraft } from '../../protocols/sparkplug/sparkplug-payload.ts';
 
 /** Metrics of a verdict, in births and in data. */
