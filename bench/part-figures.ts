@@ -73,6 +73,14 @@ export const benchParts: readonly Part[] = [
     goal: { kind: 'ratio-at-least', value: 0.4 },
   },
   {
+    id: 'drain-short',
+    title: 'The same, a backlog of 50,000 records, start-up included',
+    unit: 'records/s',
+    agent: 'drainShortAgent',
+    limit: 'drainShortLimit',
+    goal: undefined,
+  },
+  {
     id: 'flash',
     title: 'Bytes written for each verdict of W2, compared with better-sqlite3 and JSON',
     unit: 'bytes',

@@ -1,4 +1,4 @@
-import { drainAgent, drainLimit } from './drain.ts';
+import { drainAgent, drainLimit, drainShortAgent, drainShortLimit } from './drain.ts';
 import { intakeLimit, intakePattern, intakeStored, intakeTags } from './mqtt-intake.ts';
 import { outboxAgent, outboxLimit, outboxTableLimit } from './outbox-rows.ts';
 import { rollupsAgent, rollupsLimit } from './rollups.ts';
@@ -26,6 +26,8 @@ const parts = {
   rollupsLimit,
   drainAgent,
   drainLimit,
+  drainShortAgent,
+  drainShortLimit,
   flashAgent,
   flashLimit,
   daysAgent,

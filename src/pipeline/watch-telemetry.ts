@@ -66,6 +66,7 @@ export class WatchTelemetry {
     if (verdict.verdict === 'unknown') return this.#degraded(verdict.reason, nowMs);
     this.#progressMs = nowMs;
     this.#condition = { ...this.#condition, judgedMs: verdict.timestampMs };
+    if (verdict.imputed !== undefined) return this.#degraded(verdict.reason, nowMs);
     if (nowMs - this.#unknownMs >= OK_AFTER_MS) this.#health.report('ok');
     return undefined;
   }
