@@ -75,7 +75,8 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
         findings: rows.findings.filter(({ kind }) => !findingsInTime.has(kind)),
       }
     : rows;
-  const { stepMs } = binding.watch.window;
+  const { mode, tags, window } = binding.watch;
+  const { stepMs } = window;
   const facts = {
     ...read,
     task,
@@ -92,6 +93,7 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
     algorithm,
     assessment,
     description: `${algorithm.name} for watch ${binding.id}, trained on ${read.rowsRead} rows of ${order.recording.name}`,
+    modeColumn: mode === undefined ? undefined : tags.indexOf(mode.tag),
     provenance: {
       andon: packageVersion,
       ...read.provenance,

@@ -3,7 +3,7 @@ import { averagePrecision } from '../../src/training/report/class-metrics.ts';
 import { candidates } from '../../src/training/catalogue/algorithms.ts';
 import { boostedTreesAlgorithm } from '../../src/training/boosted-trees/boosted-trees.ts';
 import { ridgeAlgorithm } from '../../src/training/ridge/ridge.ts';
-import { chooseAlgorithm, type FitOrder } from '../../src/training/report/algorithm-choice.ts';
+import { assessFit, chooseAlgorithm, type FitOrder } from '../../src/training/report/algorithm-choice.ts';
 import { classificationDecision } from '../../src/training/report/train-model.ts';
 import { classification, labelledTable, type LabelledTable, regression } from './labelled-tables.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -44,7 +44,7 @@ test('the interval of a regression contains nine of ten later qualities', async 
     stepMs: undefined,
     onProgress: undefined,
   };
-  const { assessment } = await chooseAlgorithm(order, [boostedTreesAlgorithm]);
+  const assessment = await assessFit(boostedTreesAlgorithm, order);
   const halfWidth = assessment?.metrics['interval_90'] ?? 0;
   const fitted = await boostedTreesAlgorithm.fit(regression(slice(table, 0, 1500)));
   const later = slice(table, 1500, 3000);
@@ -61,7 +61,7 @@ test('the confusion of a classification counts every labelled held-out row once'
     stepMs: undefined,
     onProgress: undefined,
   };
-  const { assessment } = await chooseAlgorithm(order, [boostedTreesAlgorithm]);
+  const assessment = await assessFit(boostedTreesAlgorithm, order);
   const confusion = assessment?.confusion ?? {};
   const metrics = assessment?.metrics ?? {};
   expect(Object.keys(confusion)).toEqual(['good', 'skewed', 'worn']);

@@ -27,10 +27,10 @@ export type FitOrder = LabelledRows &
 
 export type AlgorithmChoice = {
   readonly algorithm: TrainingAlgorithm;
-  /** Assessment of its trial fit; undefined if there are too few rows. */
-  readonly assessment: Assessment | undefined;
-  /** Loss of each candidate on the held-out rows, and of a guess without a model; undefined if there was no choice. */
-  readonly compared: Readonly<Record<string, number>> | undefined;
+  /** Assessment of its trial fit; undefined if there was no choice, or too few rows. */
+  readonly assessment?: Assessment | undefined;
+  /** Loss of each candidate on the held-out rows, and of a guess without a model; undefined if none was compared. */
+  readonly compared?: Readonly<Record<string, number>>;
 };
 
 /**
@@ -44,9 +44,9 @@ export async function chooseAlgorithm(
   [first, ...others]: readonly [TrainingAlgorithm, ...(readonly TrainingAlgorithm[])],
 ): Promise<AlgorithmChoice> {
   const { task, onProgress } = order;
+  if (task === 'anomaly' || others.length === 0) return { algorithm: first };
   let best = { algorithm: first, assessment: await assessFit(first, order) };
-  if (task === 'anomaly' || others.length === 0 || best.assessment === undefined)
-    return { ...best, compared: undefined };
+  if (best.assessment === undefined) return best;
   const { own, naive } = losses[task];
   const lossOf = ({ assessment }: typeof best) => assessment?.metrics[own] ?? Number.POSITIVE_INFINITY;
   const compared: Record<string, number> = {
