@@ -16,7 +16,7 @@ const losses = {
   classification: { own: 'log_loss', naive: 'naive_log_loss' },
 } as const;
 
-export type TrainingStage = 'comparing' | 'fitting' | 'trying out';
+export type TrainingStage = 'fitting' | 'trying out';
 
 /** Rows and purpose of a fit. */
 export type FitOrder = LabelledRows &
@@ -43,7 +43,7 @@ export async function chooseAlgorithm(
   order: FitOrder,
   [first, ...others]: readonly [TrainingAlgorithm, ...(readonly TrainingAlgorithm[])],
 ): Promise<AlgorithmChoice> {
-  const { task, onProgress } = order;
+  const { task } = order;
   if (task === 'anomaly' || others.length === 0) return { algorithm: first };
   let best = { algorithm: first, assessment: await assessFit(first, order) };
   if (best.assessment === undefined) return best;
@@ -55,7 +55,6 @@ export async function chooseAlgorithm(
   };
   const prior = lossOf(best);
   for (const algorithm of others) {
-    onProgress?.('comparing', Object.keys(compared).length / (others.length + 2));
     // oxlint-disable-next-line no-await-in-loop -- one fit at a time uses one core
     const trial = { algorithm, assessment: await assessFit(algorithm, order) };
     compared[algorithm.name] = lossOf(trial);
