@@ -1,4 +1,5 @@
 import type { TagReading } from '../contracts/live-events.ts';
+import type { SourceOverview } from '../http/source-routes.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { agentTags } from '../config/config-tags.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
@@ -87,4 +88,20 @@ export function delivering(
     readings.flatMap(({ tag, quality, timestampMs }) => (quality === 'good' && timestampMs >= sinceMs ? [tag] : [])),
   );
   return new Set(tags.flatMap(({ name, source }) => (good.has(name) ? [source] : [])));
+}
+
+/** Returns the sources with the last values of their tags. */
+export function sourceOverviews(
+  { sources }: AgentConfig,
+  tags: readonly Tag[],
+  readings: readonly TagReading[],
+): readonly SourceOverview[] {
+  const readingOf = new Map(readings.map((reading) => [reading.tag, reading]));
+  const tagsOf = Map.groupBy(tags, ({ source }) => source);
+  return Object.entries(sources).map(([source, { type, url }]) => ({
+    source,
+    type,
+    url: typeof url === 'string' ? url : undefined,
+    tags: (tagsOf.get(source) ?? []).flatMap(({ name }) => readingOf.get(name) ?? []),
+  }));
 }

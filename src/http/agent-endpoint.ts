@@ -17,13 +17,15 @@ import { type OutboxRoutesOptions, registerOutboxRoutes } from './outbox-routes.
 import { registerRolloutRoutes } from './rollout-routes.ts';
 import { registerScreen } from './screen-routes.ts';
 import { registerTagHistory } from './tag-history-routes.ts';
+import { registerSources, type SourceRoutesOptions } from './source-routes.ts';
 import { TurnBudget } from './turn-budget.ts';
 import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts';
 
 export type AgentEndpointOptions = WatchRoutesOptions &
   AlarmRoutesOptions &
   OutboxRoutesOptions &
-  ConfigurationRoutesOptions & {
+  ConfigurationRoutesOptions &
+  SourceRoutesOptions & {
     readonly config: HttpConfig;
     readonly identity: AgentIdentity;
     readonly rollouts: RolloutStatuses;
@@ -79,6 +81,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerJournal(app, options);
       registerTagHistory(app, options);
       registerConfiguration(app, options);
+      registerSources(app, options);
       registerScreen(app);
       registerEventStream(app, options.events, deps);
       registerModelServerNotice(app, options.modelServerAddress);

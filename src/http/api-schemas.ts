@@ -192,3 +192,13 @@ export const configurationJson = z.object({
   revert_after_ms: z.number().nullable().describe('`reload.revertAfter`; null for never'),
   last_apply: appliedJson.nullable(),
 });
+
+export const sourceJson = z.object({
+  source: z.string(),
+  type: z.string(),
+  url: z.string().nullable().describe('Address of the device or broker; null if it is a secret'),
+  status: componentJson.shape.status,
+  reason: z.string(),
+  since_ms: z.number(),
+  tags: z.array(tagReadingJson),
+});

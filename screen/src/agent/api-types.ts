@@ -1,12 +1,15 @@
 import type * as z from 'zod';
 import type {
   alarmJson,
+  configurationJson,
+  configurationProblemJson,
   floodJson,
   healthJson,
   journalEntryJson,
   modelJson,
   outboxJson,
   rollupJson,
+  sourceJson,
   tagReadingJson,
   tagSeriesJson,
   verdictJson,
@@ -17,6 +20,9 @@ import type { watchSummaryJson } from '../../../src/contracts/watch-json.ts';
 
 /** Answers of the agent's HTTP API, from the schemas that the agent validates them with. */
 export type Alarm = z.infer<typeof alarmJson>;
+export type Configuration = z.infer<typeof configurationJson>;
+export type ConfigurationProblem = z.infer<typeof configurationProblemJson>;
+export type SourceState = z.infer<typeof sourceJson>;
 export type Flood = z.infer<typeof floodJson>;
 export type Health = z.infer<typeof healthJson>;
 export type JournalEntry = z.infer<typeof journalEntryJson>;
