@@ -304,7 +304,7 @@ export async function startAgent(
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,
           editor,
-          sources: () => sourceOverviews(config, tags, pipeline.tags()),
+          sources: () => sourceOverviews(config, tags, pipeline.tags(), sources),
           audit,
           deps,
         }),

@@ -1,4 +1,5 @@
 import type { TagReading } from '../contracts/live-events.ts';
+import type { Source } from '../contracts/source.ts';
 import type { SourceOverview } from '../http/source-routes.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { agentTags } from '../config/config-tags.ts';
@@ -95,6 +96,7 @@ export function sourceOverviews(
   { sources }: AgentConfig,
   tags: readonly Tag[],
   readings: readonly TagReading[],
+  running: { get(id: string): Source | undefined },
 ): readonly SourceOverview[] {
   const readingOf = new Map(readings.map((reading) => [reading.tag, reading]));
   const tagsOf = Map.groupBy(tags, ({ source }) => source);
@@ -102,6 +104,7 @@ export function sourceOverviews(
     source,
     type,
     url: typeof url === 'string' ? url : undefined,
+    running: running.get(source),
     tags: (tagsOf.get(source) ?? []).flatMap(({ name }) => readingOf.get(name) ?? []),
   }));
 }

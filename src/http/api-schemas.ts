@@ -202,3 +202,11 @@ export const sourceJson = z.object({
   since_ms: z.number(),
   tags: z.array(tagReadingJson),
 });
+
+export const registerJson = z.object({
+  address: z.number(),
+  raw: z.number().describe('Register as 0 to 65535, or bit as 0 or 1'),
+  interpretations: z
+    .array(z.object({ type: z.string(), byte_order: z.string(), value: z.number().nullable() }))
+    .describe('Values of this and the next registers; null for NaN and infinity. Empty for bits'),
+});

@@ -149,6 +149,26 @@ describeWith(['chromium'], 'the page of the configuration', () => {
     expect(screen.errors).toEqual([]);
   });
 
+  test('registers are shown in every type, and one becomes a tag', async () => {
+    line.plant.plc.registers.set([0x40_60, 0], 10);
+    await page.goto(`${line.url}/configuration?tab=registers`);
+    await page.getByLabel('Address').fill('10');
+    await page.getByLabel('Count').fill('4');
+    await page.getByRole('button', { name: 'Read' }).click();
+    const float = page.locator('#candidates tr[data-type="float32 ABCD"]');
+    await float.waitFor();
+    expect(await float.locator('.number').textContent()).toBe('3.5');
+    expect(await screen.violations()).toEqual([]);
+    await page.getByLabel('Name of the tag').fill('pressure');
+    await float.getByRole('button').click();
+    await isChecked();
+    await page.getByRole('button', { name: 'Compare and apply…' }).click();
+    const changes = await page.locator('#diff tr:not([data-kind="same"]) code').allTextContents();
+    expect(changes.map((each) => each.trim())).toEqual(['pressure: { register: holding, address: 10, type: float32 }']);
+    expect(line.plant.plc.connections).toBe(1);
+    expect(screen.errors).toEqual([]);
+  });
+
   test('completion proposes the keys of the kind of a source', async () => {
     await paste('sources:\n  plc:\n    type: modbus\n    ');
     await page.keyboard.type('scanI');

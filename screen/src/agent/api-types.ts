@@ -8,6 +8,7 @@ import type {
   journalEntryJson,
   modelJson,
   outboxJson,
+  registerJson,
   rollupJson,
   sourceJson,
   tagReadingJson,
@@ -22,6 +23,7 @@ import type { watchSummaryJson } from '../../../src/contracts/watch-json.ts';
 export type Alarm = z.infer<typeof alarmJson>;
 export type Configuration = z.infer<typeof configurationJson>;
 export type ConfigurationProblem = z.infer<typeof configurationProblemJson>;
+export type RegisterReading = z.infer<typeof registerJson>;
 export type SourceState = z.infer<typeof sourceJson>;
 export type Flood = z.infer<typeof floodJson>;
 export type Health = z.infer<typeof healthJson>;

@@ -18,11 +18,13 @@ import {
   takeFile,
 } from './draft.ts';
 import { FileTab } from './file-tab.tsx';
+import { RegistersTab } from './registers-tab.tsx';
 import { SourcesTab } from './sources-tab.tsx';
 
 const REFRESH_MS = 5000;
 const tabs = [
   { name: 'sources', text: 'configuration.sources', component: SourcesTab },
+  { name: 'registers', text: 'configuration.registers', component: RegistersTab },
   { name: 'file', text: 'configuration.file', component: FileTab },
 ] as const;
 

@@ -143,7 +143,9 @@ export class EndpointLink {
   submit(read: PreparedRead): void {
     if (this.#state === 'disposed' || !this.#users.has(read.user)) return;
     if (this.#down !== undefined) return read.listener.failed(this.#down);
-    this.#waiting.push(read);
+    const ahead =
+      read.user.isBackground === true ? -1 : this.#waiting.findIndex(({ user }) => user.isBackground === true);
+    this.#waiting.splice(ahead === -1 ? this.#waiting.length : ahead, 0, read);
     if (this.#parked) this.#connect();
     else this.#sendNext();
   }
