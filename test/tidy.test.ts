@@ -24,6 +24,7 @@ const floors: readonly (readonly string[])[] = [
   ['domain/learning'],
   ['platform'],
   ['contracts'],
+  ['contracts/models'],
   ['csv'],
   ['protocols/http', 'protocols/open-inference', 'protocols/sparkplug'],
   ['protocols/mqtt'],
@@ -69,6 +70,7 @@ const floors: readonly (readonly string[])[] = [
   ['plant'],
   ['web/access'],
   ['web'],
+  ['http/models'],
   ['http', 'serving/v2'],
   ['serving/text'],
   ['serving'],
@@ -291,7 +293,7 @@ describe('the repository keeps its own rules', () => {
 const screenFloors: readonly (readonly string[])[] = [
   ['texts', 'agent'],
   ['parts'],
-  ['line', 'alarms', 'machine', 'trends', 'models', 'system', 'kiosk'],
+  ['line', 'alarms', 'machine', 'trends', 'models', 'configuration', 'system', 'kiosk'],
   [''],
 ];
 

@@ -3,13 +3,13 @@ import type { ConfigurationEditor } from '../http/configuration-editor.ts';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
-import type { Source } from '../contracts/source.ts';
 import { OperatorAudit } from '../web/access/operator-audit.ts';
 import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { StoredModelCatalogue } from '../registry/stored-model-catalogue.ts';
+import { ModelTryOut } from '../registry/proof/model-try-out.ts';
 import { versionLedger } from '../registry/version-ledger.ts';
 import { VersionRegistry } from '../registry/version-registry.ts';
 import { isServedBy, watchHosts } from '../models/store/serving.ts';
@@ -26,12 +26,11 @@ import { AlarmFloodMonitor } from '../pipeline/alarm-flood.ts';
 import { DiagnosticMonitor, storedDiagnosticAlarm } from '../pipeline/diagnostic-monitor.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import { Learning } from '../learning/learning.ts';
-import type { TrainingJob } from '../learning/training-job.ts';
+import { Trainings } from '../learning/trainings.ts';
 import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { bindWatch } from '../config/watch-binding.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import { environmentWithSecrets } from '../platform/child-environment.ts';
@@ -49,7 +48,7 @@ import {
   storageWorkerEntry,
   trainingHostEntry,
 } from '../platform/entries.ts';
-import { createSource, createUplink, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
+import { loadKinds, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import type { ConfigChanges } from './config-changes.ts';
@@ -66,13 +65,14 @@ import {
   pipelineConfig,
   sourceOverviews,
   tagsNextTo,
+  trainingJob,
   watchesOf,
 } from './part-settings.ts';
 import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
 import { sourceHistory } from './source-history.ts';
-import { Watchdog, type WatchedPart } from './watchdog.ts';
+import { monitored, Watchdog } from './watchdog.ts';
 import { WatchStateMonitor } from './watch-state-monitor.ts';
 
 export type AgentDeps = Deps & { readonly clock: SystemClock };
@@ -112,6 +112,7 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   // Replaced when the agent changes. `agent`, `models` and `outbox` stay the same until it ends.
   let { config } = loaded;
+  let kinds = await loadKinds(config);
   let keeps = keptTags(config);
   const agentId = config.agent.id;
   const identity = { agentId, version: packageVersion };
@@ -191,6 +192,9 @@ export async function startAgent(
       deps,
     }),
   );
+  const ending = new AbortController();
+  stack.defer(() => ending.abort());
+  const tryOuts = new ModelTryOut({ entry: inferenceHostEntry, config: config.models, deps, signal: ending.signal });
   const ledger = versionLedger(config.models.directory, registry, deps.clock);
   const rollouts = stack.use(
     new Rollouts({
@@ -235,6 +239,15 @@ export async function startAgent(
       create: (settings) => new DiagnosticMonitor({ ...settings, limits: pipeline.limits, alarms, recorder, deps }),
     }),
   );
+  const trainings = stack.use(
+    new Trainings({
+      watches: () => watchesOf(config),
+      registry,
+      train: (request, signal, onProgress) =>
+        trainInProcess(trainingHostEntry, trainingJob(config, request), signal, onProgress),
+      deps,
+    }),
+  );
   const learning = stack.use(
     new Learning({
       watches: watchesOf(config),
@@ -248,8 +261,8 @@ export async function startAgent(
       paths: { config: resolve(loaded.file), models: config.models.directory },
       history,
       maxAgeMs: (watch) => windowPlan(watch, 1).maxAgeMs,
-      train: (watch, fromMs, toMs, signal) =>
-        trainInProcess(trainingHostEntry, trainingJob(config, watch, fromMs, toMs), signal),
+      // A short `learn.for` is the decision of the user. The model has a warning, so that it is not activated without a person.
+      train: (watch, fromMs, toMs, signal) => trainings.train({ watch, fromMs, toMs, force: true }, 'agent', signal),
       deps,
     }),
   );
@@ -261,7 +274,7 @@ export async function startAgent(
       section: 'uplinks',
       wanted: (next) => next.uplinks,
       create: (uplink: UplinkConfig, id) =>
-        createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
+        kinds.createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
     }),
   );
   const publishers = stack.use(
@@ -300,7 +313,8 @@ export async function startAgent(
             ),
           events,
           catalogue: new StoredModelCatalogue(config.models),
-          modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
+          tryOuts,
+          modelRegistry: { desk: registry, trainings, receiveDeadlineMs: config.models.receiveDeadlineMs },
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,
           editor,
@@ -323,7 +337,7 @@ export async function startAgent(
       section: 'sources',
       wanted: (next) => next.sources,
       create: (source: SourceConfig, id) =>
-        createSource({
+        kinds.createSource({
           id,
           config: source,
           tagNumbers: register.numbers(),
@@ -362,6 +376,7 @@ export async function startAgent(
 
   /** Applies another configuration. Everything between the first and the last `await` happens in one turn of the event loop. */
   const change: RunningAgent['change'] = async (next, changes) => {
+    kinds = await loadKinds(next);
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
@@ -400,10 +415,7 @@ export async function startAgent(
   deps.log.info({ agent: agentId, http: httpUrl(), ...sizes() }, 'Started.');
   return {
     httpUrl,
-    summary: () => {
-      const { watches, tags: tagCount, sources: sourceCount } = sizes();
-      return `${watches} watches on ${tagCount} tags from ${sourceCount} sources`;
-    },
+    summary: () => `${sizes().watches} watches on ${sizes().tags} tags from ${sizes().sources} sources`,
     change,
     delivering: (sinceMs) => delivering(tags, pipeline.tags(), sinceMs),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
@@ -413,22 +425,4 @@ export async function startAgent(
 function numbersOf(names: Iterable<string>, register: TagRegister): readonly TagNumber[] {
   const numbers = register.numbers();
   return [...names].flatMap((name) => numbers.get(name) ?? []);
-}
-
-function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {
-  const { watch: watchConfig, tags } = bindWatch(config, watch);
-  return { watch, config: watchConfig, tags, models: config.models, outboxPath: config.outbox.path, fromMs, toMs };
-}
-
-/** Returns the parts that the watchdog monitors. */
-function monitored(
-  outbox: Outbox,
-  inference: SupervisedInferenceHost,
-  sources: readonly (readonly [id: string, source: Source])[],
-): readonly WatchedPart[] {
-  return [
-    { name: 'outbox', lastTickMs: () => outbox.lastTickMs() },
-    { name: 'inference', lastTickMs: () => inference.lastTickMs() },
-    ...sources.map(([id, source]) => ({ name: `source/${id}`, lastTickMs: () => source.lastTickMs() })),
-  ];
 }

@@ -1,11 +1,14 @@
+import type { TrainingRequest } from '../contracts/models/model-trainings.ts';
 import type { TagReading } from '../contracts/live-events.ts';
 import type { Source } from '../contracts/source.ts';
 import type { SourceOverview } from '../http/source-routes.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { agentTags } from '../config/config-tags.ts';
+import { bindWatch } from '../config/watch-binding.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
 import type { Tag } from '../domain/sample/tag.ts';
+import type { TrainingJob } from '../learning/training-job.ts';
 import { watchHosts } from '../models/store/serving.ts';
 import type { AlarmDefinition } from '../pipeline/alarm-definition.ts';
 import type { DiagnosticMonitorOptions } from '../pipeline/diagnostic-monitor.ts';
@@ -107,4 +110,10 @@ export function sourceOverviews(
     running: running.get(source),
     tags: (tagsOf.get(source) ?? []).flatMap(({ name }) => readingOf.get(name) ?? []),
   }));
+}
+
+/** Returns the training of a watch in the present configuration. */
+export function trainingJob(config: AgentConfig, request: TrainingRequest): TrainingJob {
+  const { watch, tags } = bindWatch(config, request.watch);
+  return { ...request, config: watch, tags, models: config.models, outboxPath: config.outbox.path };
 }

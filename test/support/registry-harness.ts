@@ -1,7 +1,8 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AuditEntry, InstallRequest, PackageSource } from '../../src/contracts/model-registry.ts';
+import type { AuditEntry } from '../../src/contracts/model-audit-entry.ts';
+import type { InstallRequest, PackageSource } from '../../src/contracts/model-registry.ts';
 import { VersionRegistry, type VersionRegistryOptions } from '../../src/registry/version-registry.ts';
 import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import type { Deps } from '../../src/platform/deps.ts';
@@ -49,9 +50,9 @@ export class RegistryHarness implements AsyncDisposable {
     return { kind: 'folder', path: writePackage(join(this.path, `package-${this.#packages}`), model) };
   }
 
-  async install(model: TestModel, request: Partial<InstallRequest> = {}) {
+  async install(model: TestModel, request: Partial<InstallRequest> = {}, registry = this.registry) {
     const source = request.source ?? this.package(model);
-    return this.registry.install({ sha256: undefined, activate: false, ...request, source }, 'cli:tester');
+    return registry.install({ sha256: undefined, activate: false, ...request, source }, 'cli:tester');
   }
 
   /** The version in the file `active`, `previous` or `pinned` of a model. */

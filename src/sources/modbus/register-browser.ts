@@ -69,7 +69,7 @@ export class RegisterBrowser implements AsyncDisposable {
       failed: ({ code, message }) =>
         reject(new OperatingError(code === 'modbus-link-down' ? 'modbus-connect-failed' : code, 'retry', message)),
     });
-    link.submit(read);
+    link.submit([read]);
     return await promise;
   }
 }

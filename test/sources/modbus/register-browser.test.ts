@@ -62,7 +62,7 @@ describe('the register browser', () => {
           refused: reject,
           failed: reject,
         };
-        link.submit(link.prepare({ unitId: 1, functionCode: 3, address, count: 1 }, 5000, listener));
+        link.submit([link.prepare({ unitId: 1, functionCode: 3, address, count: 1 }, 5000, listener)]);
       });
     const first = scan(1);
     const browsed = browser.read({ register: 'holding', address: 50, count: 1 });

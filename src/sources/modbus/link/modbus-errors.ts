@@ -1,4 +1,6 @@
+import type { QualityReason } from '../../../domain/sample/quality.ts';
 import { type ErrorCatalogue, failures, reject, retry } from '../../../platform/errors.ts';
+import type { ReadFailure } from './modbus-link.ts';
 
 export const modbusErrors = {
   'modbus-connect-failed': retry(
@@ -33,3 +35,16 @@ export const modbusErrors = {
 
 /** Creates an OperatingError with the disposition of its code in the catalogue. */
 export const modbusFailure = failures(modbusErrors);
+
+/** Returns the reason of the tags of a read without a response. */
+export function reasonOfFailure(code: ReadFailure['code']): QualityReason {
+  switch (code) {
+    case 'modbus-timeout':
+      return 'timeout';
+    case 'modbus-garbled-answer':
+      return 'garbled-answer';
+    case 'modbus-connection-lost':
+    case 'modbus-link-down':
+      return 'link-down';
+  }
+}
