@@ -89,10 +89,10 @@ describe('the register browser', () => {
     link.start();
     const browser = new RegisterBrowser(options, config, deps);
     const reading = browser.read({ register: 'holding', address: 0, count: 1 });
-    const stopped = expect(reading).rejects.toThrow('The source is stopping');
+    const failure = reading.catch((error: unknown) => error);
     await browser[Symbol.asyncDispose]();
     await link[Symbol.asyncDispose]();
-    await stopped;
+    expect(await failure).toMatchObject({ code: 'modbus-browser-busy' });
     server.faults.silent = false;
     await using next = scans();
     next.start();
