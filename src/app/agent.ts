@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { ConfigurationEditor } from '../http/configuration-editor.ts';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
@@ -30,6 +31,7 @@ import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
+import { configJsonSchema } from '../config/config-json-schema.ts';
 import { bindWatch } from '../config/watch-binding.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
@@ -48,7 +50,7 @@ import {
   storageWorkerEntry,
   trainingHostEntry,
 } from '../platform/entries.ts';
-import { createSource, createUplink, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
+import { loadKinds, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import type { ConfigChanges } from './config-changes.ts';
@@ -97,6 +99,7 @@ export type RunningAgent = AsyncDisposable & {
  * each other, then starts consumers before producers. Disposal runs in reverse, so that the last samples of the sources
  * reach the disk.
  *
+ * @param editor Reads and changes the file of the configuration over HTTP.
  * @param events Live events, for a caller that must receive the first ones.
  */
 // oxlint-disable-next-line max-lines-per-function -- The whole flow is in one function on purpose.
@@ -104,10 +107,12 @@ export async function startAgent(
   loaded: LoadedConfig,
   deps: AgentDeps,
   manager: ServiceManager,
+  editor: ConfigurationEditor,
   events = new LiveEvents(),
 ): Promise<RunningAgent> {
   // Replaced when the agent changes. `agent`, `models` and `outbox` stay the same until it ends.
   let { config } = loaded;
+  let kinds = await loadKinds(config);
   let keeps = keptTags(config);
   const agentId = config.agent.id;
   const identity = { agentId, version: packageVersion };
@@ -257,7 +262,7 @@ export async function startAgent(
       section: 'uplinks',
       wanted: (next) => next.uplinks,
       create: (uplink: UplinkConfig, id) =>
-        createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
+        kinds.createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
     }),
   );
   const publishers = stack.use(
@@ -299,6 +304,8 @@ export async function startAgent(
           modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,
+          editor,
+          configurationSchema: configJsonSchema,
           audit,
           deps,
         }),
@@ -317,7 +324,7 @@ export async function startAgent(
       section: 'sources',
       wanted: (next) => next.sources,
       create: (source: SourceConfig, id) =>
-        createSource({
+        kinds.createSource({
           id,
           config: source,
           tagNumbers: register.numbers(),
@@ -356,6 +363,7 @@ export async function startAgent(
 
   /** Applies another configuration. Everything between the first and the last `await` happens in one turn of the event loop. */
   const change: RunningAgent['change'] = async (next, changes) => {
+    kinds = await loadKinds(next);
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
@@ -394,10 +402,7 @@ export async function startAgent(
   deps.log.info({ agent: agentId, http: httpUrl(), ...sizes() }, 'Started.');
   return {
     httpUrl,
-    summary: () => {
-      const { watches, tags: tagCount, sources: sourceCount } = sizes();
-      return `${watches} watches on ${tagCount} tags from ${sourceCount} sources`;
-    },
+    summary: () => `${sizes().watches} watches on ${sizes().tags} tags from ${sizes().sources} sources`,
     change,
     delivering: (sinceMs) => delivering(tags, pipeline.tags(), sinceMs),
     [Symbol.asyncDispose]: () => started.disposeAsync(),

@@ -22,7 +22,11 @@ const learningJson = z
 /** State of a watch for people, the same for MQTT, server-sent events and HTTP. */
 export const watchSummaryJson = z.object({
   watch: z.string(),
-  state: z.enum(watchStates).describe('unknown: no present verdict. blind: for so long that it is an alarm'),
+  state: z
+    .enum(watchStates)
+    .describe(
+      'uncertain: tags are missing, and the others show nothing abnormal. unknown: no present verdict. blind: for so long that it is an alarm',
+    ),
   reason: z.string().describe("Why there is no verdict; '' if there is one"),
   since_ms: z.number().describe('Begin of the state'),
   judged_ms: z.number().nullable().describe('Last window that was judged; null if none was since the start'),

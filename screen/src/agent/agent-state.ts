@@ -118,7 +118,8 @@ function takeVerdict(verdict: Verdict): void {
 
 /** The state after a verdict. Only the agent decides when a watch is blind or learning. */
 function stateAfter({ state, reason, judged_ms }: Watch, verdict: Verdict): Partial<Watch> {
-  if (verdict.verdict !== 'unknown') return { state: verdict.verdict, reason: '', judged_ms: verdict.timestamp_ms };
+  if (verdict.verdict !== 'unknown')
+    return { state: verdict.verdict, reason: verdict.reason, judged_ms: verdict.timestamp_ms };
   if (state === 'learning' || state === 'blind') return { state, reason, judged_ms };
   return { state: 'unknown', reason: verdict.reason };
 }

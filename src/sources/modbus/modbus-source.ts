@@ -1,23 +1,22 @@
+import { nameSome } from '../../domain/name-list.ts';
 import type { SampleBatch } from '../../domain/sample/sample-batch.ts';
 import type { Source, SourceContext } from '../../contracts/source.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
-import { invariant } from '../../platform/errors.ts';
+import { tagNumberOf } from '../source-tags.ts';
 import type { ModbusSourceConfig } from './plan/modbus-config.ts';
 import { INVALID_ADVICE } from './frame/not-available.ts';
 import { LinkPool } from './link/link-pool.ts';
 import type { ModbusLink } from './link/modbus-link.ts';
 import { ModbusMeters } from './link/modbus-metrics.ts';
 import { parseModbusUrl } from './frame/modbus-url.ts';
+import { RequestGroups } from './scan/request-groups.ts';
 import { ScanClass } from './scan/scan-class.ts';
-import { ScanQueue } from './scan/scan-queue.ts';
+import { ScanQueue, scanOffsetMs } from './scan/scan-queue.ts';
 import { planScanClasses, readLimits } from './plan/scan-plan.ts';
 import { Scanner } from './scan/scanner.ts';
 import { SuspectTags } from './scan/suspect-tags.ts';
 import { UnitBreaker } from './scan/unit-breaker.ts';
-
-/** Maximum number of names in a health reason; the metric and the log have all of them. */
-const NAMES_SHOWN_MAX = 5;
 
 type ScheduledClass = { readonly scanner: Scanner; readonly scanClass: ScanClass; readonly scanIntervalMs: number };
 
@@ -27,8 +26,11 @@ export class ModbusSource implements Source {
   readonly #meters: ModbusMeters;
   readonly #link: ModbusLink;
   readonly #breaker: UnitBreaker;
+  readonly #groups: RequestGroups;
   readonly #suspects = new SuspectTags();
   readonly #classes: readonly ScheduledClass[];
+  readonly #queue: ScanQueue;
+  readonly #position: number;
   #health: ComponentHealth | undefined;
   #state: 'new' | 'started' | 'disposed' = 'new';
   /** False until the first scan has ended; before that there is nothing to report. */
@@ -39,6 +41,7 @@ export class ModbusSource implements Source {
     this.#context = context;
     this.#meters = new ModbusMeters(deps.metrics, id);
     this.#breaker = new UnitBreaker(deps.random);
+    this.#groups = new RequestGroups(config.requestsInFlight, deps.random);
     this.#link = LinkPool.of(deps).share(
       {
         endpoint: parseModbusUrl(config.url),
@@ -55,6 +58,8 @@ export class ModbusSource implements Source {
       },
       { meters: this.#meters, onChange: () => this.#report(), spareRegisters: config.maxGap },
     );
+    this.#queue = ScanQueue.of(deps);
+    this.#position = this.#queue.join();
     this.#classes = this.#createClasses();
   }
 
@@ -76,6 +81,7 @@ export class ModbusSource implements Source {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state !== 'disposed') this.#queue.leave(this.#position);
     this.#state = 'disposed';
     for (const { scanner } of this.#classes) scanner.stop();
     await this.#link[Symbol.asyncDispose]();
@@ -90,7 +96,8 @@ export class ModbusSource implements Source {
       const scanner = new Scanner({
         scanIntervalMs,
         clock: deps.clock,
-        queue: ScanQueue.of(deps),
+        offsetMs: scanOffsetMs(this.#position, scanIntervalMs),
+        queue: this.#queue,
         onMissed: (scans) => this.#meters.missedScans(scans),
       });
       const scanClass = new ScanClass({
@@ -98,13 +105,14 @@ export class ModbusSource implements Source {
         unitId: config.unitId,
         blocks: blocks.map((block) => ({
           ...block,
-          items: block.items.map((tag) => ({ ...tag, number: numberOf(tag.name, tagNumbers) })),
+          items: block.items.map((tag) => ({ ...tag, number: tagNumberOf(tag.name, tagNumbers) })),
         })),
         limits: readLimits(config),
         timeoutMs: config.timeoutMs,
         retries: config.retries,
         link: this.#link,
         breaker: this.#breaker,
+        groups: this.#groups,
         meters: this.#meters,
         sink,
         deps,
@@ -139,6 +147,7 @@ export class ModbusSource implements Source {
           ]
         : []),
       ...(linkProblem === undefined ? this.#scanProblems() : []),
+      ...(this.#groups.problem === undefined ? [] : [this.#groups.problem]),
       ...this.#suspectProblems(),
       ...(disabledNames.length === 0 ? [] : [`${nameSome(disabledNames)} disabled: ${disabled[0]?.disabled?.message}`]),
     ];
@@ -150,7 +159,7 @@ export class ModbusSource implements Source {
     const numbers = new Set(this.#suspects.numbers());
     if (numbers.size === 0) return [];
     const tags = Object.keys(this.#context.config.tags);
-    const names = tags.filter((name) => numbers.has(numberOf(name, this.#context.tagNumbers)));
+    const names = tags.filter((name) => numbers.has(tagNumberOf(name, this.#context.tagNumbers)));
     return [
       `${nameSome(names)} uncertain (not-available?): the raw value is usually a code for "not available". ${INVALID_ADVICE}`,
     ];
@@ -162,15 +171,4 @@ export class ModbusSource implements Source {
       return problem === undefined ? [] : [`scan every ${formatDuration(scanIntervalMs)}: ${problem}`];
     });
   }
-}
-
-function nameSome(names: readonly string[]): string {
-  const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');
-  return names.length > NAMES_SHOWN_MAX ? `${shown} and ${names.length - NAMES_SHOWN_MAX} more` : shown;
-}
-
-function numberOf(name: string, tagNumbers: ReadonlyMap<string, number>): number {
-  const number = tagNumbers.get(name);
-  invariant(number !== undefined, `Tag ${name} has no number`);
-  return number;
 }

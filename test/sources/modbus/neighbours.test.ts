@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { type ModbusEndpoint, parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
 import { requestMs } from '../../../src/sources/modbus/frame/bus-time.ts';
 import { EndpointLink } from '../../../src/sources/modbus/link/endpoint-link.ts';
-import { LinkShare } from '../../../src/sources/modbus/link/link-pool.ts';
+import { linkShare } from '../../../src/sources/modbus/link/link-pool.ts';
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
 import type { NumberedTag } from '../../../src/sources/modbus/plan/read-part.ts';
 import { blockOf } from '../../../src/sources/modbus/plan/register-plan.ts';
+import { RequestGroups } from '../../../src/sources/modbus/scan/request-groups.ts';
 import { ScanClass } from '../../../src/sources/modbus/scan/scan-class.ts';
 import { Scanner } from '../../../src/sources/modbus/scan/scanner.ts';
 import { UnitBreaker } from '../../../src/sources/modbus/scan/unit-breaker.ts';
@@ -68,8 +69,9 @@ class Line {
       limits: { maxGap: 16, maxRegisters: 125, maxBits: 2000 },
       timeoutMs: TIMEOUT_MS,
       retries: 1,
-      link: new LinkShare(this.link, user, () => undefined),
+      link: linkShare(this.link, user, () => undefined),
       breaker: new UnitBreaker(deps.random),
+      groups: new RequestGroups(1, deps.random),
       meters,
       sink: { accept: () => durationsMs.push(clock.monotonicMs() - begunAtMs) },
       deps,

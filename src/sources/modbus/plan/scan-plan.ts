@@ -1,7 +1,8 @@
+import { nameSome } from '../../../domain/name-list.ts';
 import type { PlannedRead, ScanPlan } from '../../../contracts/source.ts';
 import { formatDuration } from '../../../domain/duration.ts';
 import { invariant } from '../../../platform/errors.ts';
-import type { ModbusSourceConfig } from './modbus-config.ts';
+import { groupObstacle, type ModbusSourceConfig, REQUESTS_IN_FLIGHT_MAX } from './modbus-config.ts';
 import type { ModbusTagConfig } from './modbus-tag-config.ts';
 import { requestMs, silenceMs } from '../frame/bus-time.ts';
 import { endpointName, parseModbusUrl } from '../frame/modbus-url.ts';
@@ -42,8 +43,6 @@ export type PlannedScanClass = {
 const MAX_GAP_MAX = 125;
 /** Proposed intervals are multiples of this. */
 const INTERVAL_STEP_MS = 10;
-/** Maximum number of names in a line of advice; `andon plan` lists every request. */
-const NAMES_SHOWN_MAX = 5;
 
 export function readLimits(config: ModbusSourceConfig): ReadLimits {
   return {
@@ -88,11 +87,11 @@ export function planScans(id: string, config: ModbusSourceConfig): readonly Scan
   }));
 }
 
-function blockMs(block: ReadBlock<LocatedTag>, config: ModbusSourceConfig): number {
+function blockMs(block: ReadBlock<LocatedTag>, config: ModbusSourceConfig, inFlight = config.requestsInFlight): number {
   const { functionCode, address, count, registerBits } = block;
   const endpoint = parseModbusUrl(config.url);
   const pauseMs = Math.max(config.pauseBetweenRequestsMs, silenceMs(endpoint));
-  return requestMs(endpoint, { unitId: config.unitId, functionCode, address, count, registerBits }, pauseMs);
+  return requestMs(endpoint, { unitId: config.unitId, functionCode, address, count, registerBits }, pauseMs, inFlight);
 }
 
 /** Returns the tags of one entry: one, or one for each value of an array. */
@@ -181,7 +180,11 @@ function changes(config: ModbusSourceConfig, { blocks, busTimeMs, scanIntervalMs
   const joinedMs = joined.reduce((sum, block) => sum + blockMs(block, config), 0);
   const alone = blocks.filter(({ items }) => items.length === 1).flatMap(({ items }) => items.map(({ name }) => name));
   const fitsMs = Math.ceil(busTimeMs / INTERVAL_STEP_MS) * INTERVAL_STEP_MS;
+  const inFlight = groupObstacle(config) === undefined ? enoughInFlight(config, blocks, scanIntervalMs) : undefined;
   return [
+    ...(inFlight === undefined
+      ? []
+      : [`requestsInFlight: ${inFlight}, if the device answers as many (andon probe --in-flight finds out)`]),
     ...(joinedMs < busTimeMs
       ? [
           `a larger maxGap (now ${config.maxGap}) joins reads down to ${joined.length}, about ${roundMs(joinedMs)} ms, if the device has the registers between`,
@@ -196,9 +199,19 @@ function changes(config: ModbusSourceConfig, { blocks, busTimeMs, scanIntervalMs
   ].join('; or ');
 }
 
-function nameSome(names: readonly string[]): string {
-  const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');
-  return names.length > NAMES_SHOWN_MAX ? `${shown} and ${names.length - NAMES_SHOWN_MAX} more` : shown;
+/** Returns the smallest number of requests in flight, larger than now, with which a scan fits into its interval. */
+function enoughInFlight(
+  config: ModbusSourceConfig,
+  blocks: readonly ReadBlock<LocatedTag>[],
+  scanIntervalMs: number,
+): number | undefined {
+  for (
+    let inFlight = config.requestsInFlight + 1;
+    inFlight <= Math.min(blocks.length, REQUESTS_IN_FLIGHT_MAX);
+    inFlight += 1
+  )
+    if (blocks.reduce((sum, block) => sum + blockMs(block, config, inFlight), 0) <= scanIntervalMs) return inFlight;
+  return undefined;
 }
 
 /** Rounds to tenths: the accuracy of the estimate. */
