@@ -3,13 +3,13 @@ import type { ConfigurationEditor } from '../http/configuration-editor.ts';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
-import type { Source } from '../contracts/source.ts';
 import { OperatorAudit } from '../web/access/operator-audit.ts';
 import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { StoredModelCatalogue } from '../registry/stored-model-catalogue.ts';
+import { ModelTryOut } from '../registry/proof/model-try-out.ts';
 import { versionLedger } from '../registry/version-ledger.ts';
 import { VersionRegistry } from '../registry/version-registry.ts';
 import { isServedBy, watchHosts } from '../models/store/serving.ts';
@@ -26,13 +26,12 @@ import { AlarmFloodMonitor } from '../pipeline/alarm-flood.ts';
 import { DiagnosticMonitor, storedDiagnosticAlarm } from '../pipeline/diagnostic-monitor.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import { Learning } from '../learning/learning.ts';
-import type { TrainingJob } from '../learning/training-job.ts';
+import { Trainings } from '../learning/trainings.ts';
 import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { configJsonSchema } from '../config/config-json-schema.ts';
-import { bindWatch } from '../config/watch-binding.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import { environmentWithSecrets } from '../platform/child-environment.ts';
@@ -66,13 +65,14 @@ import {
   modelsOf,
   pipelineConfig,
   tagsNextTo,
+  trainingJob,
   watchesOf,
 } from './part-settings.ts';
 import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
 import { sourceHistory } from './source-history.ts';
-import { Watchdog, type WatchedPart } from './watchdog.ts';
+import { monitored, Watchdog } from './watchdog.ts';
 import { WatchStateMonitor } from './watch-state-monitor.ts';
 
 export type AgentDeps = Deps & { readonly clock: SystemClock };
@@ -192,6 +192,9 @@ export async function startAgent(
       deps,
     }),
   );
+  const ending = new AbortController();
+  stack.defer(() => ending.abort());
+  const tryOuts = new ModelTryOut({ entry: inferenceHostEntry, config: config.models, deps, signal: ending.signal });
   const ledger = versionLedger(config.models.directory, registry, deps.clock);
   const rollouts = stack.use(
     new Rollouts({
@@ -236,6 +239,15 @@ export async function startAgent(
       create: (settings) => new DiagnosticMonitor({ ...settings, limits: pipeline.limits, alarms, recorder, deps }),
     }),
   );
+  const trainings = stack.use(
+    new Trainings({
+      watches: () => watchesOf(config),
+      registry,
+      train: (request, signal, onProgress) =>
+        trainInProcess(trainingHostEntry, trainingJob(config, request), signal, onProgress),
+      deps,
+    }),
+  );
   const learning = stack.use(
     new Learning({
       watches: watchesOf(config),
@@ -249,8 +261,8 @@ export async function startAgent(
       paths: { config: resolve(loaded.file), models: config.models.directory },
       history,
       maxAgeMs: (watch) => windowPlan(watch, 1).maxAgeMs,
-      train: (watch, fromMs, toMs, signal) =>
-        trainInProcess(trainingHostEntry, trainingJob(config, watch, fromMs, toMs), signal),
+      // A short `learn.for` is the decision of the user. The model has a warning, so that it is not activated without a person.
+      train: (watch, fromMs, toMs, signal) => trainings.train({ watch, fromMs, toMs, force: true }, 'agent', signal),
       deps,
     }),
   );
@@ -301,7 +313,8 @@ export async function startAgent(
             ),
           events,
           catalogue: new StoredModelCatalogue(config.models),
-          modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
+          tryOuts,
+          modelRegistry: { desk: registry, trainings, receiveDeadlineMs: config.models.receiveDeadlineMs },
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,
           editor,
@@ -412,22 +425,4 @@ export async function startAgent(
 function numbersOf(names: Iterable<string>, register: TagRegister): readonly TagNumber[] {
   const numbers = register.numbers();
   return [...names].flatMap((name) => numbers.get(name) ?? []);
-}
-
-function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {
-  const { watch: watchConfig, tags } = bindWatch(config, watch);
-  return { watch, config: watchConfig, tags, models: config.models, outboxPath: config.outbox.path, fromMs, toMs };
-}
-
-/** Returns the parts that the watchdog monitors. */
-function monitored(
-  outbox: Outbox,
-  inference: SupervisedInferenceHost,
-  sources: readonly (readonly [id: string, source: Source])[],
-): readonly WatchedPart[] {
-  return [
-    { name: 'outbox', lastTickMs: () => outbox.lastTickMs() },
-    { name: 'inference', lastTickMs: () => inference.lastTickMs() },
-    ...sources.map(([id, source]) => ({ name: `source/${id}`, lastTickMs: () => source.lastTickMs() })),
-  ];
 }

@@ -1,9 +1,12 @@
+import type { TrainingRequest } from '../contracts/models/model-trainings.ts';
 import type { TagReading } from '../contracts/live-events.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { agentTags } from '../config/config-tags.ts';
+import { bindWatch } from '../config/watch-binding.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
 import type { Tag } from '../domain/sample/tag.ts';
+import type { TrainingJob } from '../learning/training-job.ts';
 import { watchHosts } from '../models/store/serving.ts';
 import type { AlarmDefinition } from '../pipeline/alarm-definition.ts';
 import type { DiagnosticMonitorOptions } from '../pipeline/diagnostic-monitor.ts';
@@ -87,4 +90,10 @@ export function delivering(
     readings.flatMap(({ tag, quality, timestampMs }) => (quality === 'good' && timestampMs >= sinceMs ? [tag] : [])),
   );
   return new Set(tags.flatMap(({ name, source }) => (good.has(name) ? [source] : [])));
+}
+
+/** Returns the training of a watch in the present configuration. */
+export function trainingJob(config: AgentConfig, request: TrainingRequest): TrainingJob {
+  const { watch, tags } = bindWatch(config, request.watch);
+  return { ...request, config: watch, tags, models: config.models, outboxPath: config.outbox.path };
 }

@@ -1,3 +1,6 @@
+import type { Source } from '../contracts/source.ts';
+import type { Outbox } from '../outbox/outbox.ts';
+import type { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { counter, gauge, type MetricCatalogue } from '../platform/metrics.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -15,7 +18,7 @@ export const watchdogMetrics = {
 } as const satisfies MetricCatalogue;
 
 /** Something that must keep moving for the agent to count as alive. */
-export type WatchedPart = {
+type WatchedPart = {
   readonly name: string;
   /** Monotonic time of its last sign of life. */
   readonly lastTickMs: () => number;
@@ -75,4 +78,17 @@ export class Watchdog implements Disposable {
     }
     this.start();
   }
+}
+
+/** Returns the parts that the watchdog monitors. */
+export function monitored(
+  outbox: Outbox,
+  inference: SupervisedInferenceHost,
+  sources: readonly (readonly [id: string, source: Source])[],
+): readonly WatchedPart[] {
+  return [
+    { name: 'outbox', lastTickMs: () => outbox.lastTickMs() },
+    { name: 'inference', lastTickMs: () => inference.lastTickMs() },
+    ...sources.map(([id, source]) => ({ name: `source/${id}`, lastTickMs: () => source.lastTickMs() })),
+  ];
 }

@@ -26,7 +26,9 @@ export async function schemathesis(
 ): Promise<string> {
   const login = ['--header', `Authorization: Bearer ${token}`];
   const fixed = ['--seed', '1', '--generation-database', 'none', '--no-shrink', '--warnings', 'off', '--no-color'];
-  const args = ['run', documentUrl, ...login, '--checks', checks, '--continue-on-failure', ...fixed, ...amount];
+  // A run of a model starts a process, which takes long on a busy machine.
+  const patient = ['--continue-on-failure', '--request-timeout', '120'];
+  const args = ['run', documentUrl, ...login, '--checks', checks, ...patient, ...fixed, ...amount];
   const child = spawn('schemathesis', args, { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
   const [printed] = await Promise.all([text(child.stdout), once(child, 'close')]);
   return printed;
