@@ -112,7 +112,7 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   // Replaced when the agent changes. `agent`, `models` and `outbox` stay the same until it ends.
   let { config } = loaded;
-  let kinds = await loadKinds(config);
+  const kinds = await loadKinds();
   let keeps = keptTags(config);
   const agentId = config.agent.id;
   const identity = { agentId, version: packageVersion };
@@ -376,7 +376,6 @@ export async function startAgent(
 
   /** Applies another configuration. Everything between the first and the last `await` happens in one turn of the event loop. */
   const change: RunningAgent['change'] = async (next, changes) => {
-    kinds = await loadKinds(next);
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));

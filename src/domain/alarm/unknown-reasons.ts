@@ -29,6 +29,12 @@ export const unknownReasons: readonly UnknownReason[] = [
     remedy: 'Remove the cause of the gaps, or lower `minGood`: gaps are then filled with the value before.',
   },
   {
+    text: 'new mode: TAG is 4, and the model knows 1, 2, 3. Train it again …',
+    pattern: /^new mode: .+ is .+, and the model knows /,
+    cause: 'The tag of `mode` has a value that the rows of the training did not have, or not often enough.',
+    remedy: 'Let the machine run normally in this mode, then `andon train` on a time that has all modes.',
+  },
+  {
     text: 'window filling, 12 of 49 rows',
     pattern: /window filling, \d+ of \d+ rows$/,
     cause: 'The agent has started, the clock was set, or the model uses another number of rows.',
