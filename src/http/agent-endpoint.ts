@@ -78,7 +78,6 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
     version: identity.version,
     descriptionPath: '/api/v1/openapi.json',
     bodyBytesMax: BODY_BYTES_MAX,
-    receiveDeadlineMs: modelRegistry?.receiveDeadlineMs ?? 0,
     statusOfCode: STATUS_OF_CODE,
     routes: async (app, access) => {
       new TurnBudget(deps).limit(app);
