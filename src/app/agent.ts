@@ -31,7 +31,6 @@ import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { configJsonSchema } from '../config/config-json-schema.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import { environmentWithSecrets } from '../platform/child-environment.ts';
@@ -64,6 +63,7 @@ import {
   modelServerSettings,
   modelsOf,
   pipelineConfig,
+  sourceOverviews,
   tagsNextTo,
   trainingJob,
   watchesOf,
@@ -318,7 +318,7 @@ export async function startAgent(
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,
           editor,
-          configurationSchema: configJsonSchema,
+          sources: () => sourceOverviews(config, tags, pipeline.tags(), sources),
           audit,
           deps,
         }),

@@ -1,8 +1,10 @@
+import { enConfiguration } from './en-configuration.ts';
 import { enModels } from './en-models.ts';
 
 /** Texts of the page in English. The other languages have the same keys and placeholders. */
 export const en = {
   ...enModels,
+  ...enConfiguration,
   'nav.skip': 'Skip to the page',
   'nav.pages': 'Pages',
   'nav.line': 'Line',
