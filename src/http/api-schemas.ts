@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { watchSummaryJson } from '../contracts/watch-json.ts';
 import { alarmPriorities, alarmStates } from '../domain/alarm/alarm.ts';
+import { unknownReasonCodes } from '../domain/alarm/unknown-reasons.ts';
 import { qualities, qualityReasons } from '../domain/sample/quality.ts';
 
 /** Answers of the HTTP API, one schema for validation, types and openapi.json. Times are epoch milliseconds. */
@@ -26,10 +27,13 @@ export const alarmJson = z.object({
   state: alarmStateJson,
   previous: alarmStateJson,
   priority: z.enum(alarmPriorities),
-  cause: z.string().describe('Why the alarm was raised; an action of an operator does not replace it'),
+  cause: z.string().describe('Why the alarm was raised, until it is normal again'),
   change: z.string().describe('What happened last'),
   message: z.string(),
-  present: z.string().nullable().describe('Reason now, if it is another one than at the onset'),
+  present: z
+    .string()
+    .nullable()
+    .describe('Reason now, if it is another one than at the onset, or the return to normal that is not acknowledged'),
   parameters: z.record(z.string(), z.union([z.string(), z.number()])).describe('Values of the message'),
   onset_ms: z.number().nullable(),
   acknowledged_by: z.string().nullable(),
@@ -89,6 +93,8 @@ export const verdictJson = z.looseObject({
   score: z.number().nullable(),
   threshold: z.number().nullable(),
   reason: z.string(),
+  reason_code: z.enum(unknownReasonCodes).optional().describe('Kind of the reason, for translations'),
+  reason_parameters: z.record(z.string(), z.string()).optional().describe('Values of the reason'),
 });
 
 export const watchJson = watchSummaryJson.extend({

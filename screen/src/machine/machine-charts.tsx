@@ -15,7 +15,7 @@ import { chartColumns } from '../parts/series-columns.ts';
 import { canFollow, rangeOfQuery, zoomTo } from '../parts/time-range.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import { formatNumber } from '../texts/format.ts';
-import { t } from '../texts/language.ts';
+import { t, word } from '../texts/language.ts';
 import { contributionColumns } from './contribution-columns.ts';
 import { verdictMarks } from './verdict-marks.ts';
 
@@ -202,7 +202,7 @@ function ReadingText({ reading }: { readonly reading: TagReading | undefined }):
   const { quality, reason, text, value, unit } = reading;
   return (
     <b class="reading" data-quality={quality}>
-      {quality === 'bad' ? `– ${reason}` : `${text ?? formatNumber(value)} ${unit}`}
+      {quality === 'bad' ? `– ${word('quality', reason)}` : `${text ?? formatNumber(value)} ${unit}`}
     </b>
   );
 }

@@ -1,8 +1,10 @@
+import { deMessages } from './de-messages.ts';
 import { deModels } from './de-models.ts';
 import type { Catalogue } from './en.ts';
 
 /** Texts of the page in German. */
 export const de: Catalogue = {
+  ...deMessages,
   ...deModels,
   'nav.skip': 'Zur Seite springen',
   'nav.pages': 'Seiten',

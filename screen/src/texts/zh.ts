@@ -1,8 +1,10 @@
+import { zhMessages } from './zh-messages.ts';
 import { zhModels } from './zh-models.ts';
 import type { Catalogue } from './en.ts';
 
 /** Texts of the page in Chinese (simplified). */
 export const zh: Catalogue = {
+  ...zhMessages,
   ...zhModels,
   'nav.skip': '跳到页面内容',
   'nav.pages': '页面',
