@@ -23,6 +23,7 @@ const floors: readonly (readonly string[])[] = [
   ['domain/rollout'],
   ['domain/learning'],
   ['platform'],
+  ['contracts/operation'],
   ['contracts'],
   ['csv'],
   ['protocols/http', 'protocols/open-inference', 'protocols/sparkplug'],

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Alarm } from '../src/agent/api-types.ts';
-import { alarmText } from '../src/alarms/alarm-text.ts';
+import { alarmText } from '../src/parts/alarm-text.ts';
 import { reasonText } from '../src/parts/reason-text.ts';
 import { useLanguage } from '../src/texts/language.ts';
 

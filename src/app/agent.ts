@@ -1,8 +1,6 @@
 import { resolve } from 'node:path';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
-import type { TagNumber } from '../domain/sample/tag.ts';
-import type { Source } from '../contracts/source.ts';
 import { OperatorAudit } from '../web/access/operator-audit.ts';
 import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
@@ -25,12 +23,10 @@ import { AlarmFloodMonitor } from '../pipeline/alarm-flood.ts';
 import { DiagnosticMonitor, storedDiagnosticAlarm } from '../pipeline/diagnostic-monitor.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import { Learning } from '../learning/learning.ts';
-import type { TrainingJob } from '../learning/training-job.ts';
 import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { bindWatch } from '../config/watch-binding.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import { environmentWithSecrets } from '../platform/child-environment.ts';
@@ -50,8 +46,10 @@ import {
 } from '../platform/entries.ts';
 import { createSource, createUplink, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
+import type { RecentLog } from '../platform/log.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import type { ConfigChanges } from './config-changes.ts';
+import { AgentMaintenance, Turns } from './agent-maintenance.ts';
 import { Parts } from './parts.ts';
 import { recordInterests } from './record-interests.ts';
 import {
@@ -63,17 +61,23 @@ import {
   modelServerSettings,
   modelsOf,
   pipelineConfig,
+  numbersOf,
   tagsNextTo,
+  trainingJob,
   watchesOf,
 } from './part-settings.ts';
 import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
 import { sourceHistory } from './source-history.ts';
-import { Watchdog, type WatchedPart } from './watchdog.ts';
+import { monitored, Watchdog } from './watchdog.ts';
 import { WatchStateMonitor } from './watch-state-monitor.ts';
 
-export type AgentDeps = Deps & { readonly clock: SystemClock };
+export type AgentDeps = Deps & {
+  readonly clock: SystemClock;
+  /** The last lines of the log. */
+  readonly recentLog: RecentLog;
+};
 
 /** A running agent; disposal stops it cleanly, producers first. */
 export type RunningAgent = AsyncDisposable & {
@@ -260,6 +264,10 @@ export async function startAgent(
         createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
     }),
   );
+  const turns = new Turns();
+  const maintenance = stack.use(
+    new AgentMaintenance({ file: loaded.file, config: () => config, uplinks, readers: outbox.readers, turns, deps }),
+  );
   const publishers = stack.use(
     new Parts({
       wanted: ({ publish }) => ({ publish }),
@@ -288,6 +296,7 @@ export async function startAgent(
           summaries: watchStates,
           records: outbox,
           outboxPath: config.outbox.path,
+          maintenance,
           history,
           models: () =>
             clientModels().then(
@@ -355,7 +364,7 @@ export async function startAgent(
   watchdog.start();
 
   /** Applies another configuration. Everything between the first and the last `await` happens in one turn of the event loop. */
-  const change: RunningAgent['change'] = async (next, changes) => {
+  const changeNow: RunningAgent['change'] = async (next, changes) => {
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
@@ -398,31 +407,8 @@ export async function startAgent(
       const { watches, tags: tagCount, sources: sourceCount } = sizes();
       return `${watches} watches on ${tagCount} tags from ${sourceCount} sources`;
     },
-    change,
+    change: (next, changes) => turns.take(() => changeNow(next, changes)),
     delivering: (sinceMs) => delivering(tags, pipeline.tags(), sinceMs),
-    [Symbol.asyncDispose]: () => started.disposeAsync(),
+    [Symbol.asyncDispose]: () => turns.take(() => started.disposeAsync()),
   };
-}
-
-function numbersOf(names: Iterable<string>, register: TagRegister): readonly TagNumber[] {
-  const numbers = register.numbers();
-  return [...names].flatMap((name) => numbers.get(name) ?? []);
-}
-
-function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {
-  const { watch: watchConfig, tags } = bindWatch(config, watch);
-  return { watch, config: watchConfig, tags, models: config.models, outboxPath: config.outbox.path, fromMs, toMs };
-}
-
-/** Returns the parts that the watchdog monitors. */
-function monitored(
-  outbox: Outbox,
-  inference: SupervisedInferenceHost,
-  sources: readonly (readonly [id: string, source: Source])[],
-): readonly WatchedPart[] {
-  return [
-    { name: 'outbox', lastTickMs: () => outbox.lastTickMs() },
-    { name: 'inference', lastTickMs: () => inference.lastTickMs() },
-    ...sources.map(([id, source]) => ({ name: `source/${id}`, lastTickMs: () => source.lastTickMs() })),
-  ];
 }

@@ -8,6 +8,7 @@ import { accessErrors } from '../web/access/access-errors.ts';
 import { accessMetrics } from '../web/access/access-metrics.ts';
 import { httpErrors } from '../web/http-errors.ts';
 import { httpMetrics } from '../web/http-metrics.ts';
+import { backupDownloadErrors } from './backup-process.ts';
 import { apiErrors } from '../http/api-errors.ts';
 import { apiMetrics } from '../http/api-metrics.ts';
 import { v2Errors } from '../serving/v2/v2-errors.ts';
@@ -146,7 +147,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'Alarms', catalogue: alarmErrors },
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },
-  { title: 'HTTP', catalogue: { ...httpErrors, ...accessErrors, ...apiErrors } },
+  { title: 'HTTP', catalogue: { ...httpErrors, ...accessErrors, ...apiErrors, ...backupDownloadErrors } },
   { title: 'Models as a service', catalogue: v2Errors },
   { title: 'Training', catalogue: trainingErrors },
   { title: 'Simulated plant', catalogue: plantErrors },

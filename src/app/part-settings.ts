@@ -1,9 +1,12 @@
 import type { TagReading } from '../contracts/live-events.ts';
+import type { TrainingJob } from '../learning/training-job.ts';
+import { bindWatch } from '../config/watch-binding.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
+import type { TagRegister } from '../config/tag-register.ts';
 import { agentTags } from '../config/config-tags.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
-import type { Tag } from '../domain/sample/tag.ts';
+import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 import { watchHosts } from '../models/store/serving.ts';
 import type { AlarmDefinition } from '../pipeline/alarm-definition.ts';
 import type { DiagnosticMonitorOptions } from '../pipeline/diagnostic-monitor.ts';
@@ -87,4 +90,16 @@ export function delivering(
     readings.flatMap(({ tag, quality, timestampMs }) => (quality === 'good' && timestampMs >= sinceMs ? [tag] : [])),
   );
   return new Set(tags.flatMap(({ name, source }) => (good.has(name) ? [source] : [])));
+}
+
+/** Returns the order for the process that trains a model of a watch. */
+export function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {
+  const { watch: watchConfig, tags } = bindWatch(config, watch);
+  return { watch, config: watchConfig, tags, models: config.models, outboxPath: config.outbox.path, fromMs, toMs };
+}
+
+/** Returns the numbers of tags. Those that are unknown are left out. */
+export function numbersOf(names: Iterable<string>, register: TagRegister): readonly TagNumber[] {
+  const numbers = register.numbers();
+  return [...names].flatMap((name) => numbers.get(name) ?? []);
 }

@@ -76,3 +76,18 @@ export class Watchdog implements Disposable {
     this.start();
   }
 }
+
+type Ticking = Pick<WatchedPart, 'lastTickMs'>;
+
+/** Returns the parts that the watchdog monitors. */
+export function monitored(
+  outbox: Ticking,
+  inference: Ticking,
+  sources: readonly (readonly [id: string, source: Ticking])[],
+): readonly WatchedPart[] {
+  return [
+    { name: 'outbox', lastTickMs: () => outbox.lastTickMs() },
+    { name: 'inference', lastTickMs: () => inference.lastTickMs() },
+    ...sources.map(([id, source]) => ({ name: `source/${id}`, lastTickMs: () => source.lastTickMs() })),
+  ];
+}

@@ -7,7 +7,7 @@ import { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { ConfigError, errorMessage } from '../platform/errors.ts';
 import { Health } from '../platform/health.ts';
-import { createLogger } from '../platform/log.ts';
+import { createLogger, RecentLog } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
 import { systemdServiceManager } from '../platform/systemd-notify.ts';
 import type { Output } from './output/output.ts';
@@ -39,7 +39,9 @@ export async function runCommand(
   const clock = new SystemClock();
   const metrics = new Metrics();
   const counters = metrics.of(processMetrics);
+  const recentLog = new RecentLog();
   const { log, flush } = createLogger({
+    recent: recentLog,
     level: loaded.config.log.level,
     fd: 1,
     onDrop: () => counters.andon_log_lines_dropped_total.inc(),
@@ -50,7 +52,7 @@ export async function runCommand(
 
   // From here on a signal is obeyed, not deadly: one that comes during the start ends the agent once it is up.
   const ending = nextEnding();
-  const agent = await ReloadableAgent.start(loaded, { ...deps, clock }, manager);
+  const agent = await ReloadableAgent.start(loaded, { ...deps, clock, recentLog }, manager);
   manager.notify('READY=1', `STATUS=${agent.summary}`);
   const stopping = new AbortController();
   const reloads = reloadOnHangup(deps.log, {

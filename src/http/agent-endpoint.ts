@@ -11,6 +11,7 @@ import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
 import { registerJournal } from './journal-routes.ts';
 import { registerModelDirectory } from './model-directory-routes.ts';
+import { type MaintenanceRoutesOptions, registerMaintenance } from './maintenance-routes.ts';
 import { type ModelRegistryRoutesOptions, registerModelRegistryRoutes } from './model-registry-routes.ts';
 import { type OutboxRoutesOptions, registerOutboxRoutes } from './outbox-routes.ts';
 import { registerRolloutRoutes } from './rollout-routes.ts';
@@ -21,7 +22,8 @@ import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts'
 
 export type AgentEndpointOptions = WatchRoutesOptions &
   AlarmRoutesOptions &
-  OutboxRoutesOptions & {
+  OutboxRoutesOptions &
+  MaintenanceRoutesOptions & {
     readonly config: HttpConfig;
     readonly identity: AgentIdentity;
     readonly rollouts: RolloutStatuses;
@@ -43,6 +45,8 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'alarm-not-shelved': 409,
   'alarm-out-of-service': 409,
   'alarm-shelving-invalid': 400,
+  'rewind-refused': 409,
+  'backup-running': 409,
   'model-version-unknown': 404,
   'model-document-unknown': 404,
 };
@@ -72,6 +76,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerModelDirectory(app, options.catalogue);
       registerOutboxRoutes(app, options);
       registerJournal(app, options);
+      registerMaintenance(app, options);
       registerTagHistory(app, options);
       registerScreen(app);
       registerEventStream(app, options.events, deps);

@@ -13,6 +13,7 @@ import { DropHealth } from './records/drop-health.ts';
 import { storeLossRecords } from './records/loss-records.ts';
 import { OutboxFile, type OutboxFileOptions } from './records/outbox-file.ts';
 import type { OutboxRow } from './records/outbox-schema.ts';
+import { rewind } from './records/outbox-rewind.ts';
 import { outboxStatsOf } from './records/outbox-stats.ts';
 import { appendBatch } from './record-appender.ts';
 import { ROW_BYTES } from './records/record-space.ts';
@@ -78,6 +79,7 @@ export class Storage {
       uplinks: ({ uplinks, nowMs }) => this.#changeUplinks(uplinks, nowMs),
       acknowledge: ({ nowMs, ...run }) => this.#acknowledge(run, nowMs),
       setAside: ({ sequences, reason, nowMs, ...run }) => this.#setAside(run, sequences, reason, nowMs),
+      rewind: ({ uplink, from, nowMs }) => this.#outbox.use(nowMs, ({ database }) => rewind(database, uplink, from)),
       alarms: () => this.#alarms.alarms(this.#nowMs),
       stats: () => this.#stats(),
       upkeep: ({ nowMs, idle }) => this.#upkeep(nowMs, idle),

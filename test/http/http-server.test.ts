@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AlarmCommands } from '../../src/contracts/alarm-commands.ts';
 import type { ModelStatus } from '../../src/contracts/inference.ts';
 import { LiveEvents } from '../../src/contracts/live-events.ts';
-import type { ModelCatalogue } from '../../src/contracts/model-catalogue.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
 import type { SampleHistory } from '../../src/contracts/sample-history.ts';
 import type { WatchStatuses } from '../../src/contracts/watch-statuses.ts';
@@ -15,7 +14,7 @@ import { type AlarmTransition, normalFacts } from '../../src/domain/alarm/alarm.
 import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { httpConfigSchema } from '../../src/http/http-config.ts';
-import { agentEndpoint } from '../../src/http/agent-endpoint.ts';
+import { agentEndpoint, type AgentEndpointOptions } from '../../src/http/agent-endpoint.ts';
 import { OperatorAudit } from '../../src/web/access/operator-audit.ts';
 import type { HttpServer } from '../../src/web/http-server.ts';
 import { testDeps } from '../support/test-deps.ts';
@@ -169,8 +168,8 @@ describe('the HTTP endpoint', () => {
       models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
       events,
       summaries,
-      // Its routes are tested with a running agent.
-      catalogue: {} as ModelCatalogue,
+      // Their routes are tested with a running agent.
+      ...({} as Pick<AgentEndpointOptions, 'catalogue' | 'maintenance'>),
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       localToken: undefined,

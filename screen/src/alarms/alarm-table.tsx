@@ -9,7 +9,7 @@ import { follow, machinePath } from '../parts/router.ts';
 import { formatMoment, formatNumber, formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { type AlarmAction, selected, toggle } from './alarm-actions.ts';
-import { alarmText } from './alarm-text.ts';
+import { alarmText } from '../parts/alarm-text.ts';
 
 type AlarmTableProps = {
   readonly alarms: readonly Alarm[];

@@ -10,7 +10,7 @@ import { useAnswer } from '../parts/use-answer.ts';
 import { formatDateTime, formatMoment } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { AlarmTabs } from './alarm-tabs.tsx';
-import { alarmText } from './alarm-text.ts';
+import { alarmText } from '../parts/alarm-text.ts';
 import { alarmOf, type Journal, journalCsv, readJournalPart, withNewest, withOlder } from './journal.ts';
 
 const REFRESH_MS = 10_000;

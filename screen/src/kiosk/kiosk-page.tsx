@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { alarms, connection, health, isLive, lastDataMs, nowMs, watches } from '../agent/agent-state.ts';
 import { Lamp } from '../parts/lamp.tsx';
 import { looks, openAlarms } from '../agent/plant-lamp.ts';
-import { alarmText } from '../alarms/alarm-text.ts';
+import { alarmText } from '../parts/alarm-text.ts';
 import { PriorityMark } from '../parts/priority-mark.tsx';
 import { StackLight } from '../parts/stack-light.tsx';
 import { isOpen, isUnacknowledged, urgency } from '../agent/watch-look.ts';

@@ -1,3 +1,4 @@
+import { deSystem } from './de-system.ts';
 import { deMessages } from './de-messages.ts';
 import { deModels } from './de-models.ts';
 import type { Catalogue } from './en.ts';
@@ -5,6 +6,7 @@ import type { Catalogue } from './en.ts';
 /** Texts of the page in German. */
 export const de: Catalogue = {
   ...deMessages,
+  ...deSystem,
   ...deModels,
   'nav.skip': 'Zur Seite springen',
   'nav.pages': 'Seiten',

@@ -1,9 +1,11 @@
+import { enSystem } from './en-system.ts';
 import { enMessages } from './en-messages.ts';
 import { enModels } from './en-models.ts';
 
 /** Texts of the page in English. The other languages have the same keys and placeholders. */
 export const en = {
   ...enMessages,
+  ...enSystem,
   ...enModels,
   'nav.skip': 'Skip to the page',
   'nav.pages': 'Pages',

@@ -1,3 +1,4 @@
+import { zhSystem } from './zh-system.ts';
 import { zhMessages } from './zh-messages.ts';
 import { zhModels } from './zh-models.ts';
 import type { Catalogue } from './en.ts';
@@ -5,6 +6,7 @@ import type { Catalogue } from './en.ts';
 /** Texts of the page in Chinese (simplified). */
 export const zh: Catalogue = {
   ...zhMessages,
+  ...zhSystem,
   ...zhModels,
   'nav.skip': '跳到页面内容',
   'nav.pages': '页面',

@@ -2,6 +2,7 @@ import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RecordKind } from '../../domain/record/record.ts';
 import type { RecordRef } from '../../domain/record/record-batch.ts';
+import type { RewindStart, Rewound } from '../../contracts/operation/maintenance.ts';
 import type { OutboxStats, ReadRequest } from '../../contracts/record-store.ts';
 import type { ComponentState } from '../../platform/health.ts';
 import type { AppendBatch } from './append-batch.ts';
@@ -98,6 +99,11 @@ export type StorageProtocol = {
       readonly nowMs: EpochMs;
     };
     readonly result: undefined;
+  };
+  /** Moves an uplink that does not read now back to an earlier record. */
+  rewind: {
+    readonly params: { readonly uplink: string; readonly from: RewindStart; readonly nowMs: EpochMs };
+    readonly result: Rewound;
   };
   alarms: { readonly params: undefined; readonly result: readonly AlarmTransition[] };
   stats: { readonly params: undefined; readonly result: OutboxStats };

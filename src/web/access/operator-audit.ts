@@ -19,6 +19,8 @@ const operatorActions = [
   'acknowledge',
   'shelve',
   'unshelve',
+  'rewind',
+  'backup',
   'mend',
 ] as const;
 export type OperatorAction = (typeof operatorActions)[number];

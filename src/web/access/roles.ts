@@ -12,7 +12,9 @@ export const permissions = {
   operate: 'operator',
   /** Install, activate, roll back, pin, remove, load and unload models. */
   models: 'engineer',
-  /** See users, tokens and sessions, and end sessions. */
+  /** Read the log, send delivered records again. */
+  maintain: 'engineer',
+  /** See users, tokens and sessions, end sessions, download backups. */
   administer: 'admin',
 } as const satisfies Readonly<Record<string, Role>>;
 export type Permission = keyof typeof permissions;

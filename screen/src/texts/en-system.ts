@@ -1,0 +1,28 @@
+/** Texts of the page of the system in English. */
+export const enSystem = {
+  'system.log': 'Log',
+  'system.logLevel': 'Level',
+  'system.logSearch': 'Search the log',
+  'system.logCount': 'Lines: {count}',
+  'log.debug': 'debug',
+  'log.info': 'information',
+  'log.warn': 'warning',
+  'log.error': 'error',
+  'system.rewind': 'Send again…',
+  'system.rewindHint': 'Delivered records are sent again with the same ids, as far as they are stored.',
+  'system.rewindFrom': 'From',
+  'system.rewindAsk': 'Send all records of {uplink} from {time} on again?',
+  'system.rewindNow': 'Send again',
+  'system.rewound': 'Records that are sent again: {count}, from {time} on.',
+  'system.backup': 'Backup',
+  'system.backupHint':
+    'Records, alarms, history, models and configuration in one file for andon restore. Secrets are not in it.',
+  'system.passphrase': 'Passphrase (optional)',
+  'system.passphraseShort': 'The passphrase needs {count} characters or more.',
+  'system.backupHistory': 'with the sample history',
+  'system.backupStart': 'Download a backup',
+  'system.backupRuns': 'The backup is being written…',
+  'system.backupDone': 'Downloaded: {name}',
+  'system.libraries': 'Libraries',
+  'system.machine': 'System',
+} as const;
