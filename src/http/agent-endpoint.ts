@@ -6,6 +6,7 @@ import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
 import { type AlarmRoutesOptions, registerAlarmRoutes } from './alarm-routes.ts';
 import { compressLargeAnswers } from './compressed-answers.ts';
+import { type ConfigurationRoutesOptions, registerConfiguration } from './configuration-routes.ts';
 import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
@@ -21,7 +22,8 @@ import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts'
 
 export type AgentEndpointOptions = WatchRoutesOptions &
   AlarmRoutesOptions &
-  OutboxRoutesOptions & {
+  OutboxRoutesOptions &
+  ConfigurationRoutesOptions & {
     readonly config: HttpConfig;
     readonly identity: AgentIdentity;
     readonly rollouts: RolloutStatuses;
@@ -43,6 +45,9 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'alarm-not-shelved': 409,
   'alarm-out-of-service': 409,
   'alarm-shelving-invalid': 400,
+  'configuration-read-only': 403,
+  'configuration-changed': 412,
+  'configuration-invalid': 422,
   'model-version-unknown': 404,
   'model-document-unknown': 404,
 };
@@ -73,6 +78,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerOutboxRoutes(app, options);
       registerJournal(app, options);
       registerTagHistory(app, options);
+      registerConfiguration(app, options);
       registerScreen(app);
       registerEventStream(app, options.events, deps);
       registerModelServerNotice(app, options.modelServerAddress);

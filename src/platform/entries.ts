@@ -16,3 +16,4 @@ export const inferenceHostEntry = entryFile(import.meta.url, '../hosts/inference
 export const tensorCodecEntry = entryFile(import.meta.url, '../hosts/tensor-codec.ts');
 export const trainingHostEntry = entryFile(import.meta.url, '../hosts/training-host.ts');
 export const modelServerEntry = entryFile(import.meta.url, '../hosts/model-server.ts');
+export const configCheckEntry = entryFile(import.meta.url, '../hosts/config-check.ts');

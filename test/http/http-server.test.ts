@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AlarmCommands } from '../../src/contracts/alarm-commands.ts';
 import type { ModelStatus } from '../../src/contracts/inference.ts';
 import { LiveEvents } from '../../src/contracts/live-events.ts';
-import type { ModelCatalogue } from '../../src/contracts/model-catalogue.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
 import type { SampleHistory } from '../../src/contracts/sample-history.ts';
 import type { WatchStatuses } from '../../src/contracts/watch-statuses.ts';
@@ -15,7 +14,7 @@ import { type AlarmTransition, normalFacts } from '../../src/domain/alarm/alarm.
 import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { httpConfigSchema } from '../../src/http/http-config.ts';
-import { agentEndpoint } from '../../src/http/agent-endpoint.ts';
+import { agentEndpoint, type AgentEndpointOptions } from '../../src/http/agent-endpoint.ts';
 import { OperatorAudit } from '../../src/web/access/operator-audit.ts';
 import type { HttpServer } from '../../src/web/http-server.ts';
 import { testDeps } from '../support/test-deps.ts';
@@ -105,6 +104,9 @@ const board: WatchStatuses = {
 const state = { state: 'abnormal', reason: '', sinceMs: atMs, judgedMs: atMs, learning: undefined } as const;
 const summaries: WatchSummaries = { summaries: () => [{ watch: 'pump-1', ...state }] };
 
+/** Routes with these are tested with a running agent. */
+const untested = { configurationSchema: () => ({}) } as AgentEndpointOptions;
+
 const records: Pick<RecordStore, 'history'> = {
   history: async ({ kind, watch = 'pump-1' }) => [
     {
@@ -155,6 +157,7 @@ describe('the HTTP endpoint', () => {
     settings: { readonly listen?: string; readonly token?: { readonly file: string } } = {},
   ): Promise<string> {
     server = agentEndpoint({
+      ...untested,
       config: httpConfigSchema.parse({ listen: '127.0.0.1:0', anonymous: 'operator', ...settings }),
       identity: { agentId: 'edge', version: '0.0.0' },
       location: 'acme/lyon',
@@ -169,8 +172,6 @@ describe('the HTTP endpoint', () => {
       models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
       events,
       summaries,
-      // Its routes are tested with a running agent.
-      catalogue: {} as ModelCatalogue,
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       localToken: undefined,

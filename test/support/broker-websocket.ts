@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { Aedes } from 'aedes';
@@ -8,11 +9,12 @@ import { Aedes } from 'aedes';
 export class WebSocketBroker implements AsyncDisposable {
   /** Requested paths. */
   readonly paths: string[] = [];
-  readonly #server: Server = createServer();
+  readonly #server: Server;
   readonly #aedes: Aedes;
 
-  private constructor(aedes: Aedes) {
+  private constructor(aedes: Aedes, tls: ServerOptions | undefined) {
     this.#aedes = aedes;
+    this.#server = tls === undefined ? createServer() : createTlsServer(tls);
     this.#server.on('upgrade', (request, socket: Socket) => {
       this.paths.push(request.url ?? '');
       const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
@@ -24,8 +26,9 @@ export class WebSocketBroker implements AsyncDisposable {
     });
   }
 
-  static async listen(): Promise<WebSocketBroker> {
-    const broker = new WebSocketBroker(await Aedes.createBroker());
+  /** @param tls Certificate and key for wss://. */
+  static async listen(tls?: ServerOptions): Promise<WebSocketBroker> {
+    const broker = new WebSocketBroker(await Aedes.createBroker(), tls);
     await new Promise<void>((resolve) => {
       broker.#server.listen(0, '127.0.0.1', resolve);
     });
@@ -33,7 +36,11 @@ export class WebSocketBroker implements AsyncDisposable {
   }
 
   get url(): string {
-    return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `ws://127.0.0.1:${this.port}`;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -34,6 +34,11 @@ export class HttpProxy implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** Number of open connections. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
@@ -61,7 +66,8 @@ export class HttpProxy implements AsyncDisposable {
     this.#note(incoming);
     const port = this.#ports.get(incoming.url?.replace(/:443$/, '') ?? '');
     const fault = this.#answer(port);
-    if (fault.type === 'hang') return;
+    // Reads on, to notice that the client has gone.
+    if (fault.type === 'hang') return void socket.on('end', () => socket.destroy()).resume();
     if (fault.type === 'reset') return void socket.destroy();
     const { status } = fault;
     if (status !== 200 || port === undefined) return void socket.end(`HTTP/1.1 ${status} No\r\n\r\n`);

@@ -1,14 +1,12 @@
 import type { LookupFunction } from 'node:net';
-import { env } from 'node:process';
 import { type Dispatcher, EnvHttpProxyAgent, errors, Pool } from 'undici';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { readTlsFiles, type TlsFiles, tlsVersion } from '../../platform/tls-files.ts';
+import { proxySettings } from './proxy-environment.ts';
 
 /** Servers usually close an idle connection after 5 s (Node, uvicorn) to 75 s (nginx); andon closes it first. */
 const IDLE_CONNECTION_MS = 4000;
 const HEADER_BYTES_MAX = 16_384;
-/** A proxy would connect to itself. */
-const NEVER_PROXIED = 'localhost,127.0.0.1,::1';
 
 export type OutgoingHttpOptions = {
   readonly tls: TlsFiles;
@@ -86,7 +84,7 @@ export class OutgoingHttp {
     const proxyLimits = { allowH2: false, headersTimeout: connectTimeoutMs };
     return new EnvHttpProxyAgent({
       ...limits,
-      ...proxiesOf(env),
+      ...proxySettings(),
       connectTimeout: connectTimeoutMs,
       connect: lookup === undefined ? tls : { ...tls, lookup },
       requestTls: tls,
@@ -99,21 +97,6 @@ export class OutgoingHttp {
         }),
     });
   }
-}
-
-/** @throws {Error} A value is not a URL. The message does not contain it, because it may contain a password. */
-function proxiesOf(variables: NodeJS.ProcessEnv): { httpProxy: string; httpsProxy: string; noProxy: string } {
-  const valueOf = (name: string) => variables[name.toLowerCase()] ?? variables[name] ?? '';
-  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY']) {
-    const value = valueOf(name);
-    if (value !== '' && !/^https?:$/.test(URL.parse(value)?.protocol ?? ''))
-      throw new Error(`${name} is not a URL such as http://proxy:3128`);
-  }
-  return {
-    httpProxy: valueOf('HTTP_PROXY'),
-    httpsProxy: valueOf('HTTPS_PROXY'),
-    noProxy: `${valueOf('NO_PROXY')},${NEVER_PROXIED}`,
-  };
 }
 
 /** Returns the text of an error of `OutgoingHttp` for a reason in health. */

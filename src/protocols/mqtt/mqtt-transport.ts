@@ -1,9 +1,11 @@
 import { connect as connectTcp, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
+import { HttpsProxyAgent } from 'https-proxy-agent';
 import { createWebSocketStream, WebSocket } from 'ws';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { readTlsFiles } from '../../platform/tls-files.ts';
+import { webSocketProxy } from '../http/proxy-environment.ts';
 import type { MqttConnectionOptions } from './mqtt-client-options.ts';
 import { mqttFailure } from './mqtt-errors.ts';
 
@@ -34,10 +36,21 @@ export function openTransport(options: MqttConnectionOptions): Duplex {
   }
 }
 
+/** Through the proxy of HTTPS_PROXY or HTTP_PROXY, as a tunnel (CONNECT), also for ws://: many proxies forward no upgrade. */
 function openWebSocket({ url, tls, maxMessageSizeBytes }: MqttConnectionOptions): Duplex {
+  const files = readTlsFiles(tls);
+  const proxy = webSocketProxy(url);
+  // A proxy that does not answer would otherwise keep its connection after the deadline.
+  const ended = new AbortController();
+  const agent = proxy && new HttpsProxyAgent(proxy, { ...(files.ca && { ca: files.ca }), signal: ended.signal });
   const maxPayload = maxMessageSizeBytes + HEADER_BYTES_MAX;
-  const socket = new WebSocket(url, ['mqtt'], { maxPayload, perMessageDeflate: false, ...readTlsFiles(tls) });
-  return createWebSocketStream(socket);
+  const socket = new WebSocket(url, ['mqtt'], {
+    maxPayload,
+    perMessageDeflate: false,
+    ...files,
+    ...(agent && { agent }),
+  });
+  return createWebSocketStream(socket).on('close', () => ended.abort());
 }
 
 /** Node parses certificates and keys before it connects, and throws if they do not fit. */

@@ -12,6 +12,8 @@ export const permissions = {
   operate: 'operator',
   /** Install, activate, roll back, pin, remove, load and unload models. */
   models: 'engineer',
+  /** Change the configuration, and read registers and topics for it. */
+  configure: 'engineer',
   /** See users, tokens and sessions, and end sessions. */
   administer: 'admin',
 } as const satisfies Readonly<Record<string, Role>>;
