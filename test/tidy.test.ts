@@ -74,7 +74,7 @@ const floors: readonly (readonly string[])[] = [
   ['serving/text'],
   ['serving'],
   ['config'],
-  ['tag-import'],
+  ['tag-import', 'config-editing'],
   ['app', 'offline', 'service'],
   ['hosts'],
   ['cli/output'],

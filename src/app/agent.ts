@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { ConfigurationEditor } from '../http/configuration-editor.ts';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import { OperatorAudit } from '../web/access/operator-audit.ts';
@@ -27,6 +28,7 @@ import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
+import { configJsonSchema } from '../config/config-json-schema.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import { environmentWithSecrets } from '../platform/child-environment.ts';
@@ -101,6 +103,7 @@ export type RunningAgent = AsyncDisposable & {
  * each other, then starts consumers before producers. Disposal runs in reverse, so that the last samples of the sources
  * reach the disk.
  *
+ * @param editor Reads and changes the file of the configuration over HTTP.
  * @param events Live events, for a caller that must receive the first ones.
  */
 // oxlint-disable-next-line max-lines-per-function -- The whole flow is in one function on purpose.
@@ -108,6 +111,7 @@ export async function startAgent(
   loaded: LoadedConfig,
   deps: AgentDeps,
   manager: ServiceManager,
+  editor: ConfigurationEditor,
   events = new LiveEvents(),
 ): Promise<RunningAgent> {
   // Replaced when the agent changes. `agent`, `models` and `outbox` stay the same until it ends.
@@ -308,6 +312,8 @@ export async function startAgent(
           modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,
+          editor,
+          configurationSchema: configJsonSchema,
           audit,
           deps,
         }),

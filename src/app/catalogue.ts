@@ -6,6 +6,7 @@ import { pipelineMetrics } from '../pipeline/pipeline-metrics.ts';
 import { rolloutMetrics } from '../rollout/rollout-metrics.ts';
 import { accessErrors } from '../web/access/access-errors.ts';
 import { accessMetrics } from '../web/access/access-metrics.ts';
+import { configurationErrors } from '../config-editing/configuration-errors.ts';
 import { httpErrors } from '../web/http-errors.ts';
 import { httpMetrics } from '../web/http-metrics.ts';
 import { backupDownloadErrors } from './backup-process.ts';
@@ -147,7 +148,10 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'Alarms', catalogue: alarmErrors },
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },
-  { title: 'HTTP', catalogue: { ...httpErrors, ...accessErrors, ...apiErrors, ...backupDownloadErrors } },
+  {
+    title: 'HTTP',
+    catalogue: { ...httpErrors, ...accessErrors, ...apiErrors, ...backupDownloadErrors, ...configurationErrors },
+  },
   { title: 'Models as a service', catalogue: v2Errors },
   { title: 'Training', catalogue: trainingErrors },
   { title: 'Simulated plant', catalogue: plantErrors },

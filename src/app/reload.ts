@@ -1,4 +1,5 @@
 import type { LoadedConfig } from '../config/config-file.ts';
+import type { ConfigurationEditor } from '../http/configuration-editor.ts';
 import { sleep } from '../platform/clock.ts';
 import { invariant, OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
@@ -48,7 +49,7 @@ export type ReloadResult = {
  */
 export class ReloadableAgent implements AsyncDisposable {
   readonly #deps: AgentDeps;
-  readonly #manager: ServiceManager;
+  readonly #start: (next: LoadedConfig) => Promise<RunningAgent>;
   #loaded: LoadedConfig;
   /** Undefined if a start failed. */
   #agent: RunningAgent | undefined;
@@ -57,15 +58,32 @@ export class ReloadableAgent implements AsyncDisposable {
   /** Undefined while the configuration of the file is in use. */
   #health: ComponentHealth | undefined;
 
-  private constructor(loaded: LoadedConfig, agent: RunningAgent, deps: AgentDeps, manager: ServiceManager) {
+  private constructor(
+    loaded: LoadedConfig,
+    agent: RunningAgent,
+    deps: AgentDeps,
+    start: (next: LoadedConfig) => Promise<RunningAgent>,
+  ) {
     this.#loaded = loaded;
     this.#agent = agent;
     this.#deps = deps;
-    this.#manager = manager;
+    this.#start = start;
   }
 
-  static async start(loaded: LoadedConfig, deps: AgentDeps, manager: ServiceManager): Promise<ReloadableAgent> {
-    return new ReloadableAgent(loaded, await startAgent(loaded, deps, manager), deps, manager);
+  /** @param editor Reads and changes the file of the configuration over HTTP. */
+  static async start(
+    loaded: LoadedConfig,
+    deps: AgentDeps,
+    manager: ServiceManager,
+    editor: ConfigurationEditor,
+  ): Promise<ReloadableAgent> {
+    const start = (next: LoadedConfig) => startAgent(next, deps, manager, editor);
+    return new ReloadableAgent(loaded, await start(loaded), deps, start);
+  }
+
+  /** The configuration in use. */
+  get inUse(): LoadedConfig {
+    return this.#loaded;
   }
 
   /** One line for `systemctl status`. */
@@ -121,7 +139,7 @@ export class ReloadableAgent implements AsyncDisposable {
         return { touched: await this.#agent.change(next.config, changes) };
       await this.#agent?.[Symbol.asyncDispose]();
       this.#agent = undefined;
-      this.#agent = await startAgent(next, this.#deps, this.#manager);
+      this.#agent = await this.#start(next);
       return { touched: [...this.#states(-Infinity).keys()] };
     } catch (error) {
       // Such as a folder without permission, which only a start shows.

@@ -8,24 +8,14 @@ import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
 
 const counts = z.array(z.number());
+const figures = <Name extends string>(...names: Name[]) => z.record(z.enum(names), z.number());
 const failures = z.record(z.enum(rolloutFailures), z.number());
 const side = z.object({ score: z.number(), threshold: z.number(), verdict: z.enum(['normal', 'abnormal']) });
 
 const tallySchema = z.object({
   sinceMs: z.number(),
-  table: z.object({
-    bothNormal: z.number(),
-    bothAbnormal: z.number(),
-    onlyCandidate: z.number(),
-    onlyIncumbent: z.number(),
-  }),
-  scores: z.object({
-    candidate: z.number(),
-    incumbent: z.number(),
-    candidateSquares: z.number(),
-    incumbentSquares: z.number(),
-    products: z.number(),
-  }),
+  table: figures('bothNormal', 'bothAbnormal', 'onlyCandidate', 'onlyIncumbent'),
+  scores: figures('candidate', 'incumbent', 'candidateSquares', 'incumbentSquares', 'products'),
   latencies: z.object({ candidate: counts, incumbent: counts }),
   failures: z.object({ candidate: failures, incumbent: failures }),
   bins: z.object({ candidate: counts, incumbent: counts, between: counts }),

@@ -1,10 +1,14 @@
 import type { Command } from 'commander';
 import { configOption, runs } from './output/command.ts';
 import { ReloadableAgent } from '../app/reload.ts';
+import { ReloadQueue } from '../app/reload-queue.ts';
+import { ConfigCheckThread } from '../config-editing/config-check-thread.ts';
+import { ConfigurationFile } from '../config-editing/configuration-file.ts';
 import { loadConfig, type LoadedConfig } from '../config/config-file.ts';
 import { runOnce } from './setup/live-commands.ts';
 import { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
+import { configCheckEntry } from '../platform/entries.ts';
 import { ConfigError, errorMessage } from '../platform/errors.ts';
 import { Health } from '../platform/health.ts';
 import { createLogger, RecentLog } from '../platform/log.ts';
@@ -52,22 +56,30 @@ export async function runCommand(
 
   // From here on a signal is obeyed, not deadly: one that comes during the start ends the agent once it is up.
   const ending = nextEnding();
-  const agent = await ReloadableAgent.start(loaded, { ...deps, clock, recentLog }, manager);
-  manager.notify('READY=1', `STATUS=${agent.summary}`);
   const stopping = new AbortController();
-  const reloads = reloadOnHangup(deps.log, {
+  const started = Promise.withResolvers<ReloadableAgent>();
+  const reloads = new ReloadQueue({
     read: async () => {
       const next = await reread(file, deps);
-      if (next === undefined) counters.andon_config_reloads_total.inc({ outcome: 'refused' });
+      if ('reason' in next) counters.andon_config_reloads_total.inc({ outcome: 'refused' });
       return next;
     },
     apply: async (next, superseded) => {
+      const agent = await started.promise;
       manager.notify('RELOADING=1');
-      const { outcome } = await agent.reload(next, stopping.signal, superseded);
-      counters.andon_config_reloads_total.inc({ outcome });
+      const result = await agent.reload(next, stopping.signal, superseded);
+      counters.andon_config_reloads_total.inc({ outcome: result.outcome });
+      if (result.outcome !== 'superseded') editor.reloaded(agent.inUse);
       if (!stopping.signal.aborted) manager.notify('READY=1', `STATUS=${agent.summary}`);
+      return result;
     },
   });
+  await using checks = new ConfigCheckThread(configCheckEntry, deps);
+  const editor = new ConfigurationFile({ loaded, checks, reload: () => reloads.request(), deps });
+  const agent = await ReloadableAgent.start(loaded, { ...deps, clock, recentLog }, manager, editor);
+  started.resolve(agent);
+  manager.notify('READY=1', `STATUS=${agent.summary}`);
+  process.on('SIGHUP', () => void reloads.request());
 
   const reason = await ending;
   stopping.abort();
@@ -83,8 +95,9 @@ export async function runCommand(
   return reason.exitCode;
 }
 
-/** Returns the new configuration; undefined if it is invalid. Then nothing changes, and the log has the reason. */
-async function reread(file: string, deps: Deps): Promise<LoadedConfig | undefined> {
+/** Returns the new configuration, or the reason if it is invalid. Then nothing changes, and the log has every problem. */
+async function reread(file: string, deps: Deps): Promise<LoadedConfig | { readonly reason: string }> {
+  deps.log.info({ file }, 'Reading the configuration again.');
   try {
     return await loadConfig(file);
   } catch (error) {
@@ -94,7 +107,7 @@ async function reread(file: string, deps: Deps): Promise<LoadedConfig | undefine
         { file: path, line, column, key },
         `The new configuration is refused, the old one stays: ${message}`,
       );
-    return undefined;
+    return { reason: error.message };
   }
 }
 
@@ -112,43 +125,4 @@ function nextEnding(): Promise<Ending> {
     process.on('uncaughtException', bug);
     process.on('unhandledRejection', bug);
   });
-}
-
-type Reload = {
-  /** @returns Undefined if the file is wrong. */
-  readonly read: () => Promise<LoadedConfig | undefined>;
-  /** @param superseded A newer configuration waits. */
-  readonly apply: (next: LoadedConfig, superseded: AbortSignal) => Promise<void>;
-};
-
-/**
- * Reads the file at SIGHUP, and applies it if it is valid. The newest file wins: it ends the check of the one before, and one
- * that waits to be applied is left out. A wrong file ends nothing.
- */
-function reloadOnHangup(log: Deps['log'], { read, apply }: Reload): { idle(): Promise<void> } {
-  let reading: Promise<void> = Promise.resolve();
-  let applying: Promise<void> = Promise.resolve();
-  let isReadWaiting = false;
-  let newest = new AbortController();
-  const reload = async (): Promise<void> => {
-    isReadWaiting = false;
-    log.info({ signal: 'SIGHUP' }, 'Reading the configuration again.');
-    const found = await read();
-    if (found === undefined) return;
-    newest.abort();
-    newest = new AbortController();
-    const { signal } = newest;
-    applying = applying.then(() => (signal.aborted ? undefined : apply(found, signal)));
-  };
-  process.on('SIGHUP', () => {
-    if (isReadWaiting) return;
-    isReadWaiting = true;
-    reading = reading.then(reload);
-  });
-  return {
-    idle: async () => {
-      await reading;
-      await applying;
-    },
-  };
 }

@@ -26,6 +26,8 @@ export type LoadedConfig = {
   readonly file: string;
   /** Absolute path of the folder that relative paths in the file start from. */
   readonly directory: string;
+  /** Text of the file. */
+  readonly text: string;
   /** The file and its tag files as plain data, before defaults and units. */
   readonly data: unknown;
   /** Findings that do not prevent a start but are probably mistakes. */
@@ -50,7 +52,23 @@ export async function loadConfig(file: string, options: LoadOptions = { checkMod
   const checked = await checkText(read.text, file, options);
   const inFile = (problems: readonly DocumentProblem[]) => fileProblems(file, problems);
   if (checked.config === undefined) throw new ConfigError(inFile(checked.problems));
-  return { config: checked.config, file, directory, data: checked.data, warnings: inFile(checked.warnings) };
+  return {
+    config: checked.config,
+    file,
+    directory,
+    text: read.text,
+    data: checked.data,
+    warnings: inFile(checked.warnings),
+  };
+}
+
+/** Checks a text as the content of a file. Returns all problems, as `loadConfig` would report them. */
+export async function checkConfigText(
+  text: string,
+  file: string,
+): Promise<{ readonly problems: readonly ConfigProblem[]; readonly warnings: readonly ConfigProblem[] }> {
+  const { problems, warnings } = await checkText(text, file, { checkModels: 'with-graphs' });
+  return { problems: fileProblems(file, problems), warnings: fileProblems(file, warnings) };
 }
 
 type CheckedText = {

@@ -6,7 +6,6 @@ import { configSchema } from './config-schema.ts';
 
 /** Part of JSON Schema 2020-12 that the configuration uses. */
 export type SchemaNode = {
-  readonly $schema?: string;
   readonly title?: string;
   readonly description?: string;
   readonly default?: unknown;
@@ -20,13 +19,10 @@ export type SchemaNode = {
   readonly exclusiveMinimum?: number;
   readonly exclusiveMaximum?: number;
   readonly minItems?: number;
-  readonly maxItems?: number;
   readonly minLength?: number;
-  readonly maxLength?: number;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly required?: readonly string[];
   readonly additionalProperties?: SchemaNode | boolean;
-  readonly propertyNames?: SchemaNode;
   readonly items?: SchemaNode | boolean;
   readonly prefixItems?: readonly SchemaNode[];
   readonly oneOf?: readonly SchemaNode[];

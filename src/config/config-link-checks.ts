@@ -33,25 +33,22 @@ function linkSettings(source: ModbusConfig): readonly Setting[] {
   const { closeAfterScan, framing, transactionId, rs485, tls } = source;
   const endpoint = parseModbusUrl(url);
   const isSerial = endpoint.medium === 'serial';
+  const own = (key: string, value: string): Setting => ({ path: [key], name: key, value });
   return [
     { path: ['url'], name: 'the framing', value: framingName(endpoint) },
     { path: ['url'], name: 'baudRate', value: String(endpoint.baudRate ?? 'unknown') },
     { path: ['url'], name: 'parity', value: isSerial ? endpoint.parity : 'none' },
     { path: ['url'], name: 'stopBits', value: isSerial ? String(endpoint.stopBits) : '1' },
-    { path: ['connectTimeout'], name: 'connectTimeout', value: formatDuration(connectTimeoutMs) },
     { path: ['reconnect'], name: 'reconnect.first', value: formatDuration(reconnect.firstMs) },
     { path: ['reconnect'], name: 'reconnect.max', value: formatDuration(reconnect.maxMs) },
-    {
-      path: ['pauseBetweenRequests'],
-      name: 'pauseBetweenRequests',
-      value: formatDuration(pauseBetweenRequestsMs),
-    },
-    { path: ['pauseAfterConnect'], name: 'pauseAfterConnect', value: formatDuration(pauseAfterConnectMs) },
-    { path: ['closeAfterScan'], name: 'closeAfterScan', value: String(closeAfterScan) },
-    { path: ['tls'], name: 'tls', value: JSON.stringify(tls ?? 'none') },
-    { path: ['rs485'], name: 'rs485', value: JSON.stringify(rs485 ?? 'none') },
-    { path: ['framing'], name: 'framing', value: framing },
-    { path: ['transactionId'], name: 'transactionId', value: transactionId },
+    own('connectTimeout', formatDuration(connectTimeoutMs)),
+    own('pauseBetweenRequests', formatDuration(pauseBetweenRequestsMs)),
+    own('pauseAfterConnect', formatDuration(pauseAfterConnectMs)),
+    own('closeAfterScan', String(closeAfterScan)),
+    own('tls', JSON.stringify(tls ?? 'none')),
+    own('rs485', JSON.stringify(rs485 ?? 'none')),
+    own('framing', framing),
+    own('transactionId', transactionId),
   ];
 }
 

@@ -92,14 +92,18 @@ type Connection = {
   readonly hasSecret: boolean;
 };
 
-function connections({ config }: CheckContext): readonly Connection[] {
-  const sections = [
-    ...Object.entries(config.sources ?? {}).map(([id, entry]) => [['sources', id], entry] as const),
-    ...(config.publish === undefined ? [] : [[['publish'], config.publish] as const]),
-    ...(config.sparkplug === undefined ? [] : [[['sparkplug'], config.sparkplug] as const]),
-    ...Object.entries(config.uplinks ?? {}).map(([id, entry]) => [['uplinks', id], entry] as const),
+/** Sections with a connection, and their paths. */
+function connecting({ sources = {}, publish, sparkplug, uplinks = {} }: CheckContext['config']) {
+  return [
+    ...Object.entries(sources).map(([id, entry]) => [['sources', id], entry] as const),
+    ...(publish === undefined ? [] : [[['publish'], publish] as const]),
+    ...(sparkplug === undefined ? [] : [[['sparkplug'], sparkplug] as const]),
+    ...Object.entries(uplinks).map(([id, entry]) => [['uplinks', id], entry] as const),
   ];
-  return sections.map(([path, entry]) => ({
+}
+
+function connections({ config }: CheckContext): readonly Connection[] {
+  return connecting(config).map(([path, entry]) => ({
     path,
     url: entry.url,
     clientId: 'clientId' in entry ? entry.clientId : undefined,
@@ -145,13 +149,8 @@ function clearTextFindings(context: CheckContext): readonly Finding[] {
 }
 
 /** Checks the files of connections that andon opens. A wrong one is a warning: monitoring must start without it. */
-function tlsFileFindings({ config: { sources = {}, publish, sparkplug, uplinks = {}, models } }: CheckContext) {
-  const sections = [
-    ...Object.entries(sources).map(([id, entry]) => [['sources', id], entry] as const),
-    ...Object.entries(uplinks).map(([id, entry]) => [['uplinks', id], entry] as const),
-    ...Object.entries({ publish, sparkplug, models }).map(([key, entry]) => [[key], entry ?? {}] as const),
-  ];
-  return sections.flatMap(([path, entry]) => {
+function tlsFileFindings({ config }: CheckContext) {
+  return [...connecting(config), [['models'], config.models ?? {}] as const].flatMap(([path, entry]) => {
     const tls: TlsFiles = 'tls' in entry ? (entry.tls ?? {}) : {};
     return (['ca', 'cert', 'key'] as const).flatMap((name) => {
       const source = tls[name];

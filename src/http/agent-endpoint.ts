@@ -6,6 +6,7 @@ import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
 import { type AlarmRoutesOptions, registerAlarmRoutes } from './alarm-routes.ts';
 import { compressLargeAnswers } from './compressed-answers.ts';
+import { type ConfigurationRoutesOptions, registerConfiguration } from './configuration-routes.ts';
 import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
@@ -23,7 +24,8 @@ import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts'
 export type AgentEndpointOptions = WatchRoutesOptions &
   AlarmRoutesOptions &
   OutboxRoutesOptions &
-  MaintenanceRoutesOptions & {
+  MaintenanceRoutesOptions &
+  ConfigurationRoutesOptions & {
     readonly config: HttpConfig;
     readonly identity: AgentIdentity;
     readonly rollouts: RolloutStatuses;
@@ -47,6 +49,9 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'alarm-shelving-invalid': 400,
   'rewind-refused': 409,
   'backup-running': 409,
+  'configuration-read-only': 403,
+  'configuration-changed': 412,
+  'configuration-invalid': 422,
   'model-version-unknown': 404,
   'model-document-unknown': 404,
 };
@@ -78,6 +83,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerJournal(app, options);
       registerMaintenance(app, options);
       registerTagHistory(app, options);
+      registerConfiguration(app, options);
       registerScreen(app);
       registerEventStream(app, options.events, deps);
       registerModelServerNotice(app, options.modelServerAddress);

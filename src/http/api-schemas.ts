@@ -164,3 +164,37 @@ export const modelJson = z.object({
     })
     .nullish(),
 });
+
+export const configurationProblemJson = z.object({
+  file: z.string().describe('The configuration, or a tag file'),
+  line: z.number(),
+  column: z.number(),
+  path: z.string().describe('Keys from the root: `sources.plc-1.timeout`'),
+  message: z.string(),
+  severity: z
+    .enum(['error', 'warning', 'refused'])
+    .describe('`refused`: only a local edit may change this; nothing else was checked'),
+});
+
+export const appliedJson = z
+  .object({
+    state: z.enum(['applying', 'applied', 'reverted', 'superseded', 'refused']),
+    version: z.string().describe('SHA-256 of the text'),
+    by: z.string(),
+    timestamp_ms: z.number(),
+    changed: z.array(z.string()).describe('Changed keys; empty while it is applied'),
+    restart: z.array(z.string()).describe('Keys for which all parts restarted'),
+    reason: z.string().describe("Why it was reverted or refused; '' for other states"),
+  })
+  .describe('Last change over HTTP since the start');
+
+export const configurationJson = z.object({
+  file: z.string(),
+  text: z.string(),
+  version: z.string().describe('SHA-256 of the file: the ETag'),
+  generation: z.number().describe('Configurations in use since the start, this one included'),
+  is_in_use: z.boolean().describe('False if the file was changed since it was read, or its change was reverted'),
+  read_only: z.string().nullable().describe('Why it cannot be changed over HTTP; null if it can'),
+  revert_after_ms: z.number().nullable().describe('`reload.revertAfter`; null for never'),
+  last_apply: appliedJson.nullable(),
+});

@@ -16,6 +16,12 @@ export const httpFields = {
       'Allows clear text on an address other than loopback: passwords and tokens can then be read on the network',
     ),
   ...accessFields,
+  configuration: z
+    .enum(['edit', 'read-only'])
+    .default('edit')
+    .describe(
+      'Whether engineers may change this file on the page and over HTTP. Some keys are never changed there: see docs/security.md',
+    ),
   requestTimeout: requestTimeoutField.prefault('10s'),
   maxConnections: maxConnectionsField.default(100),
 };

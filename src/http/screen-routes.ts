@@ -6,7 +6,18 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 /** Vite's output, in a checkout and in the package. `npm ci` and `npm pack` build it. */
 const folder = fileURLToPath(new URL('../../screen/dist', import.meta.url));
 /** Paths of the pages. All of them are one document. */
-const pages = ['/', '/alarms', '/alarms/*', '/machine/*', '/trends', '/models', '/models/*', '/system', '/kiosk'];
+const pages = [
+  '/',
+  '/alarms',
+  '/alarms/*',
+  '/machine/*',
+  '/trends',
+  '/models',
+  '/models/*',
+  '/configuration',
+  '/system',
+  '/kiosk',
+];
 
 const types: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',

@@ -1,3 +1,4 @@
+import { nameSome } from '../domain/name-list.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { RemoteServer } from '../contracts/remote-server.ts';
@@ -8,9 +9,6 @@ import type { FoundModel, ModelLookup } from '../config/config-model-checks.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { agentTags, DERIVED, keptTags } from '../config/config-tags.ts';
 import { sourceKindOf } from '../config/kinds.ts';
-
-/** Names in a line of advice; the requests have all of them. */
-const NAMES_SHOWN_MAX = 5;
 
 const DAY_MS = 86_400_000;
 /** Measured: 3 bytes for slow integers, 5 for noisy float32 values with jitter in their times. */
@@ -149,12 +147,10 @@ function linkAdvice(sources: readonly string[], scans: readonly ScanPlan[], load
   const alone = scans
     .filter(({ requests }) => requests.length > 1)
     .flatMap(({ requests }) => requests.flatMap(({ tags }) => (tags.length === 1 ? tags : [])));
-  const shown = alone.slice(0, NAMES_SHOWN_MAX).join(', ');
-  const more = alone.length > NAMES_SHOWN_MAX ? ` and ${alone.length - NAMES_SHOWN_MAX} more` : '';
   const change =
     alone.length === 0
       ? 'scan less often'
-      : `scan less often, or move together ${shown}${more}, which take a request each`;
+      : `scan less often, or move together ${nameSome(alone)}, which take a request each`;
   return `${who} ${percent(load)} of its time${most}: ${change}`;
 }
 

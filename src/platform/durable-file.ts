@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Replaces the text of a file. After a power failure the file has the old or the new text; after the return, the new. */
@@ -8,6 +8,26 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   {
     await using file = await open(fresh, 'w', 0o644);
     await file.writeFile(text);
+    await file.sync();
+  }
+  await rename(fresh, path);
+  await syncFolder(dirname(path));
+}
+
+/**
+ * Does the same as `writeDurably` with the mode of another file, and with its owner if this user may set it.
+ *
+ * @param like Existing file; may be the replaced one.
+ */
+export async function replaceDurably(path: string, text: string, like: string): Promise<void> {
+  const { mode, uid, gid } = await stat(like);
+  const fresh = `${path}.new`;
+  {
+    await using file = await open(fresh, 'w', 0o600);
+    await file.writeFile(text);
+    // Only root may give a file away. Another user may keep the group if it is a member.
+    await file.chown(uid, gid).catch(() => file.chown(-1, gid).catch(() => undefined));
+    await file.chmod(mode & 0o7777);
     await file.sync();
   }
   await rename(fresh, path);

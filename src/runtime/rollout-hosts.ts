@@ -73,11 +73,6 @@ export class RolloutHosts implements RolloutModels, AsyncDisposable {
     return manifest === undefined ? config.deadlineMs : servingOf(config, manifest).deadlineMs;
   }
 
-  /** Process id of a version's host; undefined while it has none. */
-  hostPidOf(model: ModelReference): number | undefined {
-    return this.#hosts.get(formatModelReference(model))?.host.hostPid;
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     for (const [label, { host }] of this.#hosts) this.#close(label, host);

@@ -3,7 +3,14 @@ import { simplified } from '../domain/nearest-word.ts';
 import { registersOf } from '../sources/modbus/frame/register-decode.ts';
 import { type IgnitionAddress, ignitionAddress } from './ignition-address.ts';
 import { boundText, type IgnitionTag, ignitionTags } from './ignition-tree.ts';
-import { ImportDraft, type ImportSettings, sourceId, type TagImport, type TagKeys } from './imported-tags.ts';
+import {
+  ImportDraft,
+  type ImportSettings,
+  type Report,
+  sourceId,
+  type TagImport,
+  type TagKeys,
+} from './imported-tags.ts';
 import { LocatedJson } from './located-json.ts';
 import { linearScaling, type Scaling, squareRootExpression } from './scaling.ts';
 
@@ -107,9 +114,7 @@ class IgnitionReader {
   }
 
   #accept(tag: IgnitionTag): Accepted | undefined {
-    const name = tag.path.join('/');
-    const report = (found: string, reason: string, remedy: string, imported = false) =>
-      this.#draft.addFinding({ line: tag.line, name, found, reason, remedy, imported });
+    const report = this.#draft.reporter(tag.line, tag.path.join('/'));
     const source = property(tag, 'valueSource') ?? 'opc';
     if (source !== 'opc') {
       const remedy = source === 'expr' ? 'a derived tag calculates values' : 'leave it out, or add it by hand';
@@ -133,10 +138,7 @@ class IgnitionReader {
     return undefined;
   }
 
-  #scaling(
-    tag: IgnitionTag,
-    report: (found: string, reason: string, remedy: string, imported?: boolean) => void,
-  ): Partial<Scaling> | 'refused' {
+  #scaling(tag: IgnitionTag, report: Report): Partial<Scaling> | 'refused' {
     const mode = property(tag, 'scaleMode') ?? 'Off';
     if (/^(off|none)$/i.test(mode)) return {};
     const ends = (low: string, high: string) =>
@@ -196,10 +198,7 @@ function isNumber(type: TagKeys['type']): type is Exclude<TagKeys['type'], 'stri
 }
 
 /** Unit, deadband, and the range if Ignition limits values to it. */
-function limits(
-  tag: IgnitionTag,
-  report: (found: string, reason: string, remedy: string, imported?: boolean) => void,
-): Partial<TagKeys> {
+function limits(tag: IgnitionTag, report: Report): Partial<TagKeys> {
   const limitMode = property(tag, 'engLimitMode') ?? 'NoLimit';
   const [low, high] = [Number(property(tag, 'engLow') ?? 0), Number(property(tag, 'engHigh') ?? 100)];
   const deadband = Number(property(tag, 'deadband') ?? 0);

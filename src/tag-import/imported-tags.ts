@@ -1,3 +1,4 @@
+import type { CsvTable } from '../csv/csv-table.ts';
 import { isTopicSafeName, NAME_EXPECTED } from '../config/config-schema.ts';
 import { modbusKind } from '../sources/modbus/modbus-kind.ts';
 import type { ByteOrder, LongByteOrder, ValueType } from '../sources/modbus/frame/register-decode.ts';
@@ -33,6 +34,9 @@ export type Finding = {
   /** True if the tag is imported without this construct. */
   readonly imported: boolean;
 };
+
+/** Adds a finding. @param imported True if the tag is imported without the construct. */
+export type Report = (found: string, reason: string, remedy: string, imported?: boolean) => void;
 
 /** A setting that a file leaves open. */
 export type OpenSetting = { readonly setting: 'addressBase' | 'byteOrder'; readonly reason: string };
@@ -105,8 +109,19 @@ export class ImportDraft {
     }
   }
 
-  addFinding(finding: Omit<Finding, 'imported'> & { readonly imported?: boolean }): void {
-    this.#findings.push({ imported: false, ...finding });
+  addFinding(finding: Omit<Finding, 'imported'> & { readonly imported?: boolean | undefined }): void {
+    this.#findings.push({ ...finding, imported: finding.imported ?? false });
+  }
+
+  /** Returns a function that adds findings of one line. */
+  reporter(line: number, name: string): Report {
+    return (found, reason, remedy, imported) => this.addFinding({ line, name, found, reason, remedy, imported });
+  }
+
+  /** Adds a finding for each row of a table whose quotation marks are not closed. */
+  addBroken({ broken }: CsvTable): void {
+    for (const line of broken)
+      this.addFinding({ line, found: 'a row', reason: 'a quotation mark is not closed', remedy: 'correct it' });
   }
 
   addNote(note: string): void {

@@ -1,7 +1,14 @@
 import { type CsvLine, parseCsvTable } from '../csv/csv-table.ts';
 import { simplified } from '../domain/nearest-word.ts';
 import { registersOf, type ValueType } from '../sources/modbus/frame/register-decode.ts';
-import { ImportDraft, type ImportSettings, type RegisterKind, type TagImport, type TagKeys } from './imported-tags.ts';
+import {
+  ImportDraft,
+  type ImportSettings,
+  type RegisterKind,
+  type Report,
+  type TagImport,
+  type TagKeys,
+} from './imported-tags.ts';
 import { tableOf } from './number-notation.ts';
 import { linearScaling, type Scaling, squareRootExpression } from './scaling.ts';
 
@@ -37,13 +44,7 @@ export function readKepware(text: string, settings: ImportSettings): TagImport {
   // Empty lines keep the line numbers.
   const table = parseCsvTable(lines.map((line, index) => (index < start ? '' : line)).join('\n'));
   const reader = new KepwareReader(draft, settings, columnsOf(table.header));
-  for (const line of table.broken)
-    draft.addFinding({
-      line,
-      found: lines[line - 1] ?? '',
-      reason: 'a quotation mark is not closed',
-      remedy: 'correct it',
-    });
+  draft.addBroken(table);
   const rows = table.rows.map((row) => reader.row(row));
   reader.settle(rows.filter((row) => row !== undefined));
   return draft.result();
@@ -110,8 +111,7 @@ class KepwareReader {
   row(line: CsvLine): Row | undefined {
     const cell = (column: string) => line.cells[this.#columns.get(column) ?? -1] ?? '';
     const name = cell('tagname');
-    const report = (found: string, reason: string, remedy: string, imported = false) =>
-      this.#draft.addFinding({ line: line.line, name, found, reason, remedy, imported });
+    const report = this.#draft.reporter(line.line, name);
     const address = parseAddress(cell('address'));
     const type = this.#type(cell('datatype'), address);
     if (name === '') report(line.text.slice(0, 60), 'the row has no tag name', 'give it a name');
@@ -198,10 +198,7 @@ class KepwareReader {
       : 'uint16';
   }
 
-  #scaling(
-    cell: (column: string) => string,
-    report: (found: string, reason: string, remedy: string) => void,
-  ): Partial<Scaling> | 'refused' {
+  #scaling(cell: (column: string) => string, report: Report): Partial<Scaling> | 'refused' {
     const mode = simplified(cell('scaling'));
     if (mode === '' || mode === 'none') return {};
     const numbers = ['rawlow', 'rawhigh', 'scaledlow', 'scaledhigh'].map((column) => numberOf(cell(column)));

@@ -113,7 +113,8 @@ const columnNames: Readonly<Record<string, readonly string[]>> = {
 };
 
 function fromCsv(text: string, draft: ImportDraft): TagList {
-  const { header, rows, broken } = parseCsvTable(text);
+  const table = parseCsvTable(text);
+  const { header, rows } = table;
   const headers = (header?.cells ?? []).map(simplified);
   const columns = new Map(
     Object.entries(columnNames).map(([key, names]) => [key, headers.findIndex((each) => names.includes(each))]),
@@ -124,8 +125,7 @@ function fromCsv(text: string, draft: ImportDraft): TagList {
     draft.addFinding({ line: header?.line ?? 1, found, reason, remedy: 'save the spreadsheet of Neuron as CSV' });
     return { tags: [], nodes: new Map() };
   }
-  for (const line of broken)
-    draft.addFinding({ line, found: 'a row', reason: 'a quotation mark is not closed', remedy: 'correct it' });
+  draft.addBroken(table);
   const tags = rows.map(({ cells, line }) => {
     const filled = [...columns].map(([key, index]) => [key, cells[index] ?? ''] as const);
     const fields = Object.fromEntries(filled.filter(([, cell]) => cell !== ''));

@@ -2,7 +2,14 @@ import { configJsonSchema, schemaAt } from '../config/config-json-schema.ts';
 import { type CsvFormat, type CsvLine, parseCsvTable } from '../csv/csv-table.ts';
 import { simplified } from '../domain/nearest-word.ts';
 import { registersOf, valueTypes } from '../sources/modbus/frame/register-decode.ts';
-import { ImportDraft, type ImportSettings, type RegisterKind, type TagImport, type TagKeys } from './imported-tags.ts';
+import {
+  ImportDraft,
+  type ImportSettings,
+  type RegisterKind,
+  type Report,
+  type TagImport,
+  type TagKeys,
+} from './imported-tags.ts';
 import { type ListAddress, listAddress, listByteOrder, listFactor, listKind, listType } from './list-cells.ts';
 import { type ListColumn, type RegisterList, registerList } from './list-columns.ts';
 import { tableOf } from './number-notation.ts';
@@ -89,8 +96,7 @@ class ListReader {
 
   read(): void {
     const { table, unused } = this.#list;
-    for (const line of table.broken)
-      this.#draft.addFinding({ line, found: 'a row', reason: 'a quotation mark is not closed', remedy: 'correct it' });
+    this.#draft.addBroken(table);
     const rows = table.rows
       .filter(({ cells }) => !cells[0]?.startsWith('#'))
       .map((line) => this.#row(line))
@@ -133,7 +139,7 @@ class ListReader {
     cell: (column: ListColumn) => string,
     address: ListAddress,
     register: RegisterKind | undefined,
-    report: (found: string, reason: string, remedy: string) => void,
+    report: Report,
   ): Row['keys'] | undefined {
     const counted = Number(cell('count')) || address.registers;
     const isBits = register === 'coil' || register === 'discrete' || isBitNumber(address);

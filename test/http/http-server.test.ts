@@ -104,6 +104,9 @@ const board: WatchStatuses = {
 const state = { state: 'abnormal', reason: '', sinceMs: atMs, judgedMs: atMs, learning: undefined } as const;
 const summaries: WatchSummaries = { summaries: () => [{ watch: 'pump-1', ...state }] };
 
+/** Routes with these are tested with a running agent. */
+const untested = { configurationSchema: () => ({}) } as AgentEndpointOptions;
+
 const records: Pick<RecordStore, 'history'> = {
   history: async ({ kind, watch = 'pump-1' }) => [
     {
@@ -154,6 +157,7 @@ describe('the HTTP endpoint', () => {
     settings: { readonly listen?: string; readonly token?: { readonly file: string } } = {},
   ): Promise<string> {
     server = agentEndpoint({
+      ...untested,
       config: httpConfigSchema.parse({ listen: '127.0.0.1:0', anonymous: 'operator', ...settings }),
       identity: { agentId: 'edge', version: '0.0.0' },
       location: 'acme/lyon',
@@ -168,8 +172,6 @@ describe('the HTTP endpoint', () => {
       models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
       events,
       summaries,
-      // Their routes are tested with a running agent.
-      ...({} as Pick<AgentEndpointOptions, 'catalogue' | 'maintenance'>),
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       localToken: undefined,

@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals';
+import { type Signal, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { nowMs } from '../agent/agent-state.ts';
 import type { JournalEntry } from '../agent/api-types.ts';
@@ -36,6 +36,10 @@ export function JournalPage(): JSX.Element {
   const priority = query.value.get('priority') ?? '';
   const search = query.value.get('q') ?? '';
   const journal = data.value?.journal;
+  const showMore = (): void => {
+    rows.value += ROWS_STEP;
+    if (shown.length <= rows.value) void loadOlder(data, problem, isLoading);
+  };
   const shown = (journal?.changes ?? []).filter((entry) => isShown(entry, priority, search));
   return (
     <>
@@ -71,30 +75,33 @@ export function JournalPage(): JSX.Element {
       </p>
       <JournalTable changes={shown.slice(0, rows.value)} />
       {(shown.length > rows.value || journal?.complete === false) && (
-        <button type="button" disabled={isLoading} onClick={() => void showMore()}>
+        <button type="button" disabled={isLoading} onClick={showMore}>
           {t('journal.more')}
         </button>
       )}
     </>
   );
-
-  async function showMore(): Promise<void> {
-    rows.value += ROWS_STEP;
-    const earlier = data.peek();
-    if (earlier === undefined || earlier.journal.complete || shown.length > rows.value) return;
-    isLoading.value = true;
-    try {
-      data.value = { key: earlier.key, journal: await withOlder(earlier.journal) };
-    } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
-    } finally {
-      isLoading.value = false;
-    }
-  }
 }
 
 /** Changes of a range of the address. */
 type Loaded = { readonly key: string; readonly journal: Journal };
+
+async function loadOlder(
+  data: Signal<Loaded | undefined>,
+  problem: Signal<string>,
+  isLoading: Signal<boolean>,
+): Promise<void> {
+  const earlier = data.peek();
+  if (earlier === undefined || earlier.journal.complete) return;
+  isLoading.value = true;
+  try {
+    data.value = { key: earlier.key, journal: await withOlder(earlier.journal) };
+  } catch (error) {
+    problem.value = error instanceof Error ? error.message : String(error);
+  } finally {
+    isLoading.value = false;
+  }
+}
 
 function oldestMs({ changes, from_ms }: Journal): number {
   return changes.at(-1)?.timestamp_ms ?? from_ms;

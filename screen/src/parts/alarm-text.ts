@@ -37,6 +37,7 @@ function textOf(cause: string | undefined, parameters: Parameters): string | und
         : t('message.component-in-trouble', { component, reason: reason ?? '' });
     case 'returned-to-normal':
       return returnText(parameters);
+    case undefined:
     default:
       return undefined;
   }

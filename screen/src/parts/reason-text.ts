@@ -37,6 +37,7 @@ export function reasonText({ reason, reason_code, reason_parameters = {} }: Code
     case 'rolled-back':
     case 'no-verdict':
       return t(`reason.${reason_code}`);
+    case undefined:
     default:
       return reason;
   }

@@ -5,6 +5,9 @@ import { type MqttConnectionOptions, STRING_BYTES_MAX } from './mqtt-client-opti
 
 const schemes: ReadonlySet<string> = new Set(['mqtt:', 'mqtts:', 'ws:', 'wss:']);
 
+/** One level of a topic. */
+export const topicLevel = z.string().regex(/^[^/+#\p{Cc}]+$/u, { error: 'expected a name without /, + and #' });
+
 /** A topic or client id. @see MQTT 3.1.1, section 1.5.3: the length of a string counts its UTF-8 bytes. */
 export const mqttString = z
   .string()

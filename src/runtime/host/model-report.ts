@@ -2,17 +2,13 @@ import type { Deps } from '../../platform/deps.ts';
 import { errorCode } from '../../platform/errors.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import type { MetricsOf } from '../../platform/metrics.ts';
-import { fallbackText, type ProvidedSession } from './provider-order.ts';
+import { fallbackText } from './provider-order.ts';
+import type { ReadySession } from '../remote/remote-model.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 
 /** Remark in the health and the repository entry of a model without golden vectors. */
 export const UNVERIFIED = 'unverified: it has no golden vectors';
-
-/** A version as its host or server proved it. */
-export type ReadySession = Pick<ProvidedSession, 'loaded' | 'fallbacks'> & {
-  readonly provider: { readonly name: string };
-};
 
 export type ModelReportOptions = {
   /** Name of the model in its watch. */

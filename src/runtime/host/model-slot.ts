@@ -16,10 +16,10 @@ import { providersOf } from '../../models/store/serving.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode } from '../../platform/errors.ts';
 import { ModelUse } from '../queue/model-use.ts';
-import type { RemoteModel, RemoteOwner } from '../remote/remote-model.ts';
+import type { ReadySession, RemoteModel, RemoteOwner } from '../remote/remote-model.ts';
 import { CrashRecord } from './crash-record.ts';
 import type { HostProcess } from './host-process.ts';
-import { ModelReport, type ReadySession } from './model-report.ts';
+import { ModelReport } from './model-report.ts';
 
 /** Returns why the watches that use a model cannot use this version; empty if they can. */
 export type Incompatibilities = (manifest: AnyManifest) => readonly string[];

@@ -36,8 +36,8 @@ const unfitCodes: ReadonlySet<string> = new Set([
 
 type RemoteHealth = 'ok' | 'degraded' | 'failed';
 
-/** A version as its server proved it. */
-type ProvedSession = {
+/** A version as its host or server proved it. */
+export type ReadySession = {
   readonly loaded: LoadedSession;
   readonly provider: { readonly name: string };
   readonly fallbacks: readonly ProviderFallback[];
@@ -49,7 +49,7 @@ export type RemoteOwner = QueuedModel & {
   readonly hostName: string;
   /** Returns whether the metrics of the model are those of this server. */
   readonly isShown: (server: RemoteModel) => boolean;
-  readonly onProved: (server: RemoteModel, session: ProvedSession) => void;
+  readonly onProved: (server: RemoteModel, session: ReadySession) => void;
   readonly onReport: (server: RemoteModel, health: RemoteHealth, reason: string) => void;
 };
 

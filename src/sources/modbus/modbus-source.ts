@@ -1,8 +1,9 @@
+import { nameSome } from '../../domain/name-list.ts';
 import type { SampleBatch } from '../../domain/sample/sample-batch.ts';
 import type { Source, SourceContext } from '../../contracts/source.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
-import { invariant } from '../../platform/errors.ts';
+import { tagNumberOf } from '../source-tags.ts';
 import type { ModbusSourceConfig } from './plan/modbus-config.ts';
 import { INVALID_ADVICE } from './frame/not-available.ts';
 import { LinkPool } from './link/link-pool.ts';
@@ -15,9 +16,6 @@ import { planScanClasses, readLimits } from './plan/scan-plan.ts';
 import { Scanner } from './scan/scanner.ts';
 import { SuspectTags } from './scan/suspect-tags.ts';
 import { UnitBreaker } from './scan/unit-breaker.ts';
-
-/** Maximum number of names in a health reason; the metric and the log have all of them. */
-const NAMES_SHOWN_MAX = 5;
 
 type ScheduledClass = { readonly scanner: Scanner; readonly scanClass: ScanClass; readonly scanIntervalMs: number };
 
@@ -98,7 +96,7 @@ export class ModbusSource implements Source {
         unitId: config.unitId,
         blocks: blocks.map((block) => ({
           ...block,
-          items: block.items.map((tag) => ({ ...tag, number: numberOf(tag.name, tagNumbers) })),
+          items: block.items.map((tag) => ({ ...tag, number: tagNumberOf(tag.name, tagNumbers) })),
         })),
         limits: readLimits(config),
         timeoutMs: config.timeoutMs,
@@ -150,7 +148,7 @@ export class ModbusSource implements Source {
     const numbers = new Set(this.#suspects.numbers());
     if (numbers.size === 0) return [];
     const tags = Object.keys(this.#context.config.tags);
-    const names = tags.filter((name) => numbers.has(numberOf(name, this.#context.tagNumbers)));
+    const names = tags.filter((name) => numbers.has(tagNumberOf(name, this.#context.tagNumbers)));
     return [
       `${nameSome(names)} uncertain (not-available?): the raw value is usually a code for "not available". ${INVALID_ADVICE}`,
     ];
@@ -162,15 +160,4 @@ export class ModbusSource implements Source {
       return problem === undefined ? [] : [`scan every ${formatDuration(scanIntervalMs)}: ${problem}`];
     });
   }
-}
-
-function nameSome(names: readonly string[]): string {
-  const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');
-  return names.length > NAMES_SHOWN_MAX ? `${shown} and ${names.length - NAMES_SHOWN_MAX} more` : shown;
-}
-
-function numberOf(name: string, tagNumbers: ReadonlyMap<string, number>): number {
-  const number = tagNumbers.get(name);
-  invariant(number !== undefined, `Tag ${name} has no number`);
-  return number;
 }

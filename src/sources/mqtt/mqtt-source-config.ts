@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
 import { configObject, duration } from '../../platform/config-fields.ts';
-import { checkMqttConfig, mqttFields, mqttString } from '../../protocols/mqtt/mqtt-config.ts';
+import { checkMqttConfig, mqttFields, mqttString, topicLevel } from '../../protocols/mqtt/mqtt-config.ts';
 import { timeUnits } from '../../domain/time-unit.ts';
 import { isTimeZone } from '../../domain/time-zone.ts';
 import { qualityCodes } from '../quality-code.ts';
@@ -109,9 +109,7 @@ export const mqttSourceSchema = configObject({
   type: z.literal('mqtt'),
   ...mqttFields,
   ...sourceFields,
-  sharedGroup: z
-    .string()
-    .regex(/^[^/+#\p{Cc}]+$/u, { error: 'expected a name without /, + and #' })
+  sharedGroup: topicLevel
     .optional()
     .describe(
       'Subscribes as $share/<group>/<topic>. The broker sends each message to one member of the group, and no retained messages',

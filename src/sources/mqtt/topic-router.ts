@@ -1,3 +1,4 @@
+import { PatternTags, tagNumberOf } from '../source-tags.ts';
 import type { SourceContext, TagRefusal } from '../../contracts/source.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
 import { fillTagTemplate, parseTagTemplate, type TagTemplate } from '../../domain/sample/tag-template.ts';
@@ -20,32 +21,27 @@ export type RefusedTopic = { readonly pattern: string; readonly reason: TagRefus
 
 export type TopicSubscription = { readonly filter: string; readonly qos: 0 | 1 };
 
-/** Replacement for bytes that are not UTF-8. Two different topics could contain it at the same position. */
-const NOT_UTF8 = '\uFFFD';
-
 /**
  * Finds the tags of a topic. Topics of tags are known from the start. A topic that matches a pattern is bound to its
  * tags by its first message, permanently, up to `maxTags` for each pattern. No state is kept for further topics.
  */
 export class TopicRouter {
-  readonly #context: Pick<SourceContext<MqttSourceConfig>, 'bindTag'>;
   readonly #plans = new Map<string, TopicPlan>();
   readonly #patterns: readonly CompiledPattern[];
   readonly #fixed: readonly { readonly topic: string; readonly qos: 0 | 1; readonly tags: readonly TopicTag[] }[];
-  /** A tag reads one topic only: the first that was received. */
-  readonly #topicOfTag = new Map<TagNumber, string>();
+  readonly #patternTags: PatternTags;
 
   constructor({
     config,
     tagNumbers,
     bindTag,
   }: Pick<SourceContext<MqttSourceConfig>, 'config' | 'tagNumbers' | 'bindTag'>) {
-    this.#context = { bindTag };
+    this.#patternTags = new PatternTags(bindTag);
     const byTopic = Map.groupBy(Object.entries(config.tags), ([, { topic }]) => topic);
     this.#fixed = [...byTopic].map(([topic, entries]) => ({
       topic,
       qos: entries.some(([, { qos }]) => qos === 1) ? 1 : 0,
-      tags: entries.map(([name, reading]) => ({ name, tag: numberOf(name, tagNumbers), reading })),
+      tags: entries.map(([name, reading]) => ({ name, tag: tagNumberOf(name, tagNumbers), reading })),
     }));
     for (const { topic, tags } of this.#fixed) this.#plans.set(topic, planTopic(topic, tags));
     this.#patterns = Object.entries(config.patterns).map(compilePattern);
@@ -72,8 +68,11 @@ export class TopicRouter {
       const values = matchTopicPattern(pattern.topic, levels);
       if (values === undefined) return [];
       const name = fillTagTemplate(pattern.template, values);
-      const tag = this.#bind(pattern, name, topic);
-      if (typeof tag === 'number') return [{ name, tag, reading: pattern.reading }];
+      const tag = this.#patternTags.bind(pattern.id, name, topic);
+      if (typeof tag === 'number') {
+        pattern.bound.add(tag);
+        return [{ name, tag, reading: pattern.reading }];
+      }
       onRefused({ pattern: pattern.id, reason: tag, text: refusalText(pattern, tag, name, topic) });
       return [];
     });
@@ -100,17 +99,6 @@ export class TopicRouter {
   made(): readonly { readonly pattern: string; readonly tags: number }[] {
     return this.#patterns.map(({ id, bound }) => ({ pattern: id, tags: bound.size }));
   }
-
-  #bind(pattern: CompiledPattern, name: string, topic: string): TagNumber | TagRefusal {
-    if (name.includes(NOT_UTF8)) return 'name-unfit';
-    const tag = this.#context.bindTag(pattern.id, name);
-    if (typeof tag !== 'number') return tag;
-    const first = this.#topicOfTag.get(tag);
-    if (first !== undefined && first !== topic) return 'name-taken';
-    this.#topicOfTag.set(tag, topic);
-    pattern.bound.add(tag);
-    return tag;
-  }
 }
 
 function compilePattern([id, reading]: readonly [string, MqttSourceConfig['patterns'][string]]): CompiledPattern {
@@ -132,10 +120,4 @@ function refusalText({ id, reading }: CompiledPattern, reason: TagRefusal, name:
     case 'name-unfit':
       return `pattern ${id}: ${name} can't be the name of a tag; ${topic} is left out`;
   }
-}
-
-function numberOf(name: string, tagNumbers: ReadonlyMap<string, TagNumber>): TagNumber {
-  const tag = tagNumbers.get(name);
-  invariant(tag !== undefined, `The tag ${name} has no number`);
-  return tag;
 }

@@ -1,3 +1,4 @@
+import { nameSome } from '../../domain/name-list.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
 import type { Birth, BornMetric } from './birth.ts';
 import type { ExpectedMetrics } from './metric-router.ts';
@@ -120,13 +121,13 @@ export class EdgeNode {
   #bornWith(device: string | undefined, { metrics, aliases, ambiguous, unreadable }: Birth): LastBirth {
     const byName = new Map(metrics.map((metric) => [metric.name, metric]));
     const missing = (this.#expected.get(device) ?? []).filter((metric) => !byName.has(metric));
-    const shown = missing.slice(0, NAMED_MAX).map((metric) => {
+    const shown = missing.map((metric) => {
       const kind = unreadable.get(metric);
       return kind === undefined ? metric : `${metric} (it is ${kind})`;
     });
     const name = this.#nameOf(device);
     const faults = [
-      ...(missing.length > 0 ? [`the birth of ${name} has no numeric metric ${shown.join(', ')}${more(missing)}`] : []),
+      ...(missing.length > 0 ? [`the birth of ${name} has no numeric metric ${nameSome(shown, NAMED_MAX)}`] : []),
       ...(ambiguous.size > 0 ? [ambiguityText(name, ambiguous)] : []),
     ];
     return { byName, aliases, ambiguous, faults };
@@ -176,14 +177,9 @@ export class EdgeNode {
 
 function ambiguityText(name: string, ambiguous: Birth['ambiguous']): string {
   const texts = [...ambiguous].map(([alias, names]) => `alias ${alias} is ${names.join(' and ')}`);
-  const shown = `${texts.slice(0, NAMED_MAX).join(', ')}${more(texts)}`;
-  return `the birth of ${name} uses aliases twice: ${shown}. Their values are read by name only. Give each metric its own alias in the edge node`;
+  return `the birth of ${name} uses aliases twice: ${nameSome(texts, NAMED_MAX)}. Their values are read by name only. Give each metric its own alias in the edge node`;
 }
 
 function tagsOf({ byName }: LastBirth): readonly TagNumber[] {
   return [...byName.values()].flatMap(({ tags }) => tags.map(({ tag }) => tag));
-}
-
-function more(names: readonly string[]): string {
-  return names.length > NAMED_MAX ? ` and ${names.length - NAMED_MAX} more` : '';
 }

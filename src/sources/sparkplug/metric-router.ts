@@ -1,7 +1,7 @@
 import type { SourceContext, TagRefusal } from '../../contracts/source.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
 import { fillTagTemplate, parseTagTemplate } from '../../domain/sample/tag-template.ts';
-import { invariant } from '../../platform/errors.ts';
+import { PatternTags, tagNumberOf } from '../source-tags.ts';
 import { matchesTopicFilter, parseTopicFilter } from '../../protocols/mqtt/mqtt-topic-filter.ts';
 import { sparkplugFilter } from '../../protocols/sparkplug/sparkplug-topic.ts';
 import { type ValueMap, valueMapOf } from '../text-value.ts';
@@ -36,15 +36,14 @@ export class MetricRouter {
   readonly #context: RouterContext;
   readonly #fixed = new Map<string, MetricTag[]>();
   readonly #patterns: readonly (readonly [string, SparkplugPatternConfig])[];
-  /** A tag reads one metric only: the first one in a birth. */
-  readonly #ownerOfTag = new Map<TagNumber, string>();
+  readonly #patternTags: PatternTags;
 
   constructor(context: RouterContext) {
     this.#context = context;
+    this.#patternTags = new PatternTags(context.bindTag);
     const { tags, patterns } = context.config;
     for (const [name, { group, edgeNode, device, metric, scale, offset, map }] of Object.entries(tags)) {
-      const tag = context.tagNumbers.get(name);
-      invariant(tag !== undefined, `The tag ${name} has no number`);
+      const tag = tagNumberOf(name, context.tagNumbers);
       const key = keyOf({ group, edgeNode, device, metric });
       this.#fixed.set(key, [...(this.#fixed.get(key) ?? []), { tag, scale, offset, map: valueMapOf(map) }]);
     }
@@ -87,7 +86,7 @@ export class MetricRouter {
       const values = matchPattern(pattern, address);
       if (values === undefined) return [];
       const name = fillTagTemplate(parseTagTemplate(pattern.tag) ?? [], values);
-      const tag = this.#bind(id, name, keyOf(address));
+      const tag = this.#patternTags.bind(id, name, keyOf(address));
       if (typeof tag === 'number')
         return [{ tag, scale: pattern.scale, offset: pattern.offset, map: valueMapOf(pattern.map) }];
       const why = tag === 'too-many' ? `has made ${pattern.maxTags} tags, its maxTags` : `can't make the tag ${name}`;
@@ -99,16 +98,6 @@ export class MetricRouter {
   /** Tags that the configuration names. */
   fixedTags(): readonly TagNumber[] {
     return [...this.#fixed.values()].flatMap((tags) => tags.map(({ tag }) => tag));
-  }
-
-  #bind(pattern: string, name: string, key: string): TagNumber | TagRefusal {
-    if (name.includes('\uFFFD')) return 'name-unfit';
-    const tag = this.#context.bindTag(pattern, name);
-    if (typeof tag !== 'number') return tag;
-    const owner = this.#ownerOfTag.get(tag);
-    if (owner !== undefined && owner !== key) return 'name-taken';
-    this.#ownerOfTag.set(tag, key);
-    return tag;
   }
 }
 

@@ -1,20 +1,14 @@
-import * as z from 'zod';
+import type * as z from 'zod';
 import { configObject } from '../../platform/config-fields.ts';
-import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
-
-const level = (description: string) =>
-  z
-    .string()
-    .regex(/^[^/+#\p{Cc}]+$/u, { error: 'expected a name without /, + and #' })
-    .describe(description);
+import { checkMqttConfig, mqttFields, topicLevel } from '../../protocols/mqtt/mqtt-config.ts';
 
 const { cleanSession: _notOfSparkplug, sessionExpiry: _norThis, ...sparkplugMqttFields } = mqttFields;
 
 /** `sparkplug:` of the configuration. */
 export const sparkplugPublishSchema = configObject({
   ...sparkplugMqttFields,
-  group: level('Group id'),
-  edgeNode: level('Edge node id. Default: agent.id').optional(),
+  group: topicLevel.describe('Group id'),
+  edgeNode: topicLevel.describe('Edge node id. Default: agent.id').optional(),
 })
   .superRefine((config, context) => checkMqttConfig({ ...config, ...CLEAN }, context))
   .describe(

@@ -12,6 +12,8 @@ import { actorWithAddress, type Caller } from './caller.ts';
 const operatorActions = [
   'start',
   'configuration',
+  'edit-configuration',
+  'refuse-configuration',
   'login',
   'logout',
   'end-sessions',

@@ -12,6 +12,8 @@ export const permissions = {
   operate: 'operator',
   /** Install, activate, roll back, pin, remove, load and unload models. */
   models: 'engineer',
+  /** Change the configuration, and read registers and topics for it. */
+  configure: 'engineer',
   /** Read the log, send delivered records again. */
   maintain: 'engineer',
   /** See users, tokens and sessions, end sessions, download backups. */

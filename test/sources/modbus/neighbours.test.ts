@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type ModbusEndpoint, parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
 import { requestMs } from '../../../src/sources/modbus/frame/bus-time.ts';
 import { EndpointLink } from '../../../src/sources/modbus/link/endpoint-link.ts';
-import { LinkShare } from '../../../src/sources/modbus/link/link-pool.ts';
+import { linkShare } from '../../../src/sources/modbus/link/link-pool.ts';
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
 import type { NumberedTag } from '../../../src/sources/modbus/plan/read-part.ts';
 import { blockOf } from '../../../src/sources/modbus/plan/register-plan.ts';
@@ -68,7 +68,7 @@ class Line {
       limits: { maxGap: 16, maxRegisters: 125, maxBits: 2000 },
       timeoutMs: TIMEOUT_MS,
       retries: 1,
-      link: new LinkShare(this.link, user, () => undefined),
+      link: linkShare(this.link, user, () => undefined),
       breaker: new UnitBreaker(deps.random),
       meters,
       sink: { accept: () => durationsMs.push(clock.monotonicMs() - begunAtMs) },

@@ -1,9 +1,8 @@
 import type { Deps } from '../../../platform/deps.ts';
 import { EndpointLink, type EndpointLinkOptions } from './endpoint-link.ts';
-import type { LinkUser, ModbusLink, PreparedRead, ReadListener } from './modbus-link.ts';
+import type { LinkUser, ModbusLink } from './modbus-link.ts';
 import { LateResponses } from './late-responses.ts';
 import { endpointName } from '../frame/modbus-url.ts';
-import type { ReadRequest } from '../frame/read-pdu.ts';
 
 /**
  * One link for each endpoint, shared by all its sources: many devices allow a single connection, and a serial line
@@ -38,7 +37,7 @@ export class LinkPool {
     const link = this.#links.get(name) ?? new EndpointLink(options, this.#deps, late);
     this.#links.set(name, link);
     link.join(user);
-    return new LinkShare(link, user, () => this.#release(name, link));
+    return linkShare(link, user, () => this.#release(name, link));
   }
 
   #release(name: string, link: EndpointLink): void {
@@ -48,51 +47,24 @@ export class LinkPool {
   }
 }
 
-/** One user's share in a link. */
-export class LinkShare implements ModbusLink {
-  readonly #link: EndpointLink;
-  readonly #user: LinkUser;
-  readonly #left: () => void;
-  #disposed = false;
-
-  constructor(link: EndpointLink, user: LinkUser, left: () => void) {
-    this.#link = link;
-    this.#user = user;
-    this.#left = left;
-  }
-
-  start(): void {
-    if (!this.#disposed) this.#link.start();
-  }
-
-  prepare(request: ReadRequest, timeoutMs: number, listener: ReadListener): PreparedRead {
-    return this.#link.prepare(request, timeoutMs, listener, this.#user);
-  }
-
-  submit(read: PreparedRead): void {
-    this.#link.submit(read);
-  }
-
-  scanEnded(): void {
-    this.#link.scanEnded();
-  }
-
-  problem(): string | undefined {
-    return this.#link.problem();
-  }
-
-  lastTickMs(): number {
-    return this.#link.lastTickMs();
-  }
-
-  neighbourDelayMs(timeoutMs: number): number {
-    return this.#link.users > 1 ? timeoutMs + this.#link.recoveryMsMax : 0;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.#link.leave(this.#user);
-    this.#left();
-  }
+/** Returns one user's share in a link. @param left Called once when the user has left. */
+export function linkShare(link: EndpointLink, user: LinkUser, left: () => void): ModbusLink {
+  let isDisposed = false;
+  return {
+    start: () => {
+      if (!isDisposed) link.start();
+    },
+    prepare: (request, timeoutMs, listener) => link.prepare(request, timeoutMs, listener, user),
+    submit: (read) => link.submit(read),
+    scanEnded: () => link.scanEnded(),
+    problem: () => link.problem(),
+    lastTickMs: () => link.lastTickMs(),
+    neighbourDelayMs: (timeoutMs) => (link.users > 1 ? timeoutMs + link.recoveryMsMax : 0),
+    [Symbol.asyncDispose]: async () => {
+      if (isDisposed) return;
+      isDisposed = true;
+      link.leave(user);
+      left();
+    },
+  };
 }

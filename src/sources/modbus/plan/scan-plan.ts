@@ -1,3 +1,4 @@
+import { nameSome } from '../../../domain/name-list.ts';
 import type { PlannedRead, ScanPlan } from '../../../contracts/source.ts';
 import { formatDuration } from '../../../domain/duration.ts';
 import { invariant } from '../../../platform/errors.ts';
@@ -42,8 +43,6 @@ export type PlannedScanClass = {
 const MAX_GAP_MAX = 125;
 /** Proposed intervals are multiples of this. */
 const INTERVAL_STEP_MS = 10;
-/** Maximum number of names in a line of advice; `andon plan` lists every request. */
-const NAMES_SHOWN_MAX = 5;
 
 export function readLimits(config: ModbusSourceConfig): ReadLimits {
   return {
@@ -194,11 +193,6 @@ function changes(config: ModbusSourceConfig, { blocks, busTimeMs, scanIntervalMs
       : []),
     `scan every ${formatDuration(Math.max(fitsMs, scanIntervalMs * 2))} instead`,
   ].join('; or ');
-}
-
-function nameSome(names: readonly string[]): string {
-  const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');
-  return names.length > NAMES_SHOWN_MAX ? `${shown} and ${names.length - NAMES_SHOWN_MAX} more` : shown;
 }
 
 /** Rounds to tenths: the accuracy of the estimate. */
