@@ -62,7 +62,7 @@ const floors: readonly (readonly string[])[] = [
   ['training/catalogue'],
   ['training/report'],
   ['outbox/file'],
-  ['outbox/records', 'outbox/alarms', 'outbox/history'],
+  ['outbox/records', 'outbox/alarms', 'outbox/annotations', 'outbox/history'],
   ['outbox'],
   ['uplinks'],
   ['uplinks/http', 'uplinks/mqtt', 'uplinks/sparkplug'],

@@ -301,6 +301,7 @@ export async function startAgent(
           records: outbox,
           outboxPath: config.outbox.path,
           maintenance,
+          annotations: outbox.annotations,
           history,
           models: () =>
             clientModels().then(

@@ -5,6 +5,7 @@ import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
 import { type AlarmRoutesOptions, registerAlarmRoutes } from './alarm-routes.ts';
+import { type AnnotationRoutesOptions, registerAnnotations } from './annotation-routes.ts';
 import { compressLargeAnswers } from './compressed-answers.ts';
 import { type ConfigurationRoutesOptions, registerConfiguration } from './configuration-routes.ts';
 import { registerEventStream } from './event-stream.ts';
@@ -24,6 +25,7 @@ import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts'
 export type AgentEndpointOptions = WatchRoutesOptions &
   AlarmRoutesOptions &
   OutboxRoutesOptions &
+  AnnotationRoutesOptions &
   MaintenanceRoutesOptions &
   ConfigurationRoutesOptions & {
     readonly config: HttpConfig;
@@ -81,6 +83,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerModelDirectory(app, options.catalogue);
       registerOutboxRoutes(app, options);
       registerJournal(app, options);
+      registerAnnotations(app, options);
       registerMaintenance(app, options);
       registerTagHistory(app, options);
       registerConfiguration(app, options);

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { annotationLabels } from '../contracts/operation/annotations.ts';
 import { watchSummaryJson } from '../contracts/watch-json.ts';
 import { alarmPriorities, alarmStates } from '../domain/alarm/alarm.ts';
 import { unknownReasonCodes } from '../domain/alarm/unknown-reasons.ts';
@@ -44,6 +45,22 @@ export const alarmJson = z.object({
   timestamp_ms: z.number(),
   number: z.number().describe('Increases with each change of this alarm'),
   shelved_until_ms: z.number().nullable(),
+});
+
+/** A note of a person, or a period that a person labelled. */
+export const annotationJson = z.object({
+  id: z.string(),
+  watch: z.string(),
+  from_ms: z.number(),
+  to_ms: z.number().describe('The same as `from_ms` for a moment'),
+  label: z.enum(annotationLabels),
+  text: z.string(),
+  actor: z.string(),
+  at_ms: z.number().describe('When it was recorded'),
+  removed: z
+    .object({ actor: z.string(), at_ms: z.number() })
+    .nullable()
+    .describe('Who removed it; null while it is valid'),
 });
 
 /** A stored change of an alarm. Records of earlier versions lack some fields. */

@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type {
   alarmJson,
+  annotationJson,
   floodJson,
   healthJson,
   journalEntryJson,
@@ -16,6 +17,7 @@ import type { listedModelJson, listedVersionJson, versionDetailJson } from '../.
 import type { watchSummaryJson } from '../../../src/contracts/watch-json.ts';
 
 /** Answers of the agent's HTTP API, from the schemas that the agent validates them with. */
+export type Annotation = z.infer<typeof annotationJson>;
 export type Alarm = z.infer<typeof alarmJson>;
 export type Flood = z.infer<typeof floodJson>;
 export type Health = z.infer<typeof healthJson>;

@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { sendJson } from '../agent/agent-api.ts';
 import { nowMs } from '../agent/agent-state.ts';
+import { localTimeText } from '../parts/local-time.ts';
 import { formatDateTime, formatNumber } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
 
@@ -11,7 +12,7 @@ type Rewound = { readonly from_ms: number; readonly waiting: number; readonly wa
 
 /** Sends records of an uplink again from a time on, after a second press. */
 export function RewindForm({ uplink }: { readonly uplink: string }): JSX.Element {
-  const from = useSignal(localText(nowMs.peek() - DAY_MS));
+  const from = useSignal(localTimeText(nowMs.peek() - DAY_MS));
   const isAsking = useSignal(false);
   const isSending = useSignal(false);
   const result = useSignal('');
@@ -36,6 +37,7 @@ export function RewindForm({ uplink }: { readonly uplink: string }): JSX.Element
       <p>{t('system.rewindHint')}</p>
       <input
         type="datetime-local"
+        step="1"
         value={from}
         aria-label={t('system.rewindFrom')}
         onInput={(event) => {
@@ -61,11 +63,4 @@ export function RewindForm({ uplink }: { readonly uplink: string }): JSX.Element
       <p role="status">{result}</p>
     </details>
   );
-}
-
-/** Returns a time as a field of kind `datetime-local` has it. */
-function localText(timeMs: number): string {
-  const time = new Date(timeMs);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}T${two(time.getHours())}:${two(time.getMinutes())}`;
 }

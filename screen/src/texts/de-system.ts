@@ -1,6 +1,6 @@
 import type { enSystem } from './en-system.ts';
 
-/** Texts of the page of the system in German. */
+/** Texts of the page of the system, and of annotations, in German. */
 export const deSystem: Readonly<Record<keyof typeof enSystem, string>> = {
   'system.log': 'Protokoll',
   'system.logLevel': 'Stufe',
@@ -28,4 +28,13 @@ export const deSystem: Readonly<Record<keyof typeof enSystem, string>> = {
   'system.backupDone': 'Heruntergeladen: {name}',
   'system.libraries': 'Bibliotheken',
   'system.machine': 'System',
+  'annotations.title': 'Notizen und markierte Zeiträume',
+  'annotations.label': 'Art',
+  'annotations.note': 'Notiz',
+  'annotations.fault': 'Störung',
+  'annotations.normal': 'Normalbetrieb',
+  'annotations.from': 'Von',
+  'annotations.to': 'Bis',
+  'annotations.text': 'Was geschah, etwa „Lager gewechselt“',
+  'annotations.add': 'Festhalten',
 };

@@ -1,4 +1,4 @@
-/** Texts of the page of the system in English. */
+/** Texts of the page of the system, and of annotations, in English. */
 export const enSystem = {
   'system.log': 'Log',
   'system.logLevel': 'Level',
@@ -25,4 +25,13 @@ export const enSystem = {
   'system.backupDone': 'Downloaded: {name}',
   'system.libraries': 'Libraries',
   'system.machine': 'System',
+  'annotations.title': 'Notes and labelled periods',
+  'annotations.label': 'Kind',
+  'annotations.note': 'Note',
+  'annotations.fault': 'Fault',
+  'annotations.normal': 'Normal',
+  'annotations.from': 'From',
+  'annotations.to': 'To',
+  'annotations.text': 'What happened, such as “bearing changed”',
+  'annotations.add': 'Record',
 } as const;

@@ -1,6 +1,6 @@
 import type { enSystem } from './en-system.ts';
 
-/** Texts of the page of the system in Chinese. */
+/** Texts of the page of the system, and of annotations, in Chinese. */
 export const zhSystem: Readonly<Record<keyof typeof enSystem, string>> = {
   'system.log': '日志',
   'system.logLevel': '级别',
@@ -26,4 +26,13 @@ export const zhSystem: Readonly<Record<keyof typeof enSystem, string>> = {
   'system.backupDone': '已下载：{name}',
   'system.libraries': '库',
   'system.machine': '系统',
+  'annotations.title': '备注与标注时段',
+  'annotations.label': '类型',
+  'annotations.note': '备注',
+  'annotations.fault': '故障',
+  'annotations.normal': '正常',
+  'annotations.from': '开始',
+  'annotations.to': '结束',
+  'annotations.text': '发生了什么，例如“更换轴承”',
+  'annotations.add': '记录',
 };

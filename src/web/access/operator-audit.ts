@@ -21,6 +21,8 @@ const operatorActions = [
   'acknowledge',
   'shelve',
   'unshelve',
+  'annotate',
+  'remove-annotation',
   'rewind',
   'backup',
   'mend',

@@ -8,7 +8,7 @@ export const permissions = {
   view: 'viewer',
   /** Run a model. */
   infer: 'viewer',
-  /** Acknowledge, shelve and unshelve alarms. */
+  /** Acknowledge, shelve and unshelve alarms; record notes and labelled periods. */
   operate: 'operator',
   /** Install, activate, roll back, pin, remove, load and unload models. */
   models: 'engineer',
