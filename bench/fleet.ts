@@ -1,6 +1,6 @@
 import ModbusRTU from 'modbus-serial';
 import { modbusSourceSchema } from '../src/sources/modbus/plan/modbus-config.ts';
-import { modbusKind } from '../src/sources/modbus/modbus-kind.ts';
+import { ModbusSource } from '../src/sources/modbus/modbus-source.ts';
 import { planScanClasses } from '../src/sources/modbus/plan/scan-plan.ts';
 import { FLEET_DEVICES, FLEET_SCAN_INTERVAL_MS, FLEET_TAGS_PER_DEVICE } from './fleet-load.ts';
 import { benchDeps } from './part-rate.ts';
@@ -99,7 +99,7 @@ function startAgent({ devicePorts }: FleetOptions, scans: ScanTimes, stack: Asyn
   for (let device = 0; device < FLEET_DEVICES; device += 1) {
     const config = sourceConfig(device, devicePorts);
     const source = stack.use(
-      modbusKind.create({
+      new ModbusSource({
         id: `device-${device}`,
         config,
         tagNumbers: new Map(Object.keys(config.tags).map((name, number) => [name, number])),

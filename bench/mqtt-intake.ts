@@ -2,6 +2,7 @@ import { connect, connectAsync, type MqttClient } from 'mqtt';
 import type { SampleBatch } from '../src/domain/sample/sample-batch.ts';
 import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
 import { mqttKind } from '../src/sources/mqtt/mqtt-kind.ts';
+import { MqttSource } from '../src/sources/mqtt/mqtt-source.ts';
 import { startHistory } from './outbox-rows.ts';
 import { benchDeps } from './part-rate.ts';
 import type { PartOptions } from './part-options.ts';
@@ -116,7 +117,7 @@ async function startSource(
       : { patterns: { vibration: { topic: 'acme/lyon/{asset}/vibration', tag: '{asset}.vibration', ...reading } } }),
   });
   const source = stack.use(
-    mqttKind.create({
+    new MqttSource({
       id: 'cell',
       config,
       tagNumbers: new Map(names.map((name, number) => [name, number])),

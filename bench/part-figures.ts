@@ -25,6 +25,14 @@ export const benchParts: readonly Part[] = [
     goal: { kind: 'ratio-at-least', value: 0.9 },
   },
   {
+    id: 'scan-8',
+    title: 'The same with 8 requests in flight, compared with the same loop',
+    unit: 'scans/s',
+    agent: 'scansTogether',
+    limit: 'scansLimit',
+    goal: { kind: 'ratio-at-least', value: 2 },
+  },
+  {
     id: 'outbox',
     title: 'Outbox, compared with bare better-sqlite3 at 500 rows for each FULL commit',
     unit: 'rows/s',
@@ -63,6 +71,14 @@ export const benchParts: readonly Part[] = [
     agent: 'drainAgent',
     limit: 'drainLimit',
     goal: { kind: 'ratio-at-least', value: 0.4 },
+  },
+  {
+    id: 'drain-short',
+    title: 'The same, a backlog of 50,000 records, start-up included',
+    unit: 'records/s',
+    agent: 'drainShortAgent',
+    limit: 'drainShortLimit',
+    goal: undefined,
   },
   {
     id: 'flash',

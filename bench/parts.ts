@@ -1,9 +1,9 @@
-import { drainAgent, drainLimit } from './drain.ts';
+import { drainAgent, drainLimit, drainShortAgent, drainShortLimit } from './drain.ts';
 import { intakeLimit, intakePattern, intakeStored, intakeTags } from './mqtt-intake.ts';
 import { outboxAgent, outboxLimit, outboxTableLimit } from './outbox-rows.ts';
 import { rollupsAgent, rollupsLimit } from './rollups.ts';
 import { samplesAgent, samplesLimit } from './samples.ts';
-import { scansAgent, scansLimit } from './scans.ts';
+import { scansAgent, scansLimit, scansTogether } from './scans.ts';
 import type { PartOptions } from './part-options.ts';
 import { daysAgent, daysLimit, flashAgent, flashLimit } from './storage-cost.ts';
 import { servePeer } from './peer.ts';
@@ -16,6 +16,7 @@ import { servePeer } from './peer.ts';
 const parts = {
   scansAgent,
   scansLimit,
+  scansTogether,
   outboxAgent,
   outboxLimit,
   outboxTableLimit,
@@ -25,6 +26,8 @@ const parts = {
   rollupsLimit,
   drainAgent,
   drainLimit,
+  drainShortAgent,
+  drainShortLimit,
   flashAgent,
   flashLimit,
   daysAgent,

@@ -1,17 +1,27 @@
 import ModbusRTU from 'modbus-serial';
 import { modbusSourceSchema } from '../src/sources/modbus/plan/modbus-config.ts';
-import { modbusKind } from '../src/sources/modbus/modbus-kind.ts';
+import { ModbusSource } from '../src/sources/modbus/modbus-source.ts';
 import { benchDeps, rateOf, rateOfSteps } from './part-rate.ts';
 import type { PartOptions } from './part-options.ts';
 import { deviceTags } from './subject.ts';
 import { READS, REGISTERS_PER_READ } from './workload.ts';
 
 /** Measures scans per second of a Modbus source without a pause: read, checked, decoded, stamped. */
-export async function scansAgent({ devicePorts: [devicePort = 0], measureMs }: PartOptions): Promise<number> {
+export async function scansAgent(options: PartOptions): Promise<number> {
+  return scansWith(1, options);
+}
+
+/** The same with all requests of a scan in flight. */
+export async function scansTogether(options: PartOptions): Promise<number> {
+  return scansWith(READS, options);
+}
+
+async function scansWith(requestsInFlight: number, { devicePorts, measureMs }: PartOptions): Promise<number> {
   const config = modbusSourceSchema.parse({
     type: 'modbus',
-    url: `tcp://127.0.0.1:${devicePort}`,
+    url: `tcp://127.0.0.1:${devicePorts[0]}`,
     scanInterval: '0s',
+    requestsInFlight,
     tags: deviceTags(1),
   });
   const tagNumbers = new Map(Object.keys(config.tags).map((name, number) => [name, number]));
@@ -25,7 +35,7 @@ export async function scansAgent({ devicePorts: [devicePort = 0], measureMs }: P
     history: { add: () => undefined, stored: () => Promise.resolve() },
     deps: benchDeps(),
   };
-  await using source = modbusKind.create(context);
+  await using source = new ModbusSource(context);
   source.start();
   return await rateOf(() => scans, measureMs);
 }

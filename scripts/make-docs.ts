@@ -87,7 +87,7 @@ ${qualityRows.join('\n')}
 
 ## Reasons of an unknown verdict
 
-A window that cannot be judged gets the verdict \`unknown\`. Capitals stand for changing parts. \`reason_code\` has the code, and \`reason_parameters\` the changing parts, for programs and translations.
+A window that cannot be judged gets the verdict \`unknown\`. Capitals stand for changing parts. \`reason_code\` has the code, and \`reason_parameters\` the changing parts, for programs and translations. If a model [estimates missing tags](training.md#missing-tags), the reason of its verdict is \`estimated from the other tags:\` and one of the first three.
 
 | reason | code | cause | remedy |
 | --- | --- | --- | --- |

@@ -46,7 +46,7 @@ import {
   storageWorkerEntry,
   trainingHostEntry,
 } from '../platform/entries.ts';
-import { createSource, createUplink, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
+import { loadKinds, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import type { RecentLog } from '../platform/log.ts';
 import { packageVersion } from '../platform/package-version.ts';
@@ -116,6 +116,7 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   // Replaced when the agent changes. `agent`, `models` and `outbox` stay the same until it ends.
   let { config } = loaded;
+  let kinds = await loadKinds(config);
   let keeps = keptTags(config);
   const agentId = config.agent.id;
   const identity = { agentId, version: packageVersion };
@@ -265,7 +266,7 @@ export async function startAgent(
       section: 'uplinks',
       wanted: (next) => next.uplinks,
       create: (uplink: UplinkConfig, id) =>
-        createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
+        kinds.createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
     }),
   );
   const turns = new Turns();
@@ -333,7 +334,7 @@ export async function startAgent(
       section: 'sources',
       wanted: (next) => next.sources,
       create: (source: SourceConfig, id) =>
-        createSource({
+        kinds.createSource({
           id,
           config: source,
           tagNumbers: register.numbers(),
@@ -372,6 +373,7 @@ export async function startAgent(
 
   /** Applies another configuration. Everything between the first and the last `await` happens in one turn of the event loop. */
   const changeNow: RunningAgent['change'] = async (next, changes) => {
+    kinds = await loadKinds(next);
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
@@ -410,10 +412,7 @@ export async function startAgent(
   deps.log.info({ agent: agentId, http: httpUrl(), ...sizes() }, 'Started.');
   return {
     httpUrl,
-    summary: () => {
-      const { watches, tags: tagCount, sources: sourceCount } = sizes();
-      return `${watches} watches on ${tagCount} tags from ${sourceCount} sources`;
-    },
+    summary: () => `${sizes().watches} watches on ${sizes().tags} tags from ${sizes().sources} sources`,
     change: (next, changes) => turns.take(() => changeNow(next, changes)),
     delivering: (sinceMs) => delivering(tags, pipeline.tags(), sinceMs),
     [Symbol.asyncDispose]: () => turns.take(() => started.disposeAsync()),

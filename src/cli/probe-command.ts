@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { sleep } from '../platform/clock.ts';
 import { modbusUrlProblem, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
+import { type InFlightTrial, tryInFlight } from '../sources/modbus/probe/in-flight-trial.ts';
 import { ProbeConnection } from '../sources/modbus/probe/probe-connection.ts';
 import {
   type Fit,
@@ -10,7 +11,7 @@ import {
   type Reading,
   readings,
 } from '../sources/modbus/probe/probe-readings.ts';
-import { readFunctionCodes } from '../sources/modbus/frame/read-pdu.ts';
+import { readFunctionCodes, type ReadRequest } from '../sources/modbus/frame/read-pdu.ts';
 import { INVALID_ADVICE } from '../sources/modbus/frame/not-available.ts';
 import { byteOrders, registersOf, type ValueType } from '../sources/modbus/frame/register-decode.ts';
 import { likelyTags } from '../sources/modbus/probe/likely-tags.ts';
@@ -49,6 +50,7 @@ type ProbeOptions = {
   readonly all?: boolean;
   readonly watch?: boolean;
   readonly writeConfig?: boolean;
+  readonly inFlight?: boolean;
   readonly json?: boolean;
 };
 type Kind = keyof typeof readFunctionCodes;
@@ -87,6 +89,12 @@ export function defineProbe(command: Command): void {
         'print a tags section for the configuration, each register once with its likely type',
       ).conflicts('json'),
     )
+    .addOption(
+      new Option(
+        '--in-flight',
+        'find how many requests the device answers when they are sent together (requestsInFlight)',
+      ).conflicts(['expect', 'watch', 'writeConfig']),
+    )
     .addOption(jsonOption)
     .action(
       runs((url: string, options: ProbeOptions, output: Output) => {
@@ -98,17 +106,44 @@ export function defineProbe(command: Command): void {
           return command.error('error: name one block: --holding, --input, --coils or --discrete');
         if (options.expect !== undefined && isBits(block.kind))
           return command.error('error: --expect is for registers; a bit is 0 or 1');
-        return probeCommand({ url, ...block, options }, output);
+        if (options.inFlight === true && !url.startsWith('tcp'))
+          return command.error(
+            'error: --in-flight is for tcp:// only: without transaction ids one request is in flight',
+          );
+        const probe = { url, ...block, options };
+        return options.inFlight === true ? probeInFlight(probe, output) : probeCommand(probe, output);
       }),
     );
+}
+
+/** `andon probe --in-flight`. @returns 0; a device that does not answer a single request is an `OperatingError`. */
+async function probeInFlight(probe: Probe, output: Output): Promise<number> {
+  const deps = systemDeps();
+  using connection = new ProbeConnection(parseModbusUrl(probe.url), deps);
+  const request = requestOf(probe);
+  await connection.read(request);
+  const trials: InFlightTrial[] = [];
+  const { json } = probe.options;
+  const proposal = await tryInFlight(connection, request, deps.clock, (trial) => {
+    trials.push(trial);
+    if (json !== true) output.out(trialText(trial));
+  });
+  if (json === true) output.out(JSON.stringify({ ok: true, url: probe.url, trials, requestsInFlight: proposal ?? 1 }));
+  else output.out(`\nrequestsInFlight: ${proposal ?? 1}`);
+  return 0;
+}
+
+function trialText({ inFlight, requestsPerSecond, failure }: InFlightTrial): string {
+  const what = `${String(inFlight).padStart(2)} in flight: `;
+  return failure === undefined
+    ? `${what}${requestsPerSecond} requests/s`
+    : `${what}not answered completely: ${failure}`;
 }
 
 /** `andon probe`. @returns 0; a device that refuses or does not answer is an `OperatingError`. */
 async function probeCommand(probe: Probe, output: Output): Promise<number> {
   const deps = systemDeps();
-  const { first, last } = probe.range;
-  const functionCode = readFunctionCodes[probe.kind];
-  const request = { unitId: probe.options.unit, functionCode, address: first, count: last - first + 1 };
+  const request = requestOf(probe);
   using connection = new ProbeConnection(parseModbusUrl(probe.url), deps);
   const reads = [await connection.read(request)];
   const { watch, expect: expected, writeConfig } = probe.options;
@@ -142,6 +177,10 @@ async function probeCommand(probe: Probe, output: Output): Promise<number> {
     if (hasNewFits) output.out(`${fits}\n`);
     if (changes !== undefined) output.out(changes);
   }
+}
+
+function requestOf({ kind, range: { first, last }, options }: Probe): ReadRequest {
+  return { unitId: options.unit, functionCode: readFunctionCodes[kind], address: first, count: last - first + 1 };
 }
 
 function show(probe: Probe, reads: readonly (readonly number[])[], output: Output): void {

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { httpFields } from '../http/http-config.ts';
 import { movedHttpKeys, servingConfigSchema } from '../serving/serving-config.ts';
 import { configObject, duration, locationField } from '../platform/config-fields.ts';
-import { logLevels } from '../platform/log.ts';
+import { logLevels } from '../domain/log-level.ts';
 import { modelsConfigSchema } from '../models/store/models-config.ts';
 import { diagnosticSchema } from '../pipeline/diagnostic-config.ts';
 import { limitsSchema } from '../pipeline/limit-config.ts';

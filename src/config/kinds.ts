@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import type { Source, SourceContext, SourceKind } from '../contracts/source.ts';
-import type { Uplink, UplinkContext, UplinkKind } from '../contracts/uplink.ts';
+import type { Source, SourceContext, SourceFactory, SourceKind } from '../contracts/source.ts';
+import type { Uplink, UplinkContext, UplinkFactory } from '../contracts/uplink.ts';
 import { invariant } from '../platform/errors.ts';
 import { modbusKind } from '../sources/modbus/modbus-kind.ts';
 import { mqttKind } from '../sources/mqtt/mqtt-kind.ts';
@@ -23,21 +23,29 @@ export type UplinkConfig = ConfigOf<(typeof uplinkKinds)[number]>;
 type ConfigOf<Kind extends { readonly schema: z.ZodType }> = z.infer<Kind['schema']>;
 
 type AnySourceKind = SourceKind<SourceConfig>;
-type AnyUplinkKind = UplinkKind<UplinkConfig>;
 
 /** Returns the kind of a source, by its `type`. */
 export function sourceKindOf(config: SourceConfig): AnySourceKind {
   return kindOf(sourceKinds, config.type);
 }
 
-/** Creates a source of the kind that its `type` names. */
-export function createSource(context: SourceContext<SourceConfig>): Source {
-  return sourceKindOf(context.config).create(context);
-}
+/** Creates sources and uplinks of the kinds that were loaded. */
+export type LoadedKinds = {
+  createSource(context: SourceContext<SourceConfig>): Source;
+  createUplink(context: UplinkContext<UplinkConfig>): Uplink;
+};
 
-/** Creates an uplink of the kind that its `type` names. */
-export function createUplink(context: UplinkContext<UplinkConfig>): Uplink {
-  return kindOf<AnyUplinkKind>(uplinkKinds, context.config.type).create(context);
+/** Loads the code of the kinds that a configuration uses. */
+export async function loadKinds(config: {
+  readonly sources: Readonly<Record<string, SourceConfig>>;
+  readonly uplinks: Readonly<Record<string, UplinkConfig>>;
+}): Promise<LoadedKinds> {
+  const sources = await loaded<SourceFactory<SourceConfig>>(sourceKinds, config.sources);
+  const uplinks = await loaded<UplinkFactory<UplinkConfig>>(uplinkKinds, config.uplinks);
+  return {
+    createSource: (context) => factoryOf(sources, context.config.type).create(context),
+    createUplink: (context) => factoryOf(uplinks, context.config.type).create(context),
+  };
 }
 
 /** Returns one schema for all kinds, which differ by `type`. */
@@ -55,4 +63,18 @@ function kindOf<Kind extends { readonly type: string }>(kinds: readonly Kind[], 
   const kind = kinds.find((candidate) => candidate.type === type);
   invariant(kind !== undefined, `The schema accepted the type '${type}', which no kind has`);
   return kind;
+}
+
+async function loaded<Factory>(
+  kinds: readonly { readonly type: string; load(): Promise<Factory> }[],
+  configs: Readonly<Record<string, { readonly type: string }>>,
+): Promise<ReadonlyMap<string, Factory>> {
+  const types = new Set(Object.values(configs).map(({ type }) => type));
+  return new Map(await Promise.all([...types].map(async (type) => [type, await kindOf(kinds, type).load()] as const)));
+}
+
+function factoryOf<Factory>(factories: ReadonlyMap<string, Factory>, type: string): Factory {
+  const factory = factories.get(type);
+  invariant(factory !== undefined, `The kind '${type}' is not loaded`);
+  return factory;
 }

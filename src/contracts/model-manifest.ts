@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { triangleCells } from '../domain/model/imputation.ts';
 import { configObject, duration } from '../platform/config-fields.ts';
 import { remoteServerSchema } from './remote-server.ts';
 
@@ -45,6 +46,27 @@ const graphGoldenSchema = configObject({
     ),
   outputs: z.record(z.string(), tensorValuesSchema).describe('Expected values of each graph output listed here'),
 });
+
+const numbers = z.array(z.number()).min(2).max(500);
+
+const imputationSchema = configObject({
+  means: numbers.describe('Mean of each tag in training'),
+  deviations: z.array(z.number().positive()).min(2).max(500).describe('Standard deviation of each tag in training'),
+  lags: z.int().min(1).max(1000).describe('Rows of the lag stacks of the precision matrix'),
+  precision: z
+    .base64()
+    .describe(
+      'Inverse of the covariance matrix of lag-stacked standardised rows, feature = lag * tags + tag: its upper triangle, row after row, as little-endian float32 in base64',
+    ),
+  parts: z
+    .string()
+    .describe('Name of the graph output float [batch, measures, tags] with the part of each tag in each measure'),
+  measures: z
+    .array(z.enum(['sum', 'largest']))
+    .min(1)
+    .max(16)
+    .describe('How the parts of each measure become its value. The score is the largest value'),
+}).describe('Estimation of missing tags from the others. Without it, a window with a missing tag is not judged');
 
 const servingSchema = configObject({
   maxBatch: z.int().min(1).max(4096).optional().describe('Most rows of several callers in one run'),
@@ -168,11 +190,29 @@ const windowManifestSchema = configObject({
     .describe(
       'For a machine that drifts: the score is also normal again far below its peak, and not only at the threshold',
     ),
+  imputation: imputationSchema.optional(),
   golden: z.array(goldenSchema).min(1).describe('Golden vectors, checked before the model is used'),
   ...sharedFields,
 });
 
-export const modelManifestSchema = windowManifestSchema.superRefine(checkRuntime);
+export const modelManifestSchema = windowManifestSchema
+  .superRefine(checkRuntime)
+  .superRefine(({ imputation, tags, window, threshold, abnormal }, context) => {
+    if (imputation === undefined) return;
+    const { means, deviations, lags, precision } = imputation;
+    const count = tags.length;
+    const issue = (field: string[], message: string) =>
+      context.addIssue({ code: 'custom', path: ['imputation', ...field], message });
+    if (means.length !== count) issue(['means'], `has ${means.length} values, expected one for each of ${count} tags`);
+    if (deviations.length !== count)
+      issue(['deviations'], `has ${deviations.length} values, expected one for each of ${count} tags`);
+    const bytes = 4 * triangleCells(lags * count);
+    if (precision.length !== 4 * Math.ceil(bytes / 3))
+      issue(['precision'], `expected ${bytes} bytes in base64 for ${lags} lags of ${count} tags`);
+    if (lags > window.steps) issue(['lags'], `is ${lags}, expected at most the ${window.steps} rows of the window`);
+    if (abnormal === 'below' || threshold <= 0)
+      issue([], 'needs a score that is abnormal above a positive threshold, because it raises the threshold');
+  });
 
 export type ModelManifest = z.infer<typeof modelManifestSchema>;
 

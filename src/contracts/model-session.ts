@@ -7,7 +7,7 @@ export type LoadedSession = {
   readonly nodesByProvider: Readonly<Record<string, number>>;
   readonly golden: GoldenReport;
   readonly batching: Batching;
-  /** The host can do nothing else during this time. */
+  /** The host can do nothing else during this time. On the CPU at most the CPU time, see `HostRun.cpuMs`. */
   readonly loadMs: number;
 };
 

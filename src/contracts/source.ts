@@ -73,7 +73,10 @@ export type PlannedRead = {
   readonly tags: readonly string[];
 };
 
-/** A kind of source: one line in app/kinds.ts enrols it in the schema, the docs and the contract tests. */
+/** Code of a kind of source. */
+export type SourceFactory<Config> = { create(context: SourceContext<Config>): Source };
+
+/** A kind of source: one line in config/kinds.ts enrols it in the schema, the docs and the contract tests. */
 export type SourceKind<Config extends { readonly type: string }> = {
   readonly type: Config['type'];
   readonly schema: z.ZodType<Config>;
@@ -82,5 +85,6 @@ export type SourceKind<Config extends { readonly type: string }> = {
   patterns?(config: Config): readonly TagPattern[];
   /** Returns the scan plans; empty if the source does not poll. */
   plan(id: string, config: Config): readonly ScanPlan[];
-  create(context: SourceContext<Config>): Source;
+  /** Loads the code of the source. `andon check` reads configurations without it. */
+  load(): Promise<SourceFactory<Config>>;
 };

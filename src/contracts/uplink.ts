@@ -35,9 +35,13 @@ export type UplinkContext<Config> = {
   readonly deps: Deps;
 };
 
-/** A kind of uplink: one line in app/kinds.ts enrols it. */
+/** Code of a kind of uplink. */
+export type UplinkFactory<Config> = { create(context: UplinkContext<Config>): Uplink };
+
+/** A kind of uplink: one line in config/kinds.ts enrols it. */
 export type UplinkKind<Config extends { readonly type: string }> = {
   readonly type: Config['type'];
   readonly schema: z.ZodType<Config>;
-  create(context: UplinkContext<Config>): Uplink;
+  /** Loads the code of the uplink. `andon check` reads configurations without it. */
+  load(): Promise<UplinkFactory<Config>>;
 };

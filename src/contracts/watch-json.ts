@@ -24,7 +24,11 @@ const learningJson = z
 /** State of a watch for people, the same for MQTT, server-sent events and HTTP. */
 export const watchSummaryJson = z.object({
   watch: z.string(),
-  state: z.enum(watchStates).describe('unknown: no present verdict. blind: for so long that it is an alarm'),
+  state: z
+    .enum(watchStates)
+    .describe(
+      'uncertain: tags are missing, and the others show nothing abnormal. unknown: no present verdict. blind: for so long that it is an alarm',
+    ),
   reason: z.string().describe("Why there is no verdict; '' if there is one"),
   reason_code: z.enum(unknownReasonCodes).optional().describe('Kind of the reason, for translations'),
   reason_parameters: z.record(z.string(), z.string()).optional().describe('Values of the reason'),

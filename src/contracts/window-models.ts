@@ -25,6 +25,10 @@ export type Judged = {
   readonly score: number;
   /** Contribution of each tag: from the model, or from hiding the tag; undefined if neither is known. */
   readonly parts: readonly number[] | undefined;
+  /** Columns that the model estimated; undefined if none. */
+  readonly imputed?: readonly number[];
+  /** Factor of the threshold for this window, 1 or more; default 1. */
+  readonly widening?: number;
   readonly manifest: ModelManifest;
   readonly judgedBy: JudgedBy;
 };

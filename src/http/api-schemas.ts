@@ -106,12 +106,13 @@ export const verdictJson = z.looseObject({
   id: z.string().optional(),
   watch: z.string(),
   timestamp_ms: z.number(),
-  verdict: z.enum(['normal', 'abnormal', 'unknown']),
+  verdict: z.enum(['normal', 'abnormal', 'uncertain', 'unknown']),
   score: z.number().nullable(),
   threshold: z.number().nullable(),
   reason: z.string(),
   reason_code: z.enum(unknownReasonCodes).optional().describe('Kind of the reason, for translations'),
   reason_parameters: z.record(z.string(), z.string()).optional().describe('Values of the reason'),
+  imputed: z.array(z.string()).optional().describe('Tags without good values that the model estimated from the others'),
 });
 
 export const watchJson = watchSummaryJson.extend({

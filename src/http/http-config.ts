@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { configObject } from '../platform/config-fields.ts';
 import { accessFields } from '../web/access/access-config.ts';
 import { maxConnectionsField, requestTimeoutField } from '../web/endpoint-config.ts';
-import { serverTlsSchema } from '../web/server-tls.ts';
+import { serverTlsSchema } from '../web/server-tls-config.ts';
 import { listenField } from '../web/listen-address.ts';
 
 /** Keys of section `http`. Node's and Fastify's own timeouts and limits default to none, so each one is set here. */

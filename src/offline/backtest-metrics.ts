@@ -7,6 +7,8 @@ const DAY_MS = 86_400_000;
 export type BacktestMetrics = {
   readonly rows: number;
   readonly unknownRows: number;
+  /** Rows with estimated tags in which nothing abnormal was found. */
+  readonly uncertainRows: number;
   readonly abnormalRows: number;
   readonly alarms: number;
   readonly alarmsPerDay: number | undefined;
@@ -39,6 +41,7 @@ export type LabelledMetrics = {
 export class BacktestTally {
   #rows = 0;
   #unknown = 0;
+  #uncertain = 0;
   #abnormal = 0;
   #alarms = 0;
   #falseAlarms = 0;
@@ -60,6 +63,7 @@ export class BacktestTally {
     this.#rows += 1;
     this.#allMs += stepMs;
     if ((row.verdict?.verdict ?? 'unknown') === 'unknown') this.#unknown += 1;
+    if (row.verdict?.verdict === 'uncertain') this.#uncertain += 1;
     if (row.prediction === 1) this.#abnormal += 1;
     if (row.raised) this.#alarms += 1;
     this.#addBlame(row);
@@ -76,6 +80,7 @@ export class BacktestTally {
     return {
       rows: this.#rows,
       unknownRows: this.#unknown,
+      uncertainRows: this.#uncertain,
       abnormalRows: this.#abnormal,
       alarms: this.#alarms,
       alarmsPerDay: perDay(this.#alarms, this.#allMs),

@@ -113,6 +113,7 @@ function figures({ metrics, errors }: Evaluation): Readonly<Record<string, strin
   return {
     rows: String(metrics.rows),
     'rows without a verdict': String(metrics.unknownRows),
+    'uncertain rows': metrics.uncertainRows === 0 ? undefined : String(metrics.uncertainRows),
     'abnormal rows': String(metrics.abnormalRows),
     alarms: String(metrics.alarms),
     'alarms a day': optional(metrics.alarmsPerDay),

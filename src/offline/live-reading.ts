@@ -10,7 +10,7 @@ import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { DERIVED } from '../config/config-tags.ts';
-import { createSource } from '../config/kinds.ts';
+import type { LoadedKinds } from '../config/kinds.ts';
 import { TagRegister } from '../config/tag-register.ts';
 
 const LOOK_MS = 50;
@@ -48,8 +48,8 @@ export class LiveReading implements AsyncDisposable {
   readonly #values = new Map<string, TagValue>();
   readonly #windows: readonly LiveWindow[];
 
-  /** @param steps Rows of the windows of each watch, by its id. */
-  constructor(config: AgentConfig, deps: Deps, steps: ReadonlyMap<string, number> = new Map()) {
+  /** @param kinds Those of the sources. @param steps Rows of the windows of each watch, by its id. */
+  constructor(config: AgentConfig, kinds: LoadedKinds, deps: Deps, steps: ReadonlyMap<string, number> = new Map()) {
     this.#deps = deps;
     const register = new TagRegister(config);
     this.#register = register;
@@ -68,7 +68,7 @@ export class LiveReading implements AsyncDisposable {
       return [live];
     });
     this.#sources = Object.entries(config.sources).map(([id, source]) =>
-      createSource({
+      kinds.createSource({
         id,
         config: source,
         tagNumbers: numbers,

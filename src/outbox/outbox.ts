@@ -174,7 +174,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
     this.#metrics.andon_outbox_queue_rows.set(this.#queue.rows);
     const startedMs = this.#deps.clock.monotonicMs();
     const outcome = await this.#link.call('append', batch);
-    this.#metrics.andon_outbox_commit_seconds.observe((this.#deps.clock.monotonicMs() - startedMs) / 1000);
+    this.#metrics.andon_outbox_commit_seconds.labels().observe((this.#deps.clock.monotonicMs() - startedMs) / 1000);
     this.#metrics.andon_outbox_queue_rows.set(this.#queue.rows);
     this.#count(batch, outcome);
     return outcome;

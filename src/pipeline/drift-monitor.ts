@@ -3,6 +3,7 @@ import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { type Distribution, distributionBin, populationStabilityIndex } from '../domain/model/drift.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { formatDuration } from '../domain/duration.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 
@@ -55,17 +56,19 @@ export class DriftMonitor {
   /**
    * @param tags Names of the watch's columns, in order.
    * @param lastRow Raw values, NaN for a missing one.
+   * @param judged The score of estimated tags does not count: it has another distribution than the scores of the training.
    */
   observe(
     model: ModelManifest,
     tags: readonly string[],
     lastRow: Float32Array,
-    score: number,
+    judged: Pick<Verdict, 'score' | 'imputed'>,
     timestampMs: EpochMs,
   ): void {
     if (this.#model !== model) this.#begin(model, tags);
     this.#beganMs ??= timestampMs;
     this.#windows += 1;
+    const score = judged.imputed === undefined ? (judged.score ?? Number.NaN) : Number.NaN;
     this.#series.forEach(({ reference, counts }, index) => {
       const value = index < tags.length ? (lastRow[index] ?? Number.NaN) : score;
       if (Number.isNaN(value) || reference.shares.length === 0) return;

@@ -419,7 +419,7 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
       // The few windows of a fallback would restart the drift period of the remote model.
       const isFallback = verdict.judgedBy !== undefined && isFallbackOfRemote(verdict.judgedBy);
       if (manifest !== undefined && verdict.score !== undefined && !isFallback)
-        drift.observe(manifest, watch.config.tags, lastRow, verdict.score, timestampMs);
+        drift.observe(manifest, watch.config.tags, lastRow, verdict, timestampMs);
       // A slow model is not a state of the plant: it must not restart an alarm's delay.
       const concernsAlarm = judgement.outcome !== 'superseded';
       entries.push(...this.#entries(watch, verdict, manifest, lastRow, concernsAlarm));

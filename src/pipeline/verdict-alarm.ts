@@ -29,7 +29,8 @@ export function verdictAlarm({ verdict, abnormal, scoreExtreme, tags, suppressed
   const { watch, timestampMs, score, threshold } = verdict;
   return {
     alarm: watchAlarmId(watch),
-    condition: verdict.verdict,
+    // Missing tags could hide a fault: what is left neither raises nor clears.
+    condition: verdict.verdict === 'uncertain' ? 'unknown' : verdict.verdict,
     timestampMs,
     score,
     scoreExtreme,

@@ -44,13 +44,14 @@ export class VerdictRecords {
 
   /** @returns The JSON text of the names. */
   #namesOf(verdict: Verdict, tags: readonly string[]): string {
-    const { watch, judgedBy } = verdict;
+    const { watch, judgedBy, imputed } = verdict;
     const threshold = verdict.threshold ?? null;
     const { model = null, version = null, provider = null, fallbacks = [] } = judgedBy ?? {};
-    const key = JSON.stringify([watch, threshold, model, version, provider, fallbacks]);
+    const key = JSON.stringify([watch, threshold, model, version, provider, fallbacks, imputed]);
     const known = this.#names.get(key);
     if (known?.tags === tags) return known.text;
-    const names: VerdictNames = { watch, threshold, model, version, provider, fallbacks, tags };
+    const judged = { watch, threshold, model, version, provider, fallbacks, tags };
+    const names: VerdictNames = imputed === undefined ? judged : { ...judged, imputed };
     const added = { tags, text: JSON.stringify(names) };
     if (this.#names.size >= NAMES_MAX) this.#names.clear();
     this.#names.set(key, added);

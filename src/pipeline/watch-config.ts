@@ -46,6 +46,14 @@ const windowSchema = configObject({
     .max(1)
     .default(1)
     .describe('Share of good values that each tag needs in a window, 0 to 1. Gaps are filled with the previous value'),
+  missingTags: z
+    .number()
+    .min(0)
+    .max(0.5)
+    .default(0.25)
+    .describe(
+      'Share of the tags, 0 to 0.5, that may miss in a window: a model that can estimates them from the others, and the verdict is abnormal or uncertain. 0: a window with a missing tag is unknown',
+    ),
 }).superRefine((window, context) => {
   const { stepMs, hopMs, latenessMs } = window;
   if (stepMs === 'scan' || hopMs === 'scan' || hopMs === undefined) {

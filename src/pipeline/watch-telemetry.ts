@@ -59,13 +59,14 @@ export class WatchTelemetry {
     const watch = this.#watch;
     this.#metrics.andon_windows_decided_total.inc({ watch, outcome });
     this.#metrics.andon_verdicts_total.inc({ watch, verdict: verdict.verdict });
-    this.#metrics.andon_verdict_latency_seconds.observe(waitedMs / 1000);
+    this.#metrics.andon_verdict_latency_seconds.labels().observe(waitedMs / 1000);
     if (verdict.score !== undefined) this.#metrics.andon_score.set({ watch }, verdict.score);
     const nowMs = this.#clock.monotonicMs();
     this.#decidedMs = nowMs;
     if (verdict.verdict === 'unknown') return this.#degraded(verdict.reason, nowMs);
     this.#progressMs = nowMs;
     this.#condition = { ...this.#condition, judgedMs: verdict.timestampMs };
+    if (verdict.imputed !== undefined) return this.#degraded(verdict.reason, nowMs);
     if (nowMs - this.#unknownMs >= OK_AFTER_MS) this.#health.report('ok');
     return undefined;
   }

@@ -1,6 +1,12 @@
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
-import { contributionsOf, judgeScore, type ScoreMemory, type VerdictRule } from '../domain/alarm/verdict-rule.ts';
+import {
+  contributionsOf,
+  judgeScore,
+  type ScoreMemory,
+  type VerdictRule,
+  widenedRule,
+} from '../domain/alarm/verdict-rule.ts';
 import type { AlarmFacts } from '../domain/alarm/alarm.ts';
 import { isSameVersion, type JudgedBy, type Verdict } from '../domain/alarm/verdict.ts';
 import type { WatchCondition } from '../domain/alarm/watch-state.ts';
@@ -168,23 +174,34 @@ export class Watch {
   }
 
   #judged(judgement: Judgement & { outcome: 'judged' }, timestampMs: EpochMs, alarm: AlarmFacts | undefined): Verdict {
-    const rule = verdictRule(this.config, judgement.manifest);
+    const { imputed, widening = 1 } = judgement;
+    const rule = widenedRule(verdictRule(this.config, judgement.manifest), widening);
     const before = this.#scoreMemory ?? scoreMemoryOf(alarm);
     // The scores of another version have another scale.
     const isSameModel = this.#judgedBy === undefined || isSameVersion(this.#judgedBy, judgement.judgedBy);
-    this.#scoreMemory = judgeScore(judgement.score, rule, isSameModel ? before : { ...before, extreme: undefined });
+    const after = judgeScore(judgement.score, rule, isSameModel ? before : { ...before, extreme: undefined });
+    const isUncertain = imputed !== undefined && after.verdict === 'normal';
+    // An uncertain verdict is no evidence of normal running: the next complete window is judged as if it had not been.
+    if (!isUncertain) this.#scoreMemory = after;
     this.#judgedBy = judgement.judgedBy;
+    const { tags } = this.config;
     return {
       watch: this.id,
       timestampMs,
-      verdict: this.#scoreMemory.verdict,
+      verdict: isUncertain ? 'uncertain' : after.verdict,
       score: judgement.score,
       threshold: rule.threshold,
-      reason: '',
+      reason: imputed === undefined ? '' : estimatedReason(judgement.job.window.reason),
+      ...(imputed === undefined ? {} : { imputed: imputed.map((column) => tags[column] ?? '') }),
       judgedBy: judgement.judgedBy,
       contributions: judgement.parts === undefined ? [] : contributionsOf(judgement.parts, this.config.tags),
     };
   }
+}
+
+/** @param missing Why tags are missing, such as 'flow: no good value for 12 s (timeout)'. */
+function estimatedReason(missing: string): string {
+  return `estimated from the other tags: ${missing}`;
 }
 
 /** Returns an unknown verdict that belongs to no window. */
@@ -249,7 +266,7 @@ export function watchCondition(
 }
 
 /**
- * Returns a tag of a watch that has no good value now, with its reason. Undefined if all have one, and for windows that are
+ * Returns a tag of a watch that has no good value now, with its reason. Undefined if all but those that a model may estimate have one, and for windows that are
  * closer together than a value counts: their verdicts show it in time.
  */
 function missingTag(
@@ -257,14 +274,14 @@ function missingTag(
   table: Pick<TagTable, 'reading'>,
   nowMs: EpochMs,
 ): string | undefined {
-  const { hopMs, maxAgeMs, minGood } = windowPlan(config, 1);
+  const { hopMs, maxAgeMs, minGood, missingTagsMax = 0 } = windowPlan(config, 1);
   if (hopMs === 'scan' || hopMs <= maxAgeMs || minGood < 1) return undefined;
-  for (const number of tagNumbers) {
+  const missing = tagNumbers.flatMap((number) => {
     const { tag, quality, reason, timestampMs } = table.reading(number);
-    if (quality !== 'good') return `${tag}: ${reason}`;
-    if (nowMs - timestampMs > maxAgeMs) return `${tag}: nothing was received`;
-  }
-  return undefined;
+    if (quality !== 'good') return [`${tag}: ${reason}`];
+    return nowMs - timestampMs > maxAgeMs ? [`${tag}: nothing was received`] : [];
+  });
+  return missing.length > missingTagsMax ? missing[0] : undefined;
 }
 
 function scoreMemoryOf(alarm: AlarmFacts | undefined): ScoreMemory {
@@ -286,7 +303,7 @@ export function verdictRule(config: WatchConfig, manifest: ModelManifest): Verdi
 
 /** Returns the window plan of a watch with its defaults, for the pipeline and for backtests. */
 export function windowPlan(config: WatchConfig, steps: number): WindowPlan {
-  const { stepMs, hopMs, maxAgeMs, latenessMs, minGood } = config.window;
+  const { stepMs, hopMs, maxAgeMs, latenessMs, minGood, missingTags } = config.window;
   const spacingMs = stepMs === 'scan' ? 0 : stepMs;
   return {
     tags: config.tags,
@@ -296,5 +313,7 @@ export function windowPlan(config: WatchConfig, steps: number): WindowPlan {
     maxAgeMs: maxAgeMs ?? Math.max(MAX_AGE_MS_DEFAULT, 3 * spacingMs),
     latenessMs: latenessMs ?? Math.min(spacingMs / 2, LATENESS_MS_DEFAULT_MAX),
     minGood,
+    // Without the small term, rounding errors would turn 0.3 × 10 into 2 tags.
+    missingTagsMax: Math.min(Math.floor(missingTags * config.tags.length + 1e-9), config.tags.length - 1),
   };
 }

@@ -1,8 +1,7 @@
 import pino from 'pino';
+import type { LogLevel } from '../domain/log-level.ts';
 
 export type Logger = pino.Logger;
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof logLevels)[number];
 
 /** Most bytes of log that may wait for a stalled reader. Then lines are dropped. */
 const LOG_BYTES_MAX = 1_048_576;

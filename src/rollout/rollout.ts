@@ -10,7 +10,7 @@ import {
   type RolloutRules,
 } from '../domain/rollout/rollout-rules.ts';
 import type { AgreementTable, SideJudgement, RolloutFailure, RolloutTally } from '../domain/rollout/rollout-tally.ts';
-import { judgeScore, NEVER_ABNORMAL, type ScoreMemory } from '../domain/alarm/verdict-rule.ts';
+import { judgeScore, NEVER_ABNORMAL, type ScoreMemory, widenedRule } from '../domain/alarm/verdict-rule.ts';
 import type { Judged, Judgement, WindowJob } from '../contracts/window-models.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import { verdictRule } from '../pipeline/watch.ts';
@@ -246,8 +246,8 @@ export class Rollout {
     return this.tally.compare(job.window.timestampMs, sides.candidate, sides.incumbent);
   }
 
-  #judge(side: RolloutSide, { score, manifest }: Judged, latencyMs: number): SideJudgement {
-    const rule = verdictRule(this.#options.config, manifest);
+  #judge(side: RolloutSide, { score, manifest, widening = 1 }: Judged, latencyMs: number): SideJudgement {
+    const rule = widenedRule(verdictRule(this.#options.config, manifest), widening);
     const memory = judgeScore(score, rule, this.#memory[side]);
     this.#memory[side] = memory;
     const { threshold } = rule;

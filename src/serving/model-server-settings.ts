@@ -1,5 +1,5 @@
 import type { ModelReference } from '../domain/model/model-reference.ts';
-import type { LogLevel } from '../platform/log.ts';
+import type { LogLevel } from '../domain/log-level.ts';
 import type { ModelServerConfig } from './serving-config.ts';
 
 /** Settings that the agent passes to the model server's process. @typeParam M Configuration of the models. */

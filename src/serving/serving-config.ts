@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { byteSize, configObject, secretReference } from '../platform/config-fields.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { type EndpointConfig, maxConnectionsField, requestTimeoutField } from '../web/endpoint-config.ts';
-import { serverTlsSchema } from '../web/server-tls.ts';
+import { serverTlsSchema } from '../web/server-tls-config.ts';
 import { listenField } from '../web/listen-address.ts';
 import { generationSchema } from './text/generation-config.ts';
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { duration } from '../platform/config-fields.ts';
 import type { AccessConfig } from './access/access-config.ts';
-import type { ServerTls } from './server-tls.ts';
+import type { ServerTls } from './server-tls-config.ts';
 
 /** Settings that every HTTP endpoint has. */
 export type EndpointConfig = AccessConfig & {

@@ -1,30 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import * as z from 'zod';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import { pemSource, readPem, tlsVersion } from '../platform/tls-files.ts';
+import { readPem, tlsVersion } from '../platform/tls-files.ts';
 import { httpMetrics } from './http-metrics.ts';
-
-/** Section `tls` of an endpoint. */
-export const serverTlsSchema = z
-  .strictObject({
-    cert: pemSource.describe(
-      'PEM file with the certificate of this endpoint, followed by those of intermediate authorities',
-    ),
-    key: pemSource.describe('PEM file with the private key of cert, or a secret that holds its text'),
-    clientCa: pemSource
-      .optional()
-      .describe(
-        'PEM file with the authority of client certificates. Every client then needs a certificate, and a login',
-      ),
-  })
-  .describe(
-    'TLS of the endpoint, version 1.2 or later. Renewed files apply without a restart. `andon tls init` makes them',
-  );
-export type ServerTls = z.infer<typeof serverTlsSchema>;
+import type { ServerTls } from './server-tls-config.ts';
 
 /** Renewed certificates apply after this time at the latest. */
 const LOOK_INTERVAL_MS = 10_000;

@@ -16,6 +16,20 @@ async function device(framing: 'mbap' | 'rtu' = 'mbap'): Promise<ModbusRawServer
 }
 
 describe('andon probe', () => {
+  test('--in-flight finds how many requests a device answers together', async () => {
+    const plc = await device();
+    const { code, stdout } = await andon('probe', plc.url, '--holding', '100-102', '--in-flight', '--json');
+    expect(code).toBe(0);
+    const { trials, requestsInFlight } = JSON.parse(stdout);
+    expect(trials).toMatchObject([1, 2, 4, 8, 16].map((inFlight) => ({ inFlight })));
+    expect(requestsInFlight).toBeGreaterThanOrEqual(1);
+    expect(plc.requestsTogether).toBe(16);
+    plc.faults.onlyFirstOfSegment = true;
+    const poor = await andon('probe', plc.url, '--holding', '100-102', '--in-flight');
+    expect(poor.stdout).toMatch(/ 2 in flight: not answered completely: .* did not answer 1 of 2 requests/);
+    expect(poor.stdout).toContain('requestsInFlight: 1');
+  });
+
   test('shows what an expected value fits first, and never writes', async () => {
     const plc = await device();
     const { code, stdout } = await andon('probe', plc.url, '--unit', '3', '--holding', '100-102', '--expect', '42.5');

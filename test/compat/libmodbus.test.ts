@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import type { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 import { qualityOf, reasonOf } from '../../src/domain/sample/quality.ts';
 import { modbusKind } from '../../src/sources/modbus/modbus-kind.ts';
+import { ModbusSource } from '../../src/sources/modbus/modbus-source.ts';
 import { libmodbusHeader, LibmodbusServer } from '../support/libmodbus-server.ts';
 import { describeWith } from '../support/programs.ts';
 import { plainSource } from '../support/source-context.ts';
@@ -71,7 +72,7 @@ async function valuesRead(server: LibmodbusServer, url: string): Promise<readonl
       });
     if (got.size === server.tags.length && [...got.values()].every(({ quality }) => quality === 'good')) resolve();
   };
-  await using source = modbusKind.create({
+  await using source = new ModbusSource({
     id: 'libmodbus',
     config,
     tagNumbers: new Map(server.tags.map((_, index) => [name(index), index])),

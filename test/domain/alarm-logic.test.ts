@@ -12,7 +12,7 @@ import {
 } from '../../src/domain/alarm/alarm-logic.ts';
 import { type AlarmFacts, alarmState, normalFacts } from '../../src/domain/alarm/alarm.ts';
 
-type Reading = 'normal' | 'abnormal' | 'unknown';
+type Reading = 'normal' | 'abnormal' | 'uncertain' | 'unknown';
 
 const rules: AlarmRules = { onDelayMs: 3000, offDelayMs: 2000 };
 const atOnce: AlarmRules = { onDelayMs: 0, offDelayMs: 0 };
@@ -52,9 +52,9 @@ describe('an alarm is raised and clears with its delays', () => {
     expect(changes(['normal', 'normal', 'abnormal', 'normal', 'normal'], rules, start)).toEqual([]);
   });
 
-  test('unknown neither raises nor clears', () => {
-    expect(changes(repeat('unknown', 20))).toEqual([]);
-    expect(changes(repeat('unknown', 20), atOnce, { facts: active, delay: noDelay })).toEqual([]);
+  test.each(['unknown', 'uncertain'] as const)('%s neither raises nor clears', (reading) => {
+    expect(changes(repeat(reading, 20))).toEqual([]);
+    expect(changes(repeat(reading, 20), atOnce, { facts: active, delay: noDelay })).toEqual([]);
   });
 
   test('unknown pauses the on-delay: its progress is kept, and the unknown time does not count', () => {

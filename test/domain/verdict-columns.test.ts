@@ -52,6 +52,19 @@ test('a receiver gets the names, the values and the qualities of a verdict', () 
   });
 });
 
+test('a verdict with estimated tags lists them, and is not normal', () => {
+  const fields = { ...good, verdict: 'uncertain', reason: 'estimated from the other tags: why' } as const;
+  const values = Float32Array.of(Number.NaN, 1, 2);
+  const bytes = encodeVerdict(names.tags, { ...fields, values, qualities: ['bad', 'good', 'good'] });
+  const imputed = ['pump-1.vibration'];
+  expect(bodyOf(bytes, JSON.stringify({ ...names, imputed }))).toMatchObject({
+    verdict: 'uncertain',
+    reason: 'estimated from the other tags: why',
+    imputed,
+    quality: { 'pump-1.vibration': 'bad' },
+  });
+});
+
 test('a verdict of 492 good tags with five contributions has at most 2,003 bytes, so that two fit on a page of 4,096', () => {
   const tags = Array.from({ length: 492 }, (_, tag) => `line-2.filler.valve-${tag}`);
   const contributions = tags.slice(0, 5).map((tag) => ({ tag, share: 0.2 }));

@@ -14,6 +14,8 @@ const facts: WatchFacts = {
 test.each<[string, Partial<WatchFacts>, string, string]>([
   ['a present verdict', {}, 'normal', ''],
   ['a present abnormal verdict', { last: { verdict: 'abnormal', reason: '' } }, 'abnormal', ''],
+  ['estimated tags', { last: { verdict: 'uncertain', reason: 'why' } }, 'uncertain', 'why'],
+  ['a fault with estimated tags', { last: { verdict: 'abnormal', reason: 'why' } }, 'abnormal', 'why'],
   ['a verdict of two short hops ago', { hopMs: 100, ageMs: 1900 }, 'normal', ''],
   ['a verdict older than two hops', { ageMs: 2100, unjudgedMs: 2100 }, 'unknown', 'no verdict for more than 2 s'],
   [

@@ -1,6 +1,15 @@
 import Database from 'better-sqlite3';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { seededRandom } from '../../src/plant/seeded-random.ts';
 import type { Figures } from './fault-cases.ts';
@@ -23,6 +32,7 @@ export const faultRuns: readonly FaultRun[] = [
   { name: 'boot with a clock in 1970, set later', needsRoot: false, run: bootIn1970 },
   { name: 'an unhandled rejection', needsRoot: false, run: unhandledRejection },
   { name: 'a full file system', needsRoot: true, run: fullFileSystem },
+  { name: 'a full file system that only the history is on', needsRoot: true, run: fullHistoryFileSystem },
   { name: 'boot on a read-only file system', needsRoot: true, run: readOnlyBoot },
   { name: 'the file system becomes read-only in use', needsRoot: true, run: readOnlyInUse },
   { name: 'an outbox that overflows', needsRoot: false, run: overflow },
@@ -74,6 +84,40 @@ async function fullFileSystem(): Promise<Figures> {
     });
     return { 'reported after ms': reported, 'scans/s': rate, 'ok after ms': recovered };
   });
+}
+
+/** The history on a small file system of its own: samples wait in memory, and records do not notice. */
+async function fullHistoryFileSystem(): Promise<Figures> {
+  const diskOf = (folder: string): string => join(folder, 'history-disk');
+  const mount = (folder: string) => {
+    const disk = diskOf(folder);
+    mkdirSync(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8000000', 'none', disk]);
+    symlinkSync(join(disk, 'history.db'), join(folder, 'history.db'));
+    return () => execFileSync('umount', ['-l', disk]);
+  };
+  await using lab = await FaultLab.start({ mount });
+  const isHistoryOk = async () => !('history' in ((await lab.troubles()) ?? { history: '' }));
+  await lab.until('the history is ok', isHistoryOk);
+  const filler = join(diskOf(lab.folder.path), 'filler');
+  fill(filler);
+  const reported = await lab.until('the waiting samples are reported', async () =>
+    /\d samples wait in memory/.test((await lab.troubles())?.['history'] ?? ''),
+  );
+  const rate = await lab.scanRate(2_000);
+  await lab.nextJudged();
+  if ('outbox' in ((await lab.troubles()) ?? {})) throw new Error('the full disk of the history disturbs the outbox');
+  rmSync(filler);
+  const recovered = await lab.until('the history is ok', isHistoryOk);
+  const dropped = await lab.metric('andon_history_samples_dropped_total');
+  if (dropped !== 0) throw new Error(`${dropped} samples were dropped`);
+  const figures = {
+    'reported after ms': reported,
+    'scans/s': rate,
+    'ok after ms': recovered,
+    'samples dropped': dropped,
+  };
+  return { ...figures, ...(await verified(lab)) };
 }
 
 async function readOnlyBoot(): Promise<Figures> {

@@ -216,11 +216,12 @@ describe('a version over HTTP', () => {
 
 test('a bad version is refused with its reason, while the good one judges on', async () => {
   const loop = { bytes: loopModel(), golden: [{ window: [1e9], score: 1 }] };
+  const tooLong = /did not finish 'load' within 10000 ms/;
   const bad: readonly (readonly [TestModel, RegExp])[] = [
     [echo(9, { golden: [{ window: [0.5], score: 0.7 }] }), /expected 0\.7/],
     [echo(9, { bytes: Buffer.from('garbage'.repeat(9)) }), /no ONNX model|not an ONNX model/],
     [echo(9, { manifest: { sha256: 'a'.repeat(64) } }), /SHA-256/],
-    [echo(9, loop), /within 10000 ms/],
+    [echo(9, loop), tooLong],
   ];
   const windows = async () => {
     const text = await (await fetch(`${agent.httpUrl}/metrics`)).text();
@@ -228,7 +229,10 @@ test('a bad version is refused with its reason, while the good one judges on', a
   };
   for (const [model, reason] of bad) {
     const before = await windows();
-    const answer = await post('/install?activate=true', packageArchive(model));
+    const install = () => post('/install?activate=true', packageArchive(model));
+    let answer = await install();
+    // On a busy machine any version may take longer to load. It is refused then too, and may be sent again.
+    if (reason !== tooLong) while (tooLong.test(JSON.stringify(answer))) answer = await install();
     expect(answer).toMatchObject({ status: 422, body: { error: expect.stringMatching(reason) as string } });
     await expect.poll(windows).toBeGreaterThan(before);
   }

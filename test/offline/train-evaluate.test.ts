@@ -91,6 +91,21 @@ describe('rows that cannot be judged', () => {
     expect(site.read('out.csv')).toContain(`${timeText(1110)};;0`);
   });
 
+  test('a tag without values is estimated from the others, and the fault of another one is found', async () => {
+    const site = new TrainingSite({ watch: { window: { missingTags: 0.4 } } });
+    await site.train({ csv: site.csv('day.csv', lines), rows: '0-999' });
+    // Columns: time, load, flow, temperature, label.
+    const without = lines.map((line, row) => (row === 0 ? line : line.split(';').with(3, '').join(';')));
+    const csv = site.csv('without.csv', without);
+    const { out } = await site.evaluate({ csv, rows: '1000-', label: 'anomaly', json: true });
+    const [{ metrics }] = JSON.parse(out).evaluations;
+    expect(metrics).toMatchObject({ rows: 800, unknownRows: 0, uncertainRows: expect.any(Number), alarms: 1 });
+    expect(metrics.labelled).toMatchObject({ falsePositives: 0, events: 1, eventsFound: 1 });
+    expect(metrics.uncertainRows).toBe(800 - metrics.abnormalRows);
+    expect(metrics.labelled.missedAlarmRate).toBeLessThan(0.1);
+    expect(metrics.blame.map(({ tag }: { tag: string }) => tag)).not.toContain('temperature');
+  });
+
   test('a model that is not there, or of another watch, is refused', async () => {
     const site = new TrainingSite();
     const csv = site.csv('day.csv', lines);

@@ -35,7 +35,7 @@ function afterAnHour(model: ModelManifest, a: (share: number) => number, b: (sha
       model,
       ['line.a', 'line.b'],
       Float32Array.of(a(index / 360), b(index / 360)),
-      (index / 360) * 10,
+      { score: (index / 360) * 10 },
       index * 10_000,
     );
   return { deps, monitor, health: deps.health.components().find(({ name }) => name === 'drift/pump-1') };
@@ -70,7 +70,7 @@ test('nothing is said before a period is over, nor of a model without distributi
   const deps = testDeps(new FakeClock());
   const monitor = new DriftMonitor('pump-1', { periodMs: PERIOD_MS, warn: 0.25 }, deps);
   for (let index = 0; index < 300; index += 1)
-    monitor.observe(manifest(), ['a', 'b'], Float32Array.of(99, 99), 99, index * 10_000);
+    monitor.observe(manifest(), ['a', 'b'], Float32Array.of(99, 99), { score: 99 }, index * 10_000);
   expect(monitor.indexes.size).toBe(0);
   const plain = {
     ...manifest(),

@@ -19,6 +19,7 @@ describe('an entry of watches', () => {
       maxAgeMs: 5000,
       latenessMs: 250,
       minGood: 1,
+      missingTagsMax: 0,
     });
   });
 

@@ -25,7 +25,7 @@ describe('a client', () => {
   });
 
   test('who takes its process down costs the watch nothing', async () => {
-    await using harness = new HostHarness([loop, meanOf4x2], { deadline: '200ms' });
+    await using harness = new HostHarness([loop, meanOf4x2], { limits: { loop: { deadline: '200ms' } } });
     await harness.ready('loop');
     await harness.ready('mean');
     const pid = harness.host.hostPid();
@@ -51,7 +51,7 @@ describe('a client', () => {
   });
 
   test('waits behind the watch if both are in one process', async () => {
-    await using harness = new HostHarness([loop], { deadline: '10s', limits: { loop: { host: 'main' } } });
+    await using harness = new HostHarness([loop], { limits: { loop: { host: 'main' } } });
     await harness.ready('loop');
     const order: string[] = [];
     const run = (who: string, as: 'watch' | 'client') =>
@@ -70,7 +70,7 @@ describe('a client', () => {
   });
 
   test('is refused when as many wait as may', async () => {
-    await using harness = new HostHarness([loop], { limits: { loop: { host: 'main', maxQueue: 2 } }, deadline: '1m' });
+    await using harness = new HostHarness([loop], { limits: { loop: { host: 'main', maxQueue: 2 } } });
     await harness.ready('loop');
     const run = (count: number) =>
       harness.host.clients.run(model('loop'), windowOf(count, [1, 1, 1])).then(
@@ -165,7 +165,8 @@ describe('any graph', () => {
   ];
   test('of every type is served, its golden vectors checked', async () => {
     await using harness = new HostHarness([]);
-    for (const type of types) {
+    // Loads that are requested together share a fresh host.
+    const served = types.map(async (type) => {
       const bytes = buildOnnx({
         inputs: [{ name: 'in', type, dims: ['n', 2] }],
         outputs: [{ name: 'out', type, dims: ['n', 2] }],
@@ -180,7 +181,8 @@ describe('any graph', () => {
       const other = { dims: [1, 2], data: values.toReversed() };
       addGraph(harness, `${type}-wrong`, bytes, [{ inputs: { in: golden }, outputs: { out: other } }]);
       await expect(harness.host.clients.load(model(`${type}-wrong`))).rejects.toThrow("of 'out', expected");
-    }
+    });
+    await Promise.all(served);
   });
 
   test('may take scalars, tensors without values, and 64-bit integers past 2^53', async () => {
@@ -267,7 +269,7 @@ describe('the repository', () => {
   });
 
   test('lets the run in progress end before a model is unloaded, and refuses the runs that wait', async () => {
-    await using harness = new HostHarness([meanOf4x2], { deadline: '1m' });
+    await using harness = new HostHarness([meanOf4x2]);
     await harness.ready('mean');
     harness.directory.add({ ...loop, name: 'slow' });
     await harness.host.clients.load(model('slow'));

@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
+import { ModelDirectory } from '../../src/models/store/model-directory.ts';
+import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import type { ModelSlot } from '../../src/runtime/host/model-slot.ts';
 import { startOrder } from '../../src/runtime/host/start-order.ts';
+import { SessionRunner } from '../../src/runtime/session/session-runner.ts';
+import { TestModelDirectory } from '../support/onnx-directory.ts';
+import { meanOf4x2, model } from '../support/onnx-host-harness.ts';
 
 type RunState = 'loading' | 'failed' | 'quarantined';
 
@@ -46,4 +51,22 @@ test('a model that failed is loaded if its active version was to be looked up wh
 test('a model that runs on a server is left to the take-over, which replaces it only by a version that was proved', () => {
   const onServer = { label: 'remote', state: { run: { kind: 'remote' }, load: 'requested' } } as unknown as ModelSlot;
   expect(labels(startOrder([onServer]))).toEqual([[], []]);
+});
+
+test('no model is slow because the machine was busy during its load', async () => {
+  using directory = new TestModelDirectory([meanOf4x2]);
+  const config = modelsConfigSchema.parse({ directory: directory.path });
+  const stored = await ModelDirectory.of(config).find(model('mean'));
+  const loading = new SessionRunner().load({
+    key: 'mean',
+    model: stored,
+    directory: directory.path,
+    modelBytesMax: config.maxModelSizeBytes,
+    stagingDirectory: directory.path,
+    provider: { name: 'cpu', required: false, deviceId: 0 },
+    intraOpThreads: 1,
+  });
+  // The load has begun, and gets no CPU time for 2 s.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_000);
+  expect((await loading).loadMs).toBeLessThan(2_000);
 });

@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { errorCode } from '../../src/platform/errors.ts';
+import { errorCode, invariant } from '../../src/platform/errors.ts';
+import { HostProcess } from '../../src/runtime/host/host-process.ts';
 import { inferenceHostPids } from '../support/crash-children.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
 import { HostHarness, meanOf4x2, model, until, windowOf } from '../support/onnx-host-harness.ts';
@@ -14,6 +15,7 @@ import { metricValue } from '../support/test-deps.ts';
  * version, the fresh host or the live host fails, the previous version keeps running or is restored.
  */
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.unstubAllEnvs();
 });
 
@@ -33,12 +35,12 @@ describe('a bad version leaves the live host unchanged, and its reason is report
     ],
     ['has a graph with another hash', { ...loop, manifest: { sha256: 'b'.repeat(64) } }, {}, /has SHA-256/],
     ['is not a graph', { ...loop, bytes: Buffer.from('no graph') }, {}, /is not an ONNX model/],
-    ['does not end', endless, { loadDeadline: '1s' }, /did not finish 'load' within 1000 ms/],
+    ['does not end', endless, { loadDeadline: '3s' }, /did not finish 'load' within 3000 ms/],
     [
       'is slower than its deadline',
-      { ...loop, golden: [{ window: [5e5], score: 5e5 }] },
-      { limits: { loop: { deadline: '100ms' } } },
-      /Of \d+ runs of one row, the median .* the deadline is 100 ms/,
+      { ...loop, golden: [{ window: [1e5], score: 1e5 }], manifest: { serving: { deadline: '10ms' } } },
+      {},
+      /Of \d+ runs of one row, the median .* the deadline is 10 ms/,
     ],
     [
       'takes more memory than its host may',
@@ -165,7 +167,7 @@ describe('a bad version leaves the live host unchanged, and its reason is report
 
 describe('a take-over', () => {
   test('completes the run in flight in the old host, and moves waiting runs to the fresh one', async () => {
-    await using harness = new HostHarness([loop, meanOf4x2], { deadline: '1m' });
+    await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const pid = harness.host.hostPid();
     harness.directory.add({ ...meanOf4x2, version: 2 });
@@ -186,7 +188,7 @@ describe('a take-over', () => {
   });
 
   test('has waiting windows judged by the version with their length', async () => {
-    await using harness = new HostHarness([loop, meanOf4x2], { deadline: '1m' });
+    await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const underWay = harness.host.run(model('loop'), one(3e6));
     await harness.runBegun();
@@ -206,9 +208,10 @@ describe('a take-over', () => {
   });
 
   test('back to an earlier version is not refused for its latency', async () => {
-    await using harness = new HostHarness([{ ...loop, version: 2 }], { limits: { loop: { deadline: '100ms' } } });
+    await using harness = new HostHarness([{ ...loop, version: 2 }]);
     await harness.ready('loop');
-    harness.directory.add({ ...loop, version: 1, golden: [{ window: [5e5], score: 5e5 }] });
+    const slow = { golden: [{ window: [1e5], score: 1e5 }], manifest: { serving: { deadline: '10ms' } } };
+    harness.directory.add({ ...loop, version: 1, ...slow });
     harness.host.reload();
     await version(harness, 'loop', 1);
     expect(harness.health('model/loop')?.status).toBe('ok');
@@ -267,7 +270,7 @@ describe('a take-over', () => {
   });
 
   test('restarts if the live host crashes meanwhile', async () => {
-    await using harness = new HostHarness([loop, meanOf4x2], { deadline: '10s' });
+    await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const pid = harness.host.hostPid() ?? 0;
     harness.directory.add({ ...meanOf4x2, version: 2 });
@@ -319,7 +322,7 @@ describe('a take-over', () => {
   });
 
   test('for memory and for a version is one', async () => {
-    await using harness = new HostHarness([meanOf4x2], { maxMemory: '1MB', deadline: '10s' });
+    await using harness = new HostHarness([meanOf4x2], { maxMemory: '1MB' });
     await harness.ready('mean');
     const pid = harness.host.hostPid() ?? 0;
     await freshHost(pid);
@@ -353,17 +356,29 @@ describe('a take-over', () => {
 
 describe('a model that takes the host down while it loads', () => {
   test('is loaded in fresh hosts until it is quarantined, and the others run meanwhile', async () => {
-    await using harness = new HostHarness([meanOf4x2, endless], {
-      loadDeadline: '500ms',
-      quarantine: { crashes: 3, retryAfter: '1m' },
-    });
+    const calls = vi.spyOn(HostProcess.prototype, 'call');
+    const loading = () =>
+      calls.mock.calls.flatMap(([method, params], index) =>
+        method === 'load' && params !== undefined && 'key' in params && params.key === 'loop'
+          ? [calls.mock.contexts[index] as HostProcess]
+          : [],
+      );
+    await using harness = new HostHarness([meanOf4x2, endless], { quarantine: { crashes: 3, retryAfter: '10m' } });
+    for (let crash = 0; crash < 3; crash += 1) {
+      await until(
+        () => loading().length === crash + 1,
+        () => JSON.stringify(harness.status('loop')),
+      );
+      const pid = loading()[crash]?.pid;
+      invariant(pid !== undefined, 'the host that loads the model lives');
+      process.kill(pid, 'SIGKILL');
+    }
+    await harness.state('loop', 'quarantined');
     await harness.ready('mean');
-    await until(
-      () => harness.status('loop')?.state === 'quarantined',
-      () => JSON.stringify(harness.status('loop')),
-    );
     expect((await harness.host.run(model('mean'), windowOf(4))).outputs['score']?.data[0]).toBe(4);
-    expect(await restarts(harness, 'timeout')).toBe(1);
+    expect(loading()).toHaveLength(3);
+    // The first took the host of all models down; no other did.
+    expect(await restarts(harness, 'crash')).toBe(1);
   });
 });
 

@@ -1,13 +1,6 @@
 import { connectAsync } from 'mqtt';
 import type * as z from 'zod';
-import {
-  createSource,
-  createUplink,
-  type SourceConfig,
-  sourceKinds,
-  type UplinkConfig,
-  uplinkKinds,
-} from '../../src/config/kinds.ts';
+import { loadKinds, type SourceConfig, sourceKinds, type UplinkConfig, uplinkKinds } from '../../src/config/kinds.ts';
 import { GOOD } from '../../src/domain/sample/quality.ts';
 import type { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 import type { Deps } from '../../src/platform/deps.ts';
@@ -109,12 +102,13 @@ export type Subject = AsyncDisposable & {
   readonly health: () => { readonly status: string; readonly reason: string } | undefined;
 };
 
-export function createContractSource(type: string, port: number, deps: Deps): Subject {
+export async function createContractSource(type: string, port: number, deps: Deps): Promise<Subject> {
   const kind = sourceKinds.find((one) => one.type === type);
   // The schema belongs to the kind, and so does its output.
   const config = parse(kind?.schema, type, sourceFixtures[type]?.config(port)) as SourceConfig;
   let good = 0;
-  const source = createSource({
+  const kinds = await loadKinds({ sources: { peer: config }, uplinks: {} });
+  const source = kinds.createSource({
     id: 'peer',
     config,
     tagNumbers: new Map([['value', 0]]),
@@ -131,11 +125,17 @@ export function createContractSource(type: string, port: number, deps: Deps): Su
 }
 
 /** @param arrived What the peer counts. */
-export function createContractUplink(type: string, port: number, arrived: () => number, deps: Deps): Subject {
+export async function createContractUplink(
+  type: string,
+  port: number,
+  arrived: () => number,
+  deps: Deps,
+): Promise<Subject> {
   const kind = uplinkKinds.find((one) => one.type === type);
   const config = parse(kind?.schema, type, uplinkFixtures[type]?.config(port)) as UplinkConfig;
   const records = new MemoryRecordStore('edge-01');
-  const uplink = createUplink({ id: 'peer', agentId: 'edge-01', config, records, deps });
+  const kinds = await loadKinds({ sources: {}, uplinks: { peer: config } });
+  const uplink = kinds.createUplink({ id: 'peer', agentId: 'edge-01', config, records, deps });
   let feeding: NodeJS.Timeout | undefined;
   return {
     start: () => {

@@ -22,7 +22,7 @@ const troubles: Readonly<Record<string, (line: FaultyLine) => Promise<void>>> = 
 export type ContractOptions<Peer extends ContractPeer> = {
   readonly peer: () => Promise<Peer>;
   /** @param port Port of the line to the peer. */
-  readonly create: (port: number, peer: Peer, deps: Deps) => Subject;
+  readonly create: (port: number, peer: Peer, deps: Deps) => Promise<Subject>;
 };
 
 /** The contract of a source or an uplink in time: nothing before `start`, nothing after disposal, and no peer ends it. */
@@ -32,7 +32,7 @@ export function lifecycleTests<Peer extends ContractPeer>({ peer: startPeer, cre
     const line = await FaultyLine.to(peer.port);
     const clock = new CountingClock();
     const before = activeResources();
-    const subject = create(line.port, peer, testDeps(clock));
+    const subject = await create(line.port, peer, testDeps(clock));
     /** Resources and events after the disposal; none if it keeps its contract. */
     const leftovers = async () => {
       await expect.poll(() => [line.connections, clock.timers]).toEqual([0, 0]);

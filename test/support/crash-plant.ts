@@ -51,6 +51,8 @@ export class CrashPlant implements AsyncDisposable {
           url: this.plc.url,
           scanInterval,
           reconnect: { first: '20ms', max: '200ms' },
+          // A machine that is short of time answers late; it is not a fault of the device.
+          timeout: '30s',
           tags: {
             level: { register: 'holding', address: 0, type: 'uint16' },
             count: { register: 'holding', address: 1, type: 'uint16' },

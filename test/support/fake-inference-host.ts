@@ -16,6 +16,8 @@ export class FakeInferenceHost extends FakeWindowModels {
   held = false;
   score: (values: Float32Array) => number = (values) => values.at(-1) ?? 0;
   contributions: ((values: Float32Array) => readonly number[]) | undefined;
+  /** Parts of the tags in each measure, as a model gives them that can estimate missing tags. */
+  parts: ((values: Float32Array) => readonly number[]) | undefined;
   failure: OperatingError | undefined;
   readonly #waiting: (() => void)[] = [];
 
@@ -52,6 +54,7 @@ export class FakeInferenceHost extends FakeWindowModels {
     if (!scores.every(Number.isFinite))
       throw new OperatingError('model-output-invalid', 'reject', 'score is not finite');
     const parts = this.contributions;
+    const measures = this.parts === undefined ? undefined : Float32Array.from(rows.flatMap(this.parts));
     return {
       judgedBy: ready.judgedBy,
       manifest: ready.manifest,
@@ -61,6 +64,7 @@ export class FakeInferenceHost extends FakeWindowModels {
         ...(parts === undefined
           ? {}
           : { contributions: { type: 'float32', dims: [batch, tags], data: Float32Array.from(rows.flatMap(parts)) } }),
+        ...(measures === undefined ? {} : { parts: { type: 'float32', dims: [batch, 1, tags], data: measures } }),
       },
     };
   }

@@ -1,6 +1,7 @@
 import type { Judgement, WindowModels } from '../../src/contracts/window-models.ts';
 import type { ModelReference } from '../../src/domain/model/model-reference.ts';
 import type { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
+import { until } from './onnx-host-harness.ts';
 
 export type ClientAnswer = {
   /** Monotonic times. */
@@ -18,62 +19,62 @@ export type ClientAnswer = {
 
 type Shape = { readonly model: ModelReference; readonly dims: readonly number[] };
 
-/** Falls due at a fixed pace; after a stall, all that is overdue in one turn, as windows do. */
-class Pace {
-  readonly #hopMs: number;
-  readonly #onDue: (number: number) => void;
-  readonly #startMs = performance.now();
-  #timer: NodeJS.Timeout | undefined;
-  #due = 0;
+/** Work that is given until it is stopped. */
+type Load = {
+  /** Number of runs, windows or requests that have an outcome. */
+  readonly ended: number;
+};
 
-  constructor(hopMs: number, onDue: (number: number) => void) {
-    this.#hopMs = hopMs;
-    this.#onDue = onDue;
-    this.#schedule();
+/** Resolves once each load has `count` more outcomes: a slow machine takes longer and proves as much. */
+export async function endedMore(loads: readonly Load[], count: number): Promise<void> {
+  const goals = loads.map((load) => load.ended + count);
+  await until(
+    () => loads.every((load, index) => load.ended >= (goals[index] ?? 0)),
+    () => JSON.stringify(loads.map((load, index) => `${load.ended} of ${goals[index]}`)),
+  );
+}
+
+/**
+ * Windows of one watch, through the agent's own scheduler; each holds its number in every cell, so that a model which gives
+ * the mean gives the number.
+ */
+export class WatchLoad {
+  readonly judgements: Judgement[] = [];
+  readonly #inference: WindowModels;
+  readonly #shape: Shape;
+  readonly #hopMs: number;
+  readonly #startMs = performance.now();
+  #due = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  /**
+   * @param hop.after 'window': windows fall due at a fixed pace as in a plant, after a stall all that are overdue in one turn;
+   *   newer ones may supersede one that waits. 'judgement': the next falls due `ms` after the one before was judged, so that
+   *   none may be superseded.
+   */
+  constructor(
+    inference: WindowModels,
+    shape: Shape,
+    hop: { readonly ms: number; readonly after: 'window' | 'judgement' },
+  ) {
+    this.#inference = inference;
+    this.#shape = shape;
+    this.#hopMs = hop.ms;
+    inference.onJudged((judgements) => {
+      this.judgements.push(...judgements);
+      if (hop.after === 'judgement') this.#schedule(hop.ms, () => this.#fallDue());
+    });
+    if (hop.after === 'window') this.#schedulePaced();
+    else this.#schedule(hop.ms, () => this.#fallDue());
   }
 
   get due(): number {
     return this.#due;
   }
 
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
-
-  #schedule(): void {
-    const nextMs = this.#startMs + (this.#due + 1) * this.#hopMs;
-    this.#timer = setTimeout(() => this.#fire(), Math.max(0, nextMs - performance.now()));
-  }
-
-  #fire(): void {
-    while (this.#startMs + (this.#due + 1) * this.#hopMs <= performance.now()) this.#onDue((this.#due += 1));
-    this.#schedule();
-  }
-}
-
-/**
- * Windows of one watch, due at a fixed pace, through the agent's own scheduler; each holds its number in every cell, so that
- * a model which gives the mean gives the number.
- */
-export class WatchLoad {
-  readonly judgements: Judgement[] = [];
-  readonly #inference: WindowModels;
-  readonly #pace: Pace;
-
-  constructor(inference: WindowModels, { model, dims }: Shape, hopMs: number) {
-    const [, steps = 1, columns = 1] = dims;
-    this.#inference = inference;
-    inference.onJudged((judgements) => this.judgements.push(...judgements));
-    this.#pace = new Pace(hopMs, (number) => {
-      const dueMs = performance.now();
-      const values = new Float32Array(steps * columns).fill(number);
-      const window = { timestampMs: dueMs, values, lastRow: values.slice(-columns), reason: '' };
-      inference.judge(model, { watch: 'line', number, window, steps, columns, dueMs, explained: false });
-    });
-  }
-
-  get due(): number {
-    return this.#pace.due;
+  get ended(): number {
+    return this.judgements.length;
   }
 
   /** Windows that no newer one replaced, in order, each with its score or its error. */
@@ -88,36 +89,79 @@ export class WatchLoad {
 
   /** No more windows fall due; resolves once all are judged. */
   async stop(): Promise<void> {
-    this.#pace.stop();
+    this.#stopped = true;
+    clearTimeout(this.#timer);
     await this.#inference.settle();
+  }
+
+  #schedule(delayMs: number, callback: () => void): void {
+    if (!this.#stopped) this.#timer = setTimeout(callback, Math.max(0, delayMs));
+  }
+
+  #schedulePaced(): void {
+    const nextMs = () => this.#startMs + (this.#due + 1) * this.#hopMs;
+    this.#schedule(nextMs() - performance.now(), () => {
+      while (nextMs() <= performance.now()) this.#fallDue();
+      this.#schedulePaced();
+    });
+  }
+
+  #fallDue(): void {
+    const { model, dims } = this.#shape;
+    const [, steps = 1, columns = 1] = dims;
+    const number = (this.#due += 1);
+    const dueMs = performance.now();
+    const values = new Float32Array(steps * columns).fill(number);
+    const window = { timestampMs: dueMs, values, lastRow: values.slice(-columns), reason: '' };
+    this.#inference.judge(model, { watch: 'line', number, window, steps, columns, dueMs, explained: false });
   }
 }
 
-/** Runs that wait for an answer; a machine that is short of time gets no more. */
-const RUNS_MAX = 32;
-
-/** Runs for a watch at a fixed pace, each of its number, whether or not the one before has ended. */
+/** Runs for a watch, each of its number: several are open at any time, and each one that ends is followed by another. */
 export class RunLoad {
+  readonly #inference: SupervisedInferenceHost;
+  readonly #shape: Shape;
+  readonly #pauseMs: number;
   readonly #outcomes: Promise<number | string>[] = [];
-  readonly #pace: Pace;
+  readonly #loops: readonly Promise<void>[];
+  #ended = 0;
+  #stopped = false;
 
-  constructor(inference: SupervisedInferenceHost, { model, dims }: Shape, hopMs: number) {
-    const cells = dims.reduce((product, size) => product * size, 1);
-    let waiting = 0;
-    this.#pace = new Pace(hopMs, () => {
-      if (waiting >= RUNS_MAX) return;
-      waiting += 1;
-      const data = new Float32Array(cells).fill(this.#outcomes.length + 1);
-      const run = inference.run(model, { window: { type: 'float32', dims, data } });
-      const outcome = run.then(({ outputs }) => Number(outputs['score']?.data[0]), String);
-      this.#outcomes.push(outcome.finally(() => (waiting -= 1)));
-    });
+  /** @param options.pauseMs Between the end of a run and the next. */
+  constructor(
+    inference: SupervisedInferenceHost,
+    shape: Shape,
+    options: { readonly open: number; readonly pauseMs: number },
+  ) {
+    this.#inference = inference;
+    this.#shape = shape;
+    this.#pauseMs = options.pauseMs;
+    this.#loops = Array.from({ length: options.open }, () => this.#run());
+  }
+
+  get ended(): number {
+    return this.#ended;
   }
 
   /** @returns The score of each run in their order, or why it failed. */
   async stop(): Promise<readonly (number | string)[]> {
-    this.#pace.stop();
+    this.#stopped = true;
+    await Promise.all(this.#loops);
     return Promise.all(this.#outcomes);
+  }
+
+  async #run(): Promise<void> {
+    const { model, dims } = this.#shape;
+    const cells = dims.reduce((product, size) => product * size, 1);
+    while (!this.#stopped) {
+      const data = new Float32Array(cells).fill(this.#outcomes.length + 1);
+      const run = this.#inference.run(model, { window: { type: 'float32', dims, data } });
+      const outcome = run.then(({ outputs }) => Number(outputs['score']?.data[0]), String);
+      this.#outcomes.push(outcome);
+      await outcome;
+      this.#ended += 1;
+      await new Promise((resolve) => setTimeout(resolve, this.#pauseMs));
+    }
   }
 }
 
@@ -146,6 +190,10 @@ export class ClientLoad {
     this.#dims = options.dims;
     this.#pauseMs = options.pauseMs;
     this.#clients = Array.from({ length: options.clients }, () => this.#ask(options.value));
+  }
+
+  get ended(): number {
+    return this.answers.length;
   }
 
   get failed(): readonly ClientAnswer[] {

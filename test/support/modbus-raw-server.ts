@@ -21,6 +21,8 @@ export type ModbusFaults = {
   maxRegisters: number;
   /** Answers go out one byte at a time. */
   byteByByte: boolean;
+  /** Of the requests that arrive together only the first is answered; the others are discarded. */
+  onlyFirstOfSegment: boolean;
 };
 
 export type ServedRequest = {
@@ -50,6 +52,8 @@ export class ModbusRawServer implements AsyncDisposable {
   connections = 0;
   /** Number of connections above the limit. */
   turnedAway = 0;
+  /** Most requests that arrived in one segment. */
+  requestsTogether = 0;
   recordRequests = true;
   /** Answers go to the newest connection, whichever asked. */
   answersLatestConnection = false;
@@ -112,17 +116,25 @@ export class ModbusRawServer implements AsyncDisposable {
       socket.resetAndDestroy();
       return;
     }
-    if (this.faults.onlyOneConnection && this.#sockets.size > 0) {
+    if (!this.faults.onlyOneConnection) return this.#accept(socket);
+    // The end of the connection before this one may still wait in the same turn of the event loop.
+    setImmediate(() => {
+      const open = [...this.#sockets].filter((other) => !other.readableEnded && !other.destroyed);
+      if (open.length === 0) return this.#accept(socket);
       this.turnedAway += 1;
       socket.destroySoon();
-      return;
-    }
+    });
+  }
+
+  #accept(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     let received: Buffer = Buffer.alloc(0);
     socket.on('data', (chunk) => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
       const bytes = this.#framing === 'rtu' ? RTU_REQUEST_BYTES : MBAP_REQUEST_BYTES;
+      if (this.faults.onlyFirstOfSegment) received = received.subarray(0, bytes);
+      this.requestsTogether = Math.max(this.requestsTogether, Math.floor(received.length / bytes));
       while (received.length >= bytes) {
         this.#answer(socket, received.subarray(0, bytes));
         received = received.subarray(bytes);
@@ -223,6 +235,7 @@ export function noFaults(): ModbusFaults {
     delayMs: undefined,
     maxRegisters: 125,
     byteByByte: false,
+    onlyFirstOfSegment: false,
   };
 }
 

@@ -3,6 +3,7 @@ import type { Source } from '../../src/contracts/source.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import type { modbusSourceSchema } from '../../src/sources/modbus/plan/modbus-config.ts';
 import { modbusKind } from '../../src/sources/modbus/modbus-kind.ts';
+import { ModbusSource } from '../../src/sources/modbus/modbus-source.ts';
 import { type RecordedScan, RecordingSink } from './modbus-recording-sink.ts';
 import { plainSource } from './source-context.ts';
 import { testDeps } from './test-deps.ts';
@@ -23,7 +24,7 @@ export class ModbusSourceFixture implements AsyncDisposable {
     this.#id = id;
     const config = modbusKind.schema.parse({ type: 'modbus', ...input });
     this.names = modbusKind.tags(config).map(({ name }) => name);
-    this.source = modbusKind.create({
+    this.source = new ModbusSource({
       id,
       config,
       tagNumbers: new Map(this.names.map((name, number) => [name, number])),

@@ -49,9 +49,9 @@ export class RegistryHarness implements AsyncDisposable {
     return { kind: 'folder', path: writePackage(join(this.path, `package-${this.#packages}`), model) };
   }
 
-  async install(model: TestModel, request: Partial<InstallRequest> = {}) {
+  async install(model: TestModel, request: Partial<InstallRequest> = {}, registry = this.registry) {
     const source = request.source ?? this.package(model);
-    return this.registry.install({ sha256: undefined, activate: false, ...request, source }, 'cli:tester');
+    return registry.install({ sha256: undefined, activate: false, ...request, source }, 'cli:tester');
   }
 
   /** The version in the file `active`, `previous` or `pinned` of a model. */

@@ -1,5 +1,6 @@
 import { MqttConnection } from '../../src/protocols/mqtt/mqtt-connection.ts';
 import { sparkplugKind } from '../../src/sources/sparkplug/sparkplug-kind.ts';
+import { SparkplugSource } from '../../src/sources/sparkplug/sparkplug-source.ts';
 import { brokerOptions } from './broker-options.ts';
 import { Recorder } from './broker-recorder.ts';
 import { SourceHarness } from './source-harness.ts';
@@ -37,7 +38,7 @@ export async function sparkplugPlant(
   );
   connection.start();
   await promise;
-  const source = own(sparkplugKind.create({ id: 'line', config, tagNumbers, bindTag, sink, history, deps }));
+  const source = own(new SparkplugSource({ id: 'line', config, tagNumbers, bindTag, sink, history, deps }));
   source.start();
   const health = () => deps.health.components().find(({ name }) => name === 'source/line');
   // The first report comes with the answer to the subscriptions.

@@ -1,6 +1,11 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
-export type GraphResult = { readonly score: Float32Array; readonly contributions: Float32Array };
+export type GraphResult = {
+  readonly score: Float32Array;
+  readonly contributions: Float32Array;
+  /** Empty if the graph has none. */
+  readonly parts: Float32Array;
+};
 
 /** Runs a graph on windows of shape [batch, steps, tags] as the agent would, on the CPU. */
 export async function runGraph(
@@ -11,7 +16,8 @@ export async function runGraph(
   const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1, logSeverityLevel: 3 });
   try {
     const outputs = await session.run({ window: new Tensor('float32', window, dims) });
-    return { score: floats(outputs['score']), contributions: floats(outputs['contributions']) };
+    const parts = outputs['parts'] === undefined ? new Float32Array() : floats(outputs['parts']);
+    return { score: floats(outputs['score']), contributions: floats(outputs['contributions']), parts };
   } finally {
     await session.release();
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { estimatedScore } from '../../src/domain/model/imputation.ts';
 import { sliceRows, type TrainingRows } from '../../src/training/core/training-rows.ts';
 import { wpcaAlgorithm } from '../../src/training/wpca/wpca-detector.ts';
 import { parityGap } from './graph-parity.ts';
@@ -41,6 +42,17 @@ describe('the graph judges as the fit does', () => {
     const shares = Array.from(contributions);
     expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 5);
     expect(shares.indexOf(Math.max(...shares))).toBe(1);
+  });
+
+  test('the parts of the tags in each measure give the score again: their sum for three, the largest for roughness', async () => {
+    const fitted = await fit(machineRows(600, 7));
+    const rows = changed(machineRows(300, 8), (value, row) => value + (row % 2) * 0.1);
+    for (const end of [90, 150, 300]) {
+      const window = Float32Array.from(sliceRows(rows, end - fitted.windowRows, end).values);
+      const { score, parts } = await runGraph(fitted.graph(), window, [1, fitted.windowRows, 3]);
+      const measures = fitted.imputation?.measures ?? [];
+      expect(estimatedScore({ measures }, Array.from(parts), []).score).toBeCloseTo(score[0] ?? Number.NaN, 4);
+    }
   });
 
   test('the same rows always give the same bytes', async () => {

@@ -5,8 +5,9 @@ import { RecordBatch, RecordBatchWriter } from '../../src/domain/record/record-b
 import { type RecordDraft, recordKinds } from '../../src/domain/record/record.ts';
 import { encodeVerdict, type VerdictNames } from '../../src/domain/record/verdict-columns.ts';
 import { httpUplinkSchema } from '../../src/uplinks/http/http-config.ts';
-import { httpUplinkKind } from '../../src/uplinks/http/http-kind.ts';
-import { mqttUplinkKind, mqttUplinkSchema } from '../../src/uplinks/mqtt/mqtt-kind.ts';
+import { createHttpUplink } from '../../src/uplinks/http/http-uplink.ts';
+import { mqttUplinkSchema } from '../../src/uplinks/mqtt/mqtt-uplink-config.ts';
+import { createMqttUplink } from '../../src/uplinks/mqtt/mqtt-uplink.ts';
 import { openOutbox, testFolder } from '../outbox/outbox-fixture.ts';
 import { testDeps } from '../support/test-deps.ts';
 import { UpstreamBroker } from '../support/upstream-broker.ts';
@@ -88,13 +89,13 @@ test('columns have the same content as names, for HTTP and MQTT, in batches of a
   const http = { type: 'http', retry, stopTimeout: '0ms' } as const;
   const mqtt = { type: 'mqtt', url: cloud.url, retry, stopTimeout: '0ms', batch: { bytesMax: '6kB' } } as const;
   const uplinks = [
-    httpUplinkKind.create({ ...common, id: 'names', config: httpUplinkSchema.parse({ ...http, url: names.url }) }),
-    httpUplinkKind.create({
+    createHttpUplink({ ...common, id: 'names', config: httpUplinkSchema.parse({ ...http, url: names.url }) }),
+    createHttpUplink({
       ...common,
       id: 'http',
       config: httpUplinkSchema.parse({ ...http, url: lake.url, values: 'columns' }),
     }),
-    mqttUplinkKind.create({ ...common, id: 'mqtt', config: mqttUplinkSchema.parse({ ...mqtt, values: 'columns' }) }),
+    createMqttUplink({ ...common, id: 'mqtt', config: mqttUplinkSchema.parse({ ...mqtt, values: 'columns' }) }),
   ];
   for (const uplink of uplinks) stack.use(uplink).start();
   await vi.waitFor(

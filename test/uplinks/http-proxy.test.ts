@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { z } from 'zod';
 import type { Deps } from '../../src/platform/deps.ts';
 import { httpUplinkSchema } from '../../src/uplinks/http/http-config.ts';
-import { httpUplinkKind } from '../../src/uplinks/http/http-kind.ts';
+import { createHttpUplink } from '../../src/uplinks/http/http-uplink.ts';
 import { TestCertificates } from '../support/broker-certificates.ts';
 import { HttpProxy, type ProxyFault } from '../support/http-proxy.ts';
 import { MemoryRecordStore } from '../support/memory-record-store.ts';
@@ -52,7 +52,7 @@ describeWith(['openssl'], 'an uplink behind a proxy', () => {
       ...config,
     });
     const uplink = stack.use(
-      httpUplinkKind.create({ id: 'lake', agentId: 'edge-01', config: parsed, records: store, deps }),
+      createHttpUplink({ id: 'lake', agentId: 'edge-01', config: parsed, records: store, deps }),
     );
     uplink.start();
   }

@@ -9,7 +9,7 @@ import type { z } from 'zod';
 import type { Uplink } from '../../src/contracts/uplink.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { httpUplinkSchema } from '../../src/uplinks/http/http-config.ts';
-import { httpUplinkKind } from '../../src/uplinks/http/http-kind.ts';
+import { createHttpUplink } from '../../src/uplinks/http/http-uplink.ts';
 import { MemoryRecordStore } from '../support/memory-record-store.ts';
 import { describeWith } from '../support/programs.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
@@ -39,7 +39,7 @@ async function withBench(run: (bench: Bench) => Promise<void>, upstream = new Up
   const deps = testDeps();
   const start = (config: Config = {}) => {
     const parsed = httpUplinkSchema.parse({ type: 'http', url: upstream.url, stopTimeout: '0ms', ...quick, ...config });
-    const uplink = httpUplinkKind.create({ id: 'lake', agentId: 'edge-01', config: parsed, records: store, deps });
+    const uplink = createHttpUplink({ id: 'lake', agentId: 'edge-01', config: parsed, records: store, deps });
     stack.use(uplink);
     uplink.start();
     return uplink;
@@ -264,7 +264,7 @@ describe('a receiver that fails', () => {
       dead.fault = { type: 'hang' };
       const deps = testDeps();
       const config = httpUplinkSchema.parse({ type: 'http', url: dead.url, stopTimeout: '0ms', ...quick });
-      const uplink = stack.use(httpUplinkKind.create({ id: 'dead', agentId: 'edge-01', config, records: store, deps }));
+      const uplink = stack.use(createHttpUplink({ id: 'dead', agentId: 'edge-01', config, records: store, deps }));
       uplink.start();
       start();
       await store.appendVerdicts(1);

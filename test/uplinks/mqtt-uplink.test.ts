@@ -4,7 +4,8 @@ import { describe, expect, test, vi } from 'vitest';
 import type { z } from 'zod';
 import type { Uplink } from '../../src/contracts/uplink.ts';
 import type { Deps } from '../../src/platform/deps.ts';
-import { mqttUplinkKind, mqttUplinkSchema } from '../../src/uplinks/mqtt/mqtt-kind.ts';
+import { mqttUplinkSchema } from '../../src/uplinks/mqtt/mqtt-uplink-config.ts';
+import { createMqttUplink } from '../../src/uplinks/mqtt/mqtt-uplink.ts';
 import { MemoryRecordStore } from '../support/memory-record-store.ts';
 import { Mosquitto } from '../support/mosquitto.ts';
 import { describeWith } from '../support/programs.ts';
@@ -36,7 +37,7 @@ async function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
   const deps = { ...testDeps(), random: Math.random };
   const start = (config: Config = {}) => {
     const parsed = mqttUplinkSchema.parse({ type: 'mqtt', url: broker.url, stopTimeout: '0ms', ...quick, ...config });
-    const uplink = mqttUplinkKind.create({ id: 'cloud', agentId: 'edge-01', config: parsed, records: store, deps });
+    const uplink = createMqttUplink({ id: 'cloud', agentId: 'edge-01', config: parsed, records: store, deps });
     stack.use(uplink);
     uplink.start();
     return uplink;
@@ -202,7 +203,7 @@ describe('a broker that refuses what is large', () => {
     const batch = { recordsMax: 100, linger: '0ms' } as const;
     const parsed = mqttUplinkSchema.parse({ type: 'mqtt', url, stopTimeout: '0ms', ...quick, batch, ...config });
     const uplink = stack.use(
-      mqttUplinkKind.create({ id: 'cloud', agentId: 'edge-01', config: parsed, records: store, deps }),
+      createMqttUplink({ id: 'cloud', agentId: 'edge-01', config: parsed, records: store, deps }),
     );
     return { store, uplink };
   }
@@ -309,9 +310,7 @@ describeWith(['mosquitto'], 'with mosquitto', () => {
     client.on('message', (_topic, payload) => received.push(JSON.parse(payload.toString())));
     await client.subscribeAsync(topic, { qos: 1 });
     await store.appendVerdicts(300, 100);
-    stack
-      .use(mqttUplinkKind.create({ id: 'cloud', agentId: 'edge-01', config, records: store, deps: testDeps() }))
-      .start();
+    stack.use(createMqttUplink({ id: 'cloud', agentId: 'edge-01', config, records: store, deps: testDeps() })).start();
     await eventually(() => expect(ids(received).toSorted()).toEqual(store.stored.map(({ id }) => id).toSorted()));
     await eventually(() => expect(store.waiting('cloud')).toBe(0));
     expect(store.deadLetters).toEqual([]);
@@ -324,7 +323,7 @@ describeWith(['mosquitto'], 'with mosquitto', () => {
     const store = new MemoryRecordStore();
     const config = mqttUplinkSchema.parse({ type: 'mqtt', url: first.url, ...quick });
     const deps = testDeps();
-    const uplink = stack.use(mqttUplinkKind.create({ id: 'cloud', agentId: 'edge-01', config, records: store, deps }));
+    const uplink = stack.use(createMqttUplink({ id: 'cloud', agentId: 'edge-01', config, records: store, deps }));
     uplink.start();
     const received: unknown[] = [];
     const subscribe = async (url: string) => {
@@ -357,7 +356,7 @@ describeWith(['mosquitto'], 'with mosquitto', () => {
     client.on('message', (_topic, payload) => received.push(JSON.parse(payload.toString())));
     await client.subscribeAsync(topic, { qos: 1 });
     await store.appendVerdicts(60, 100);
-    const uplink = stack.use(mqttUplinkKind.create({ id: 'cloud', agentId: 'edge-01', config, records: store, deps }));
+    const uplink = stack.use(createMqttUplink({ id: 'cloud', agentId: 'edge-01', config, records: store, deps }));
     uplink.start();
     await eventually(() => expect(ids(received)).toEqual(store.stored.map(({ id }) => id)));
     expect(store.deadLetters).toEqual([]);

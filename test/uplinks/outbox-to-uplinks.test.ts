@@ -6,8 +6,9 @@ import { type RecordDraft, recordKinds } from '../../src/domain/record/record.ts
 import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
 import { Outbox } from '../../src/outbox/outbox.ts';
 import { httpUplinkSchema } from '../../src/uplinks/http/http-config.ts';
-import { httpUplinkKind } from '../../src/uplinks/http/http-kind.ts';
-import { mqttUplinkKind, mqttUplinkSchema } from '../../src/uplinks/mqtt/mqtt-kind.ts';
+import { createHttpUplink } from '../../src/uplinks/http/http-uplink.ts';
+import { mqttUplinkSchema } from '../../src/uplinks/mqtt/mqtt-uplink-config.ts';
+import { createMqttUplink } from '../../src/uplinks/mqtt/mqtt-uplink.ts';
 import { testDeps } from '../support/test-deps.ts';
 import { UpstreamBroker } from '../support/upstream-broker.ts';
 import { UpstreamHttp } from '../support/upstream-http.ts';
@@ -47,9 +48,9 @@ test.each(['oldest-first', 'live-first'] as const)(
     const http = { type: 'http', order, retry, stopTimeout: '0ms' } as const;
     const mqtt = { type: 'mqtt', url: cloud.url, order, retry, reconnectMin: '10ms', reconnectMax: '20ms' } as const;
     const uplinks = [
-      httpUplinkKind.create({ ...common, id: 'lake', config: httpUplinkSchema.parse({ ...http, url: lake.url }) }),
-      mqttUplinkKind.create({ ...common, id: 'cloud', config: mqttUplinkSchema.parse(mqtt) }),
-      httpUplinkKind.create({
+      createHttpUplink({ ...common, id: 'lake', config: httpUplinkSchema.parse({ ...http, url: lake.url }) }),
+      createMqttUplink({ ...common, id: 'cloud', config: mqttUplinkSchema.parse(mqtt) }),
+      createHttpUplink({
         ...common,
         id: 'gone',
         config: httpUplinkSchema.parse({ ...http, url: 'http://127.0.0.1:1/' }),

@@ -118,13 +118,14 @@ function takeVerdict(verdict: Verdict): void {
 
 /** The state after a verdict. Only the agent decides when a watch is blind or learning. */
 function stateAfter({ state, judged_ms, ...before }: Watch, verdict: Verdict): Partial<Watch> {
-  if (verdict.verdict !== 'unknown') return { state: verdict.verdict, ...reasonOf(), judged_ms: verdict.timestamp_ms };
+  if (verdict.verdict !== 'unknown')
+    return { state: verdict.verdict, ...reasonOf(verdict), judged_ms: verdict.timestamp_ms };
   if (state === 'learning' || state === 'blind') return { state, ...reasonOf(before), judged_ms };
   return { state: 'unknown', ...reasonOf(verdict) };
 }
 
 /** A reason with its code; without the code, that of an earlier reason would stay. */
-function reasonOf({ reason, reason_code, reason_parameters }: Partial<Verdict> = {}) {
+function reasonOf({ reason, reason_code, reason_parameters }: Partial<Verdict>) {
   return { reason: reason ?? '', reason_code, reason_parameters };
 }
 

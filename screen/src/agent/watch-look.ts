@@ -2,7 +2,7 @@ import type { Alarm } from './api-types.ts';
 import type { WatchView } from './agent-state.ts';
 
 /** Looks of a lamp. Only `normal` is green. `stale`: the verdict is older than two hops. `away`: no connection. */
-export type Look = 'normal' | 'abnormal' | 'unknown' | 'blind' | 'learning' | 'stale' | 'away';
+export type Look = 'normal' | 'abnormal' | 'uncertain' | 'unknown' | 'blind' | 'learning' | 'stale' | 'away';
 
 /** A verdict may arrive this much later than two hops: window, model and commit take time. The agent itself decides after 3 s. */
 const LATE_MS = 2500;
@@ -15,7 +15,7 @@ const LATE_MS = 2500;
  */
 export function lookOf(watch: WatchView, isLive: boolean, monotonicMs: number): Look {
   if (!isLive) return 'away';
-  const isJudged = watch.state === 'normal' || watch.state === 'abnormal';
+  const isJudged = watch.state === 'normal' || watch.state === 'abnormal' || watch.state === 'uncertain';
   return isJudged && isStale(watch, monotonicMs) ? 'stale' : watch.state;
 }
 
@@ -54,6 +54,7 @@ const looks: Readonly<Record<Look, number>> = {
   unknown: 4,
   stale: 4,
   away: 4,
+  uncertain: 3,
   learning: 2,
   normal: 1,
 };

@@ -17,7 +17,7 @@ export function Tile({ watch }: { readonly watch: Signal<WatchView> }): JSX.Elem
   const { watch: id, last_verdict, learning, abnormal } = watch.value;
   const look = useComputed(() => looks.value.get(id) ?? 'unknown').value;
   const alarm = useComputed(() => alarms.value.get(`watch/${id}`)).value;
-  const showsScore = look === 'normal' || look === 'abnormal';
+  const showsScore = look === 'normal' || look === 'abnormal' || look === 'uncertain';
   const verdict = showsScore ? last_verdict : null;
   return (
     <li class="tile" data-look={look} data-alarm={alarmLook(alarm)} data-priority={alarm?.priority}>
@@ -56,6 +56,7 @@ function stateText(look: Look, watch: WatchView, alarm?: Alarm): string {
       return `${word('watch', look)} ${formatShare(learning?.progress ?? 0)}`;
     case 'blind':
       return `${t('watch.blindSince', { time: formatTime(since_ms) })}: ${reasonText(watch)}`;
+    case 'uncertain':
     case 'unknown':
       return `${word('watch', look)}: ${reasonText(watch)}`;
     case 'stale':

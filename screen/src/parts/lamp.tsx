@@ -30,6 +30,13 @@ function shape(look: Look, progress: number): JSX.Element {
           <path class="cut" d="M8 6v4M8 11.8v1.4" />
         </>
       );
+    case 'uncertain':
+      return (
+        <>
+          <circle class="ring" cx="8" cy="8" r="6.2" />
+          <path class="stroke" d="M3.8 9.2c1.4-3 2.8-3 4.2-1.2s2.8 1.8 4.2-1.2" />
+        </>
+      );
     case 'unknown':
       return (
         <>

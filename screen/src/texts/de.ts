@@ -48,6 +48,7 @@ export const de: Catalogue = {
   'line.noMatch': 'Nichts passt zu „{search}“.',
   'watch.normal': 'normal',
   'watch.abnormal': 'abnormal',
+  'watch.uncertain': 'unsicher',
   'watch.unknown': 'unbekannt',
   'watch.blind': 'blind',
   'watch.learning': 'lernt',

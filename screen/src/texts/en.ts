@@ -47,6 +47,7 @@ export const en = {
   'line.noMatch': 'No watch matches “{search}”.',
   'watch.normal': 'normal',
   'watch.abnormal': 'abnormal',
+  'watch.uncertain': 'uncertain',
   'watch.unknown': 'unknown',
   'watch.blind': 'blind',
   'watch.learning': 'learning',

@@ -48,6 +48,7 @@ export const zh: Catalogue = {
   'line.noMatch': '没有与“{search}”匹配的监视。',
   'watch.normal': '正常',
   'watch.abnormal': '异常',
+  'watch.uncertain': '不确定',
   'watch.unknown': '未知',
   'watch.blind': '失明',
   'watch.learning': '学习中',

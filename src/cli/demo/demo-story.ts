@@ -27,7 +27,7 @@ const CODES = { red: 31, green: 32, amber: 33, faint: 2, bold: 1 } as const;
 /** Turns live events into lines for a user at a terminal. */
 export class DemoStory {
   readonly counts: StoryCounts = {
-    verdicts: { normal: 0, abnormal: 0, unknown: 0 },
+    verdicts: { normal: 0, abnormal: 0, uncertain: 0, unknown: 0 },
     alarmsRaised: 0,
     alarmsAcknowledged: 0,
     alarmsCleared: 0,

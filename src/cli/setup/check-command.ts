@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { liveCheck } from './live-commands.ts';
 import { sandboxWarnings } from './unit-command.ts';
 import { loadConfig, type LoadedConfig } from '../../config/config-file.ts';
 import { agentTags } from '../../config/config-tags.ts';
@@ -46,7 +45,7 @@ export async function checkCommand(
       for (const warning of loaded.warnings) output.err(formatConfigProblem(warning, 'warning: '));
       output.out(summary(loaded));
     }
-    if (isLive) return await liveCheck(loaded.config, file, options, output);
+    if (isLive) return await (await import('./live-commands.ts')).liveCheck(loaded.config, file, options, output);
     return options.strict && loaded.warnings.length > 0 ? 1 : 0;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

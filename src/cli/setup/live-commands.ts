@@ -1,6 +1,7 @@
 import { loadConfig } from '../../config/config-file.ts';
 import { lookUpModels } from '../../config/config-model-checks.ts';
 import type { AgentConfig } from '../../config/config-schema.ts';
+import { loadKinds } from '../../config/kinds.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import { LiveReading, type TagValue, type WatchWindow } from '../../offline/live-reading.ts';
@@ -27,7 +28,7 @@ export async function liveCheck(
 ): Promise<number> {
   const deps = systemDeps();
   const brokers = Promise.all(brokersOf(config).map((broker) => brokerState(broker, deps)));
-  await using reading = new LiveReading(config, deps);
+  await using reading = new LiveReading(config, await loadKinds(config), deps);
   reading.start();
   const tags = await reading.values(WITHIN_MS);
   const connections = await brokers;
@@ -94,7 +95,12 @@ export async function runOnce(file: string, output: Output): Promise<number> {
   });
   const longestMs = Math.max(0, ...watches.map(({ lengthMs }) => lengthMs)) + WITHIN_MS;
   output.err(`waits up to ${formatDuration(longestMs)} for one window of ${watches.length} watches`);
-  await using reading = new LiveReading(config, deps, new Map(watches.map(({ id, steps }) => [id, steps])));
+  await using reading = new LiveReading(
+    config,
+    await loadKinds(config),
+    deps,
+    new Map(watches.map(({ id, steps }) => [id, steps])),
+  );
   reading.start();
   const windows = await reading.windows(longestMs);
   output.out(windows.map(windowText).join('\n\n'));

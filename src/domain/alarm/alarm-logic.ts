@@ -60,19 +60,20 @@ export type AlarmStep = { readonly memory: AlarmMemory; readonly change: 'raised
  *
  * - A delay counts only the time between two consecutive verdicts that both count towards the change. The opposite verdict
  *   resets it to 0.
- * - `unknown` neither raises nor clears. It pauses the delay: the time without a known verdict does not count, and the
+ * - `unknown` and `uncertain` neither raise nor clear. They pause the delay: the time without a known verdict does not count, and the
  *   progress is kept.
  * - A time that went back counts as 0.
  * - While the alarm is suppressed, its facts are updated, so that its state is correct when suppression ends.
  */
 export function applyVerdict(
   memory: AlarmMemory,
-  verdict: 'normal' | 'abnormal' | 'unknown',
+  verdict: 'normal' | 'abnormal' | 'uncertain' | 'unknown',
   timestampMs: EpochMs,
   rules: AlarmRules,
 ): AlarmStep {
   const { facts, delay } = memory;
-  if (verdict === 'unknown') return { memory: { facts, delay: { ...delay, lastMs: undefined } }, change: undefined };
+  if (verdict === 'unknown' || verdict === 'uncertain')
+    return { memory: { facts, delay: { ...delay, lastMs: undefined } }, change: undefined };
   const towardsChange = facts.active ? verdict === 'normal' : verdict === 'abnormal';
   if (!towardsChange) return { memory: { facts, delay: noDelay }, change: undefined };
   const passedMs = delay.passedMs + Math.max(0, timestampMs - (delay.lastMs ?? timestampMs));

@@ -108,6 +108,8 @@ export function unknownReasonOf(reason: string): UnknownReason | undefined {
 export function coded(
   reason: string,
 ): { readonly code: UnknownReasonCode; readonly parameters: Readonly<Record<string, string>> } | undefined {
+  // A verdict of an incomplete window has a reason, too, after these words.
+  if (reason.startsWith('estimated from the other tags: ')) return undefined;
   for (const { code, pattern } of unknownReasons) {
     const match = pattern.exec(reason);
     if (match !== null) return { code, parameters: { ...match.groups } };

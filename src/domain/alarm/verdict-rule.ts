@@ -64,6 +64,16 @@ export function judgeScore(score: number, rule: VerdictRule, before: ScoreMemory
   return isAbnormal ? { verdict: 'abnormal', extreme: score } : { verdict: 'normal', extreme: low };
 }
 
+/** Returns a rule with a threshold and dead band that are `factor` times as large. @param factor 1 or more. */
+export function widenedRule(rule: VerdictRule, factor: number): VerdictRule {
+  if (factor === 1 || rule.abnormal === 'below' || rule.threshold <= 0) return rule;
+  return {
+    ...rule,
+    threshold: shortestFloat32(Math.fround(rule.threshold * factor)),
+    deadband: rule.deadband * factor,
+  };
+}
+
 /** Returns the lowest score since an end by the peak; undefined when the dead band is left, as after any other end. */
 function lowSince(low: number, score: number, { threshold, deadband }: VerdictRule): number | undefined {
   const lowest = Math.min(low, score);

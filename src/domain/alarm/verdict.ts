@@ -28,16 +28,25 @@ export function isFallbackOfRemote({ fallbacks }: JudgedBy): boolean {
   return fallbacks.some(({ provider }) => provider === REMOTE_PROVIDER);
 }
 
-/** Verdict on one window. `unknown` neither raises nor clears an alarm. */
+/**
+ * Verdict on one window. `unknown` and `uncertain` neither raise nor clear an alarm.
+ *
+ * - normal, abnormal: the side of the threshold on which the score is
+ * - uncertain: the model estimated missing tags, and found nothing abnormal. That is no evidence of normal running
+ * - unknown: the window was not judged
+ */
 export type Verdict = {
   readonly watch: string;
   /** Time of the window's last grid point. */
   readonly timestampMs: EpochMs;
-  readonly verdict: 'normal' | 'abnormal' | 'unknown';
+  readonly verdict: 'normal' | 'abnormal' | 'uncertain' | 'unknown';
   /** Output of the model; undefined if the window was not judged. */
   readonly score: number | undefined;
+  /** Threshold of the score, wider if tags were estimated. */
   readonly threshold: number | undefined;
-  /** Reason for `unknown`, for an operator; '' otherwise. */
+  /** Tags without good values that the model estimated from the other tags; undefined if none. */
+  readonly imputed?: readonly string[];
+  /** Reason for `unknown`, or for estimated tags, for an operator; '' otherwise. */
   readonly reason: string;
   readonly judgedBy: JudgedBy | undefined;
   /** Largest share first; empty if the model has no contributions. */

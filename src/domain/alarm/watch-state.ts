@@ -4,11 +4,12 @@ import type { Verdict } from './verdict.ts';
 /**
  * State of a watch for people.
  * - normal, abnormal: the present verdict
+ * - uncertain: the present verdict. Tags are missing, and the model found nothing abnormal in the others
  * - learning: no model is active yet
  * - unknown: no present verdict
  * - blind: no present verdict for so long that it is an alarm
  */
-export const watchStates = ['normal', 'abnormal', 'unknown', 'learning', 'blind'] as const;
+export const watchStates = ['normal', 'abnormal', 'uncertain', 'unknown', 'learning', 'blind'] as const;
 type WatchState = (typeof watchStates)[number];
 
 /** Shortest age at which a verdict is too old, so that a short delay of the agent changes no state, ms. */
@@ -30,7 +31,7 @@ export type WatchFacts = {
   readonly blindAfterMs: number;
 };
 
-/** State of a watch with its reason; '' for a normal or abnormal one. */
+/** State of a watch with its reason; '' for a normal one, and for an abnormal one without missing tags. */
 export type WatchCondition = {
   readonly state: WatchState;
   readonly reason: string;
@@ -45,7 +46,7 @@ export function watchState(facts: WatchFacts): Pick<WatchCondition, 'state' | 'r
   const { isLearning, last, unjudgedMs, blindAfterMs } = facts;
   if (isLearning) return { state: 'learning', reason: '' };
   const reason = whyUnknown(facts);
-  if (last.verdict !== 'unknown' && reason === undefined) return { state: last.verdict, reason: '' };
+  if (last.verdict !== 'unknown' && reason === undefined) return { state: last.verdict, reason: last.reason };
   return { state: unjudgedMs >= blindAfterMs ? 'blind' : 'unknown', reason: reason ?? last.reason };
 }
 

@@ -17,6 +17,8 @@ export type VerdictNames = {
   readonly provider: string | null;
   readonly fallbacks: readonly ProviderFallback[];
   readonly tags: readonly string[];
+  /** Tags that the model estimated; undefined if none. */
+  readonly imputed?: readonly string[];
 };
 
 /** Fields that change from verdict to verdict. */
@@ -30,7 +32,7 @@ export type VerdictFields = {
   readonly qualities: readonly Quality[];
 };
 
-const verdicts = ['normal', 'abnormal', 'unknown'] as const satisfies readonly Verdict['verdict'][];
+const verdicts = ['normal', 'abnormal', 'unknown', 'uncertain'] as const satisfies readonly Verdict['verdict'][];
 /** Shares have four digits. */
 const SHARE_UNITS = 1e4;
 const TAGS_MAX = 65_536;
@@ -103,13 +105,14 @@ export class VerdictJson {
   /** @param names JSON text of `VerdictNames`. */
   constructor(names: string) {
     this.names = JSON.parse(names) as VerdictNames;
-    const { watch, threshold, model, version, provider, fallbacks, tags } = this.names;
+    const { watch, threshold, model, version, provider, fallbacks, tags, imputed } = this.names;
     this.tagsJson = JSON.stringify(tags);
     const keys = tags.map((tag, index) => `${index === 0 ? '' : ','}${JSON.stringify(tag)}:`);
     this.#beforeScore = utf8(`"watch":${JSON.stringify(watch)},"score":`);
     this.#beforeVerdict = utf8(`,"threshold":${threshold},"verdict":"`);
     this.#afterReason = utf8(`,"model":${JSON.stringify(model)},"version":${version},"contributions":`);
-    const host = `,"provider":${JSON.stringify(provider)},"fallbacks":${JSON.stringify(fallbacks)}`;
+    const estimated = imputed === undefined ? '' : `,"imputed":${JSON.stringify(imputed)}`;
+    const host = `${estimated},"provider":${JSON.stringify(provider)},"fallbacks":${JSON.stringify(fallbacks)}`;
     this.#beforeTags = utf8(`${host},"tags":{`);
     this.#betweenPlain = verdicts.map((verdict) =>
       Buffer.concat([

@@ -18,6 +18,7 @@ export function verdictPayload(verdict: Verdict, id: string | undefined) {
     model: verdict.judgedBy?.model ?? null,
     version: verdict.judgedBy?.version ?? null,
     contributions: verdict.contributions,
+    ...(verdict.imputed === undefined ? {} : { imputed: verdict.imputed }),
     ...(id === undefined ? {} : { id }),
   };
 }

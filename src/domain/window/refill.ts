@@ -21,16 +21,17 @@ export type LiveSample = Parameters<Windower['add']> | 'end of batch';
  *
  * @param series One for each column of the plan.
  * @param untilMs Time up to which rows are complete.
- * @returns False if the newest sample of a column is too old: then the windower is not usable.
+ * @returns False if the newest sample of more than `missingTagsMax` columns is too old: then the windower is not usable.
  */
 export function refill(
   windower: Windower,
-  { stepMs, maxAgeMs, latenessMs }: WindowPlan,
+  { stepMs, maxAgeMs, latenessMs, missingTagsMax = 0 }: WindowPlan,
   series: readonly ColumnSamples[],
   since: readonly LiveSample[],
   untilMs: EpochMs,
 ): boolean {
-  if (series.some(({ timesMs }) => !(untilMs - (timesMs.at(-1) ?? Number.NaN) <= maxAgeMs))) return false;
+  const stale = series.filter(({ timesMs }) => !(untilMs - (timesMs.at(-1) ?? Number.NaN) <= maxAgeMs));
+  if (stale.length > missingTagsMax) return false;
   // Rows before a sample are complete, because later samples have later times.
   const completeBefore = (timeMs: EpochMs): void => {
     if (stepMs !== 'scan') windower.advance((Math.ceil(timeMs / stepMs) - 1) * stepMs + latenessMs);

@@ -85,24 +85,33 @@ export class WindowBuffer {
     values.set(this.#cells.subarray(oldest));
     values.set(this.#cells.subarray(0, oldest), this.#cells.length - oldest);
     const lastRow = values.slice((steps - 1) * this.#columns);
-    const reason = this.#missingReason(timestampMs, lastRow, explain);
-    if (reason !== '') return { timestampMs, values: undefined, lastRow, reason };
-    for (let column = 0; column < this.#columns; column += 1) {
-      if (this.#missing[column] !== 0) fillColumn(values, column, this.#columns);
-    }
-    return { timestampMs, values, lastRow, reason };
-  }
-
-  #missingReason(timestampMs: EpochMs, lastRow: Float32Array, explain: ColumnExplanation): string {
-    const { steps, tags } = this.#plan;
-    const reasons: string[] = [];
+    const absent: number[] = [];
     for (let column = 0; column < this.#columns; column += 1) {
       const missing = this.#missing[column] ?? 0;
-      if (steps - missing >= this.#goodRowsMin) continue;
-      const stale = Number.isNaN(lastRow[column]);
-      const what = stale ? explain(column, timestampMs) : `${missing} of ${steps} values of the window are missing`;
-      reasons.push(`${tags[column]}: ${what}`);
+      if (steps - missing < this.#goodRowsMin) absent.push(column);
+      else if (missing > 0) fillColumn(values, column, this.#columns);
     }
+    if (absent.length === 0) return { timestampMs, values, lastRow, reason: '' };
+    const reason = this.#missingReason(absent, timestampMs, lastRow, explain);
+    if (absent.length > (this.#plan.missingTagsMax ?? 0)) return { timestampMs, values: undefined, lastRow, reason };
+    // A column of measured and estimated cells would have steps that the tag never had.
+    for (const column of absent)
+      for (let cell = column; cell < values.length; cell += this.#columns) values[cell] = Number.NaN;
+    return { timestampMs, values, missing: absent, lastRow, reason };
+  }
+
+  #missingReason(
+    absent: readonly number[],
+    timestampMs: EpochMs,
+    lastRow: Float32Array,
+    explain: ColumnExplanation,
+  ): string {
+    const { steps, tags } = this.#plan;
+    const reasons = absent.map((column) => {
+      const stale = Number.isNaN(lastRow[column]);
+      const counted = `${this.#missing[column] ?? 0} of ${steps} values of the window are missing`;
+      return `${tags[column]}: ${stale ? explain(column, timestampMs) : counted}`;
+    });
     const unnamed = reasons.length - TAGS_NAMED_MAX;
     const named = reasons.slice(0, TAGS_NAMED_MAX).join('; ');
     return unnamed > 0 ? `${named}; and ${unnamed} more tags` : named;

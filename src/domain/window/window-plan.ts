@@ -18,16 +18,23 @@ export type WindowPlan = {
   readonly latenessMs: number;
   /** Share of good cells (0–1) that every column needs. The missing cells are then filled with neighbouring values. */
   readonly minGood: number;
+  /** Most tags with fewer good cells in a window that a model may estimate; default 0. */
+  readonly missingTagsMax?: number;
 };
 
 /** A window that is due. It results in exactly one verdict. */
 export type DueWindow = {
   readonly timestampMs: EpochMs;
-  /** Raw values, shape [steps, tags], row-major, owned by the receiver; undefined if the window cannot be judged. */
+  /**
+   * Raw values, shape [steps, tags], row-major, owned by the receiver; undefined if the window cannot be judged. The columns
+   * in `missing` are NaN.
+   */
   readonly values: Float32Array | undefined;
+  /** Columns that a model must estimate before it judges; undefined if none. */
+  readonly missing?: readonly number[];
   /** Values of the last row before gaps are filled; NaN if missing. Owned by the receiver. */
   readonly lastRow: Float32Array;
-  /** Why it cannot be judged, with tags and ages, for an operator; '' if it can. */
+  /** Why it cannot be judged, or why tags are missing, with tags and ages, for an operator; '' for a complete window. */
   readonly reason: string;
 };
 

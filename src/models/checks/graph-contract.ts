@@ -64,10 +64,11 @@ function checkWindowContract(
   const score = outputOf(outputs, scoreName(manifest));
   if (score.type === 'string' || score.type === 'bool')
     throw mismatch(`gives '${score.name}' as ${score.type}, expected numbers. Convert it to float32 before the export`);
-  const { contributions } = manifest.output;
-  if (contributions === undefined) return;
-  const { name, type } = outputOf(outputs, contributions);
-  if (type !== 'float32') throw mismatch(`gives '${name}' as ${type}, expected float32`);
+  for (const named of [manifest.output.contributions, manifest.imputation?.parts]) {
+    if (named === undefined) continue;
+    const { name, type } = outputOf(outputs, named);
+    if (type !== 'float32') throw mismatch(`gives '${name}' as ${type}, expected float32`);
+  }
 }
 
 function checkWindowShape(

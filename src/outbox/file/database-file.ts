@@ -16,7 +16,7 @@ const PAGES_MAX = 4_294_967_294;
 const JOURNAL_BYTES_MAX = 16_777_216;
 /** A file up to this size is checked completely when it is opened; a larger one as its pages are read. */
 const QUICK_CHECK_BYTES_MAX = 64_000_000;
-/** Quarantined files kept for analysis. The oldest are deleted. */
+/** Quarantined files kept for analysis, in addition to those that may not be deleted. The oldest are deleted. */
 const QUARANTINES_MAX = 3;
 
 /**
@@ -177,18 +177,22 @@ function makeFolder(folder: string): void {
 }
 
 /**
- * Moves a database with its -wal and -shm away, for salvage and analysis. Keeps at most `QUARANTINES_MAX` files.
+ * Moves a database with its -wal and -shm away, for salvage and analysis. Keeps at most `QUARANTINES_MAX` files that may be deleted.
  *
+ * @param mayDelete Returns false for the folder of a file whose rows are still needed.
  * @returns Path of the moved database, in its own folder under `<path>.quarantine/`.
  */
-export function quarantine(path: string, nowMs: number): string {
+export function quarantine(path: string, nowMs: number, mayDelete: (folder: string) => boolean = () => true): string {
   const folder = `${path}.quarantine`;
   makeFolder(folder);
   const target = freshFolder(folder, new Date(nowMs).toISOString().replaceAll(':', ''));
   for (const suffix of ['', '-wal', '-shm'])
     if (existsSync(path + suffix)) renameSync(path + suffix, join(target, basename(path) + suffix));
-  const kept = readdirSync(folder).toSorted();
-  for (const old of kept.slice(0, -QUARANTINES_MAX)) rmSync(join(folder, old), { recursive: true, force: true });
+  const kept = readdirSync(folder)
+    .toSorted()
+    .map((name) => join(folder, name));
+  for (const old of kept.filter((one) => one === target || mayDelete(one)).slice(0, -QUARANTINES_MAX))
+    rmSync(old, { recursive: true, force: true });
   return join(target, basename(path));
 }
 

@@ -21,7 +21,7 @@ import { RecordLanes } from './record-lanes.ts';
 import { RecordSpace } from './record-space.ts';
 import { LossCounts } from './loss-counts.ts';
 import type { MissingRange } from './loss-ledger.ts';
-import { Salvage, unsalvaged } from './salvage.ts';
+import { isSalvaged, Salvage, unsalvaged, writeRange, writtenRanges } from './salvage.ts';
 import type { StorageOptions, StoreHealth, UplinkInterest } from '../file/storage-protocol.ts';
 
 /** The outbox file while it is open and sound. */
@@ -274,6 +274,8 @@ export class OutboxFile {
     }
     if (continuity.type === 'unproven') {
       database.commit(() => {
+        // A new file does not have the ranges that the file before it had.
+        if (epochs.length === 0) database.losses.setMissing(writtenRanges(this.#options.config.path));
         if (continuity.lost !== undefined && mark !== undefined)
           this.#addMissing(database, { epoch: mark.epoch, ...continuity.lost }, nowMs);
         database.epochs.begin(this.#options.newEpoch(nowMs), database.sequence + 1, nowMs);
@@ -292,12 +294,24 @@ export class OutboxFile {
   #addMissing(database: OutboxDatabase, missing: MissingRange, nowMs: EpochMs): void {
     const file = unsalvaged(this.#options.config.path).at(-1);
     if (file !== undefined) {
-      database.losses.setMissing([...database.losses.missing, { ...missing, folder: basename(dirname(file)) }]);
+      const folder = basename(dirname(file));
+      const others = database.losses.missing.filter((range) => range.folder !== folder);
+      database.losses.setMissing([...others, { ...missing, folder }]);
+      this.#writeRange(file, missing);
       return;
     }
     const { epoch, from, to } = missing;
     const reason = database.epochs.names.includes(epoch) ? 'rows-missing' : 'database-replaced';
     database.losses.missingRows(missing, to - from + 1, reason, nowMs);
+  }
+
+  #writeRange(file: string, missing: MissingRange): void {
+    try {
+      writeRange(file, missing);
+    } catch (error) {
+      // The outbox has it.
+      this.#notices.push(`The range of the quarantined outbox could not be written next to it: ${errorMessage(error)}`);
+    }
   }
 
   #nextSalvage({ database, space }: OpenOutbox): Salvage | undefined {
@@ -342,7 +356,7 @@ export class OutboxFile {
   }
 
   #toQuarantine(error: unknown, nowMs: EpochMs): void {
-    const moved = quarantine(this.#options.config.path, nowMs);
+    const moved = quarantine(this.#options.config.path, nowMs, isSalvaged);
     this.#notices.push(`The outbox file is damaged (${errorMessage(error)}) and was moved to ${moved}.`);
   }
 

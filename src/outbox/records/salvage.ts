@@ -1,12 +1,12 @@
 import Database from 'better-sqlite3';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RecordColumns } from '../../domain/record/verdict-columns.ts';
 import { recordId } from '../../domain/record/record.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { databaseFault, type SqliteDatabase } from '../file/database-file.ts';
-import { MISSING, type QuarantinedRange, quarantinedRanges } from './loss-ledger.ts';
+import { type MissingRange, MISSING, type QuarantinedRange, quarantinedRanges } from './loss-ledger.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 import { type EpochRow, EPOCHS, NAMES_TABLES, type OutboxRow } from './outbox-schema.ts';
 import { isRecordKind } from './record-rows.ts';
@@ -22,6 +22,8 @@ const SKIPPED_SEQUENCES = 16;
 /** Unreadable positions in a row after which the salvage ends. */
 const FAILURES_MAX = 5000;
 const DONE = 'salvaged';
+/** File with the range of a quarantined file, for the case that the database that has it is damaged too. */
+const RANGE = 'missing.json';
 
 /** Returns the quarantined files that are not salvaged yet, oldest first. */
 export function unsalvaged(path: string): readonly string[] {
@@ -30,8 +32,32 @@ export function unsalvaged(path: string): readonly string[] {
   return readdirSync(quarantine)
     .toSorted()
     .map((name) => join(quarantine, name))
-    .filter((folder) => existsSync(join(folder, basename(path))) && !existsSync(join(folder, DONE)))
+    .filter((folder) => existsSync(join(folder, basename(path))) && !isSalvaged(folder))
     .map((folder) => join(folder, basename(path)));
+}
+
+/** True if the readable rows of the quarantined file in this folder are in the outbox. */
+export function isSalvaged(folder: string): boolean {
+  return existsSync(join(folder, DONE));
+}
+
+/** Writes the range of a quarantined file next to it. @throws {Error} of the file system. */
+export function writeRange(file: string, range: MissingRange): void {
+  writeFileSync(join(dirname(file), RANGE), JSON.stringify(range), { flush: true });
+}
+
+/** Returns the ranges that were written next to quarantined files which are not salvaged yet. */
+export function writtenRanges(path: string): readonly QuarantinedRange[] {
+  return unsalvaged(path).flatMap((file) => {
+    const folder = dirname(file);
+    try {
+      const range = JSON.parse(readFileSync(join(folder, RANGE), 'utf8')) as MissingRange;
+      return [{ ...range, folder: basename(folder) }];
+    } catch {
+      // An earlier version wrote none, or it is damaged too.
+      return [];
+    }
+  });
 }
 
 /**
@@ -135,14 +161,14 @@ export class Salvage {
     return source;
   }
 
-  /** Takes the ranges of older files, which were not salvaged when this one was quarantined. */
+  /** Takes the ranges of older files, which were not salvaged when this one was quarantined, and that an earlier version stored in it only. */
   #takeMissing(): void {
     let taken: readonly QuarantinedRange[];
     try {
       this.#source ??= this.#open();
       taken = quarantinedRanges(this.#source.prepare('SELECT value FROM meta WHERE name = ?').pluck().get(MISSING));
     } catch {
-      // Damaged too. The losses of the older files stay unknown.
+      // Damaged too.
       taken = [];
     }
     const { losses } = this.#database;

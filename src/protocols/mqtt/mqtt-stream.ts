@@ -17,10 +17,14 @@ export class MqttStream extends Duplex {
   /** PUBACK packets that mqtt.js has written and that are not released. */
   readonly #acks: Buffer[] = [];
   #acksReleased = 0;
-  /** The start of a packet whose length is not known yet, or of a PUBACK. */
-  #start: Buffer = Buffer.alloc(0);
-  /** Bytes to come of a packet that passes. */
-  #passing = 0;
+  /** Part of the outgoing packet that the next byte belongs to. */
+  #state: 'type' | 'length' | 'body' = 'type';
+  /** Bytes to come of the body. */
+  #left = 0;
+  #lengthFactor = 1;
+  #isAck = false;
+  /** Parts so far of a PUBACK that arrives in pieces. */
+  readonly #ackParts: Buffer[] = [];
 
   /** @param maxMessageSizeBytes Largest remaining length of an incoming packet: topic, properties and payload. */
   constructor(transport: Duplex, maxMessageSizeBytes: number) {
@@ -50,10 +54,13 @@ export class MqttStream extends Duplex {
   }
 
   override _writev(chunks: readonly { readonly chunk: Buffer }[], callback: () => void): void {
-    const packets = chunks.flatMap(({ chunk }) => this.#withoutAcks(chunk)).concat(this.#takeReleasedAcks());
+    const parts: Buffer[] = [];
+    for (const { chunk } of chunks) this.#sort(chunk, parts);
+    parts.push(...this.#takeReleasedAcks());
     // One write to the transport, without a copy of the payloads.
     this.#transport.cork();
-    const isWritten = packets.map((bytes) => this.#transport.write(bytes)).every(Boolean);
+    let isWritten = true;
+    for (const bytes of parts) isWritten = this.#transport.write(bytes) && isWritten;
     this.#transport.uncork();
     // Packets that are written in the same turn are collected and reach the transport together.
     if (isWritten) setImmediate(callback);
@@ -90,28 +97,46 @@ export class MqttStream extends Duplex {
     }
   }
 
-  /** Moves the PUBACK packets of `chunk` to the held ones. @returns The parts of other packets. */
-  #withoutAcks(chunk: Buffer): readonly Buffer[] {
-    const others: Buffer[] = [];
-    for (let rest = chunk; rest.length > 0;) {
-      if (this.#passing === 0) {
-        rest = this.#start.length === 0 ? rest : Buffer.concat([this.#start, rest]);
-        const length = packetLength(rest);
-        const isAck = (rest[0] ?? 0) >> 4 === PUBACK;
-        this.#start = length === undefined || (isAck && length > rest.length) ? rest : Buffer.alloc(0);
-        if (length === undefined || this.#start.length > 0) break;
-        if (!isAck) this.#passing = length;
-        else {
-          this.#acks.push(rest.subarray(0, length));
-          rest = rest.subarray(length);
-        }
+  /** Adds the parts of a chunk to `others`, except PUBACK packets, which are held. A chunk may be any part of packets. */
+  #sort(chunk: Buffer, others: Buffer[]): void {
+    let from = 0;
+    let index = 0;
+    while (index < chunk.length) {
+      if (this.#state === 'body') {
+        const step = Math.min(this.#left, chunk.length - index);
+        index += step;
+        this.#left -= step;
+      } else {
+        const isAck = this.#readHead(chunk[index] ?? 0);
+        if (isAck && index > from) others.push(chunk.subarray(from, index));
+        if (isAck) from = index;
+        index += 1;
       }
-      const part = rest.subarray(0, this.#passing);
-      if (part.length > 0) others.push(part);
-      this.#passing -= part.length;
-      rest = rest.subarray(part.length);
+      if (this.#state !== 'body' || this.#left > 0) continue;
+      this.#state = 'type';
+      if (!this.#isAck) continue;
+      this.#acks.push(Buffer.concat([...this.#ackParts.splice(0), chunk.subarray(from, index)]));
+      this.#isAck = false;
+      from = index;
     }
-    return others;
+    if (from === chunk.length) return;
+    // Most chunks are one part of a message and pass as they are.
+    (this.#isAck ? this.#ackParts : others).push(from === 0 ? chunk : chunk.subarray(from));
+  }
+
+  /** Reads a byte of the type or the length of a packet. @returns True for the first byte of a PUBACK. */
+  #readHead(byte: number): boolean {
+    if (this.#state === 'type') {
+      this.#state = 'length';
+      this.#left = 0;
+      this.#lengthFactor = 1;
+      this.#isAck = byte >> 4 === PUBACK;
+      return this.#isAck;
+    }
+    this.#left += (byte & 0x7f) * this.#lengthFactor;
+    this.#lengthFactor *= 128;
+    if (byte < 0x80) this.#state = 'body';
+    return false;
   }
 
   #takeReleasedAcks(): readonly Buffer[] {
@@ -119,16 +144,4 @@ export class MqttStream extends Duplex {
     this.#acksReleased -= acks.length;
     return acks;
   }
-}
-
-/** @returns The length of the packet that begins here; undefined if its head is incomplete. */
-function packetLength(bytes: Buffer): number | undefined {
-  let length = 0;
-  for (let digit = 0; digit < 4; digit += 1) {
-    const byte = bytes[1 + digit];
-    if (byte === undefined) return undefined;
-    length += (byte & 0x7f) * 128 ** digit;
-    if (byte < 0x80) return 2 + digit + length;
-  }
-  return undefined;
 }

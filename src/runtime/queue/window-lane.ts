@@ -14,6 +14,7 @@ import { scoresOf } from '../../models/checks/window-scores.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { Metrics } from '../../platform/metrics.ts';
 import { countedRun, inferenceMetrics } from './inference-metrics.ts';
+import { canEstimate, estimated, estimateFor } from './missing-tags.ts';
 import { deservesExplanation, occlude, OCCLUSION_ROWS_MAX, occlusionParts } from './occlusion.ts';
 
 /**
@@ -109,7 +110,7 @@ export class WindowLane {
       // Only the verdict waits; the values are released.
       const light = { ...job, window: { ...job.window, values: undefined } };
       this.#decided.push(
-        job.window.reason === ''
+        job.window.values !== undefined
           ? { outcome: 'superseded', job: light, reason }
           : { outcome: 'unfit', job: light, reason: job.window.reason },
       );
@@ -127,7 +128,8 @@ export class WindowLane {
     const fit: WindowJob[] = [];
     for (const job of jobs) {
       const reason = manifest === undefined ? this.#notReady() : incompatibility(manifest, job);
-      if (job.window.values === undefined) judgements.set(job, { outcome: 'unfit', job, reason: job.window.reason });
+      const isUnfit = job.window.values === undefined || (manifest !== undefined && !canEstimate(manifest, job.window));
+      if (isUnfit) judgements.set(job, { outcome: 'unfit', job, reason: job.window.reason });
       else if (reason !== undefined) judgements.set(job, { outcome: 'failed', job, reason, code: NOT_READY });
       else fit.push(job);
     }
@@ -156,23 +158,30 @@ export class WindowLane {
 
   async #runOnce(input: string, jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
     this.#metrics.andon_batch_windows.observe({ model: this.#options.status().name }, jobs.length);
-    const windows = tensorOf(jobs);
+    const windows = tensorOf(jobs, this.#manifest());
     const result = await this.#run({ [input]: windows });
     const manifest = windowsManifest(result);
-    const { output, tags } = manifest;
+    const { output, tags, imputation } = manifest;
     const scores = scoresOf(manifest, result.outputs, jobs.length, windows.data as Float32Array);
     const parts =
       output.contributions === undefined
         ? undefined
         : numbersOf(result, output.contributions, jobs.length * tags.length);
-    const judged = jobs.map((job, index) => ({
-      outcome: 'judged' as const,
-      job,
-      score: shortestFloat32(scores[index] ?? Number.NaN),
-      parts: parts?.slice(index * tags.length, (index + 1) * tags.length),
-      manifest,
-      judgedBy: result.judgedBy,
-    }));
+    const judged = jobs.map((job, index): Judged => {
+      const whole = {
+        outcome: 'judged' as const,
+        job,
+        score: shortestFloat32(scores[index] ?? Number.NaN),
+        parts: parts?.slice(index * tags.length, (index + 1) * tags.length),
+        manifest,
+        judgedBy: result.judgedBy,
+      };
+      const { missing } = job.window;
+      if (missing === undefined) return whole;
+      const cells = (imputation?.measures.length ?? 0) * tags.length;
+      const all = numbersOf(result, imputation?.parts ?? '', cells * jobs.length);
+      return { ...whole, ...estimated(manifest, all.slice(index * cells, (index + 1) * cells), missing) };
+    });
     return parts === undefined ? this.#explainByOcclusion(judged) : judged;
   }
 
@@ -183,7 +192,10 @@ export class WindowLane {
   /** If the explanation fails, the verdict is returned without it. */
   async #explainByOcclusion(judged: readonly Judged[]): Promise<readonly Judged[]> {
     const asked = judged
-      .filter(({ job, manifest, score }) => job.explained && deservesExplanation(manifest, score))
+      .filter(
+        ({ job, imputed, manifest, score }) =>
+          job.explained && imputed === undefined && deservesExplanation(manifest, score),
+      )
       .slice(0, Math.floor(OCCLUSION_ROWS_MAX / (judged[0]?.manifest.tags.length ?? 1)));
     const manifest = asked[0]?.manifest;
     if (manifest === undefined) return judged;
@@ -238,12 +250,15 @@ function windowsManifest({ manifest, judgedBy }: RunResult): ModelManifest {
   throw new OperatingError(NOT_READY, 'retry', `${judgedBy.model}@${judgedBy.version} judges no windows`);
 }
 
-/** Returns a tensor [batch, steps, tags]. All windows have the same shape. */
-function tensorOf(jobs: readonly WindowJob[]): Tensor {
+/** Returns a tensor [batch, steps, tags], with estimates of missing tags. All windows have the same shape. */
+function tensorOf(jobs: readonly WindowJob[], manifest: ModelManifest | undefined): Tensor {
   const { steps, columns } = jobs[0] ?? { steps: 0, columns: 0 };
   const data = new Float32Array(jobs.length * steps * columns);
   for (const [index, { window }] of jobs.entries()) {
-    if (window.values !== undefined) data.set(window.values, index * steps * columns);
+    if (window.values === undefined) continue;
+    data.set(window.values, index * steps * columns);
+    if (window.missing === undefined || manifest === undefined) continue;
+    estimateFor(manifest, window.missing)?.fill(data.subarray(index * steps * columns, (index + 1) * steps * columns));
   }
   return { type: 'float32', dims: [jobs.length, steps, columns], data };
 }

@@ -2,7 +2,6 @@ import type { SourceKind } from '../../contracts/source.ts';
 import type { TagDefinition } from '../../domain/sample/tag.ts';
 import { tagRules } from '../tag-fields.ts';
 import { type ModbusSourceConfig, modbusSourceSchema } from './plan/modbus-config.ts';
-import { ModbusSource } from './modbus-source.ts';
 import { planScans } from './plan/scan-plan.ts';
 import { tagNames } from './plan/tag-location.ts';
 
@@ -12,7 +11,10 @@ export const modbusKind: SourceKind<ModbusSourceConfig> = {
   schema: modbusSourceSchema,
   tags: tagDefinitions,
   plan: planScans,
-  create: (context) => new ModbusSource(context),
+  load: async () => {
+    const { ModbusSource } = await import('./modbus-source.ts');
+    return { create: (context) => new ModbusSource(context) };
+  },
 };
 
 function tagDefinitions(config: ModbusSourceConfig): readonly TagDefinition[] {

@@ -10,8 +10,9 @@ import { LinkPool } from './link/link-pool.ts';
 import type { ModbusLink } from './link/modbus-link.ts';
 import { ModbusMeters } from './link/modbus-metrics.ts';
 import { parseModbusUrl } from './frame/modbus-url.ts';
+import { RequestGroups } from './scan/request-groups.ts';
 import { ScanClass } from './scan/scan-class.ts';
-import { ScanQueue } from './scan/scan-queue.ts';
+import { ScanQueue, scanOffsetMs } from './scan/scan-queue.ts';
 import { planScanClasses, readLimits } from './plan/scan-plan.ts';
 import { Scanner } from './scan/scanner.ts';
 import { SuspectTags } from './scan/suspect-tags.ts';
@@ -25,8 +26,11 @@ export class ModbusSource implements Source {
   readonly #meters: ModbusMeters;
   readonly #link: ModbusLink;
   readonly #breaker: UnitBreaker;
+  readonly #groups: RequestGroups;
   readonly #suspects = new SuspectTags();
   readonly #classes: readonly ScheduledClass[];
+  readonly #queue: ScanQueue;
+  readonly #position: number;
   #health: ComponentHealth | undefined;
   #state: 'new' | 'started' | 'disposed' = 'new';
   /** False until the first scan has ended; before that there is nothing to report. */
@@ -37,6 +41,7 @@ export class ModbusSource implements Source {
     this.#context = context;
     this.#meters = new ModbusMeters(deps.metrics, id);
     this.#breaker = new UnitBreaker(deps.random);
+    this.#groups = new RequestGroups(config.requestsInFlight, deps.random);
     this.#link = LinkPool.of(deps).share(
       {
         endpoint: parseModbusUrl(config.url),
@@ -53,6 +58,8 @@ export class ModbusSource implements Source {
       },
       { meters: this.#meters, onChange: () => this.#report(), spareRegisters: config.maxGap },
     );
+    this.#queue = ScanQueue.of(deps);
+    this.#position = this.#queue.join();
     this.#classes = this.#createClasses();
   }
 
@@ -74,6 +81,7 @@ export class ModbusSource implements Source {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state !== 'disposed') this.#queue.leave(this.#position);
     this.#state = 'disposed';
     for (const { scanner } of this.#classes) scanner.stop();
     await this.#link[Symbol.asyncDispose]();
@@ -88,7 +96,8 @@ export class ModbusSource implements Source {
       const scanner = new Scanner({
         scanIntervalMs,
         clock: deps.clock,
-        queue: ScanQueue.of(deps),
+        offsetMs: scanOffsetMs(this.#position, scanIntervalMs),
+        queue: this.#queue,
         onMissed: (scans) => this.#meters.missedScans(scans),
       });
       const scanClass = new ScanClass({
@@ -103,6 +112,7 @@ export class ModbusSource implements Source {
         retries: config.retries,
         link: this.#link,
         breaker: this.#breaker,
+        groups: this.#groups,
         meters: this.#meters,
         sink,
         deps,
@@ -137,6 +147,7 @@ export class ModbusSource implements Source {
           ]
         : []),
       ...(linkProblem === undefined ? this.#scanProblems() : []),
+      ...(this.#groups.problem === undefined ? [] : [this.#groups.problem]),
       ...this.#suspectProblems(),
       ...(disabledNames.length === 0 ? [] : [`${nameSome(disabledNames)} disabled: ${disabled[0]?.disabled?.message}`]),
     ];

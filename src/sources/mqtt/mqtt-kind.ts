@@ -1,7 +1,6 @@
 import type { SourceKind } from '../../contracts/source.ts';
 import { type MqttSourceConfig, mqttSourceSchema } from './mqtt-source-config.ts';
 import { patternDefinitions, tagDefinitions } from '../tag-fields.ts';
-import { MqttSource } from './mqtt-source.ts';
 
 /** Sources of type mqtt. The broker sends when it likes: there is no scan to plan. */
 export const mqttKind: SourceKind<MqttSourceConfig> = {
@@ -10,5 +9,8 @@ export const mqttKind: SourceKind<MqttSourceConfig> = {
   tags: tagDefinitions,
   patterns: patternDefinitions,
   plan: () => [],
-  create: (context) => new MqttSource(context),
+  load: async () => {
+    const { MqttSource } = await import('./mqtt-source.ts');
+    return { create: (context) => new MqttSource(context) };
+  },
 };

@@ -1,7 +1,6 @@
 import type { SourceKind } from '../../contracts/source.ts';
 import { type SparkplugSourceConfig, sparkplugSourceSchema } from './sparkplug-source-config.ts';
 import { patternDefinitions, tagDefinitions } from '../tag-fields.ts';
-import { SparkplugSource } from './sparkplug-source.ts';
 
 /**
  * Sources of type sparkplug. A kind of its own and no format of the mqtt kind: its topics are fixed, its tags are named
@@ -13,5 +12,8 @@ export const sparkplugKind: SourceKind<SparkplugSourceConfig> = {
   tags: tagDefinitions,
   patterns: patternDefinitions,
   plan: () => [],
-  create: (context) => new SparkplugSource(context),
+  load: async () => {
+    const { SparkplugSource } = await import('./sparkplug-source.ts');
+    return { create: (context) => new SparkplugSource(context) };
+  },
 };

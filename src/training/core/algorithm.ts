@@ -1,5 +1,6 @@
 import type { ModelManifest } from '../../contracts/model-manifest.ts';
 import type { VerdictRule } from '../../domain/alarm/verdict-rule.ts';
+import type { Imputation } from '../../domain/model/imputation.ts';
 import type { RowSpan } from './training-blocks.ts';
 import type { TrainingRows } from './training-rows.ts';
 
@@ -49,6 +50,8 @@ export type FittedModel = {
   readonly explain: ((window: TrainingRows) => Float64Array) | undefined;
   /** End of an abnormal period, if the fit knows it better than the default of the task. */
   readonly decision?: Pick<VerdictRule, 'deadband' | 'relativeEnd'>;
+  /** How missing tags are estimated; undefined if the graph does not give the parts that this needs. */
+  readonly imputation?: Imputation | undefined;
   /** Rows of the input that were not used because they are unlike the others, counted run after run. */
   readonly leftOut?: readonly RowSpan[];
   /** Parameters chosen by the fit (depth, penalty, rounds), for `training:` in model.yaml and the report. */

@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type { modelManifestSchema } from '../../contracts/model-manifest.ts';
 import type { VerdictRule } from '../../domain/alarm/verdict-rule.ts';
+import type { Imputation } from '../../domain/model/imputation.ts';
 import { distributionOf } from '../../domain/model/drift.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import { sha256 } from '../../platform/sha256.ts';
@@ -89,10 +90,15 @@ export function modelDraft(
       abnormal,
       deadband,
       ...(relativeEnd === undefined ? {} : { relativeEnd }),
+      ...(fitted.imputation === undefined ? {} : { imputation: shortImputation(fitted.imputation) }),
       golden: results.golden.map((window) => goldenVector(window, fitted)),
       training: { algorithm: facts.algorithm.name, ...results.training, ...fitted.details },
     },
   };
+}
+
+function shortImputation({ means, deviations, measures, ...others }: Imputation) {
+  return { means: means.map(short), deviations: deviations.map(short), measures: [...measures], ...others };
 }
 
 /** Returns a golden vector with the reference score of the fit, which shares no arithmetic with the graph. */

@@ -13,8 +13,9 @@ import {
 } from '../core/training-blocks.ts';
 import { trainingFailure } from '../core/training-errors.ts';
 import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
-import { wpcaGraph } from './wpca-graph.ts';
-import { fitWpca, SHIFT_ROWS, SMOOTHING_ROWS, windowRows, type WpcaModel } from './wpca.ts';
+import { type Imputation } from '../../domain/model/imputation.ts';
+import { partMeasures, PARTS_OUTPUT, wpcaGraph } from './wpca-graph.ts';
+import { fitWpca, precisionOf, SHIFT_ROWS, SMOOTHING_ROWS, windowRows, type WpcaModel } from './wpca.ts';
 import {
   type StatisticName,
   statisticNames,
@@ -86,6 +87,7 @@ function fittedWpca(detector: WpcaDetector): FittedModel {
     explain: (window) => decidingShares(detector, window),
     decision: { deadband: rounded(deadband, 3), relativeEnd: isDrifting ? RELATIVE_END : undefined },
     leftOut,
+    imputation: detector.imputation,
     details: {
       lags: model.lags,
       smoothingRows: SMOOTHING_ROWS,
@@ -121,6 +123,8 @@ export type WpcaDetector = {
   readonly isDrifting: boolean;
   /** Blocks of the training rows that differ so much from the others that they were not used. */
   readonly leftOut: readonly RowSpan[];
+  /** Estimation of missing tags; undefined for one tag. */
+  readonly imputation: Imputation | undefined;
   /** Training rows divided by the autocorrelation time of the slowest tag: number of independent observations. */
   readonly independentSpans: number;
   /** Reasons for an operator to distrust the limits; empty if there are none. */
@@ -150,7 +154,26 @@ export function trainWpca(
   const used = withoutSpans(clean, leftOut);
   const model = fitDetector(used);
   const blocks = blockedStatistics(used, model.lags, 0, (share) => onProgress((1 + share) / 2));
-  return { model, ...limitsOf(blocks, marginMin), leftOut, ...independence(used) };
+  return {
+    model,
+    ...limitsOf(blocks, marginMin),
+    leftOut,
+    imputation: imputationOf(model),
+    ...independence(used),
+  };
+}
+
+function imputationOf(model: WpcaModel): Imputation | undefined {
+  const { tags, lags, standardisation } = model;
+  if (tags < 2) return undefined;
+  return {
+    means: [...standardisation.means],
+    deviations: [...standardisation.deviations],
+    lags,
+    precision: precisionOf(model),
+    parts: PARTS_OUTPUT,
+    measures: partMeasures,
+  };
 }
 
 /** Returns the score of every row; the first `windowRows − 1` rows have a shorter window. */

@@ -4,6 +4,10 @@ import { SQUARE_MIN } from './roughness.ts';
 import { type Projection, SHIFT_ROWS, SMOOTHING_ROWS, windowRows, type WpcaModel } from './wpca.ts';
 import type { WpcaLimits } from './wpca-statistics.ts';
 
+/** Output with the parts of the tags in each measure, and how these become the value of the measure. */
+export const PARTS_OUTPUT = 'parts';
+export const partMeasures = ['sum', 'sum', 'sum', 'largest'] as const;
+
 /** Graph names of a statistic divided by its limit, [batch], and of the part of each tag, [batch, tags]. */
 type Statistic = { readonly score: string; readonly parts: string };
 
@@ -13,6 +17,8 @@ type Statistic = { readonly score: string; readonly parts: string };
  * - `window`: float32 [batch, L + 59, tags], engineering units, oldest row first.
  * - `score`: float32 [batch], the largest of T², R², M and V, each divided by its limit; abnormal above 1.
  * - `contributions`: float32 [batch, tags], each tag's share in the statistic that decides the score.
+ * - `parts`: float32 [batch, 4, tags], each tag's part in T², R², M and V, each divided by its limit. The parts of T², R² and M
+ *   add up to the statistic, and V is the largest: the score without a tag whose values were estimated.
  *
  * A grouped convolution over the lags gives each tag's part of every component. Their sum over the tags, squared and summed,
  * is the statistic; the sum times the part is the tag's contribution. M is the same convolution of the mean of the rows.
@@ -34,6 +40,11 @@ export function wpcaGraph({ model, limits }: { readonly model: WpcaModel; readon
   ];
   const { score, parts } = statistics.reduce((worst, next, index) => addWorst(graph, `worst_${index}`, worst, next));
   graph.output('score', score, ['batch']);
+  const axis = graph.integers('measure_axis', [1]);
+  const each = statistics.map((statistic, index) =>
+    graph.node('Unsqueeze', `measure_${index}`, [statistic.parts, axis]),
+  );
+  graph.output(PARTS_OUTPUT, graph.node('Concat', 'all_parts', each, { axis: 1 }), ['batch', 4, model.tags]);
   graph.output('contributions', addShares(graph, graph.node('Relu', 'positive_parts', [parts])), ['batch', model.tags]);
   return graph.bytes();
 }

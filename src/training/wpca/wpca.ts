@@ -1,5 +1,6 @@
 import { trainingFailure } from '../core/training-errors.ts';
 import { EigenvalueDecomposition } from 'ml-matrix';
+import { triangleCells } from '../../domain/model/imputation.ts';
 import { lagMoments } from './lag-covariance.ts';
 import { fitStandardisation, type Standardisation, standardise } from '../core/standardisation.ts';
 import { countRows, type TrainingRows } from '../core/training-rows.ts';
@@ -101,6 +102,25 @@ export function fitWpca(segments: readonly TrainingRows[], lags?: number): WpcaM
     rest: whiten(split, features, ridge),
     roughness: fitRoughness(standardised, SMOOTHING_ROWS),
   };
+}
+
+/**
+ * Returns the inverse of the covariance matrix of the lag stacks, with the ridge of the rest: its upper triangle as little-endian
+ * float32 in base64.
+ */
+export function precisionOf({ tags, lags, drift, rest }: WpcaModel): string {
+  const features = lags * tags;
+  const bytes = Buffer.alloc(4 * triangleCells(features));
+  const product = ({ components, weights }: Projection, a: number, b: number) => {
+    let sum = 0;
+    for (let from = 0; from < components * features; from += features)
+      sum += (weights[from + a] ?? 0) * (weights[from + b] ?? 0);
+    return sum;
+  };
+  let at = 0;
+  for (let a = 0; a < features; a += 1)
+    for (let b = a; b < features; b += 1, at += 4) bytes.writeFloatLE(product(drift, a, b) + product(rest, a, b), at);
+  return bytes.toString('base64');
 }
 
 /** Fewest leading components that carry `DRIFT_VARIANCE_SHARE` of the variance. */

@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MqttStream } from '../../../src/protocols/mqtt/mqtt-stream.ts';
 import { publishPacket } from '../../support/broker-raw.ts';
@@ -69,6 +70,38 @@ test('a packet may be written in parts of any size', async () => {
   expect(transport.bytes).toEqual([...publish]);
   stream.releaseAcks(2);
   expect(transport.bytes).toEqual([...publish, ...puback(1), ...puback(2)]);
+});
+
+test('any packets in chunks of any sizes arrive unchanged, without the PUBACKs, which follow in order', async () => {
+  const packet = fc.oneof(
+    fc.nat({ max: 255 }).map((id) => puback(id)),
+    fc.constant(pingreq),
+    fc.nat({ max: 20_000 }).map((length) => publishPacket('t', 'x'.repeat(length))),
+  );
+  const sizes = fc.array(fc.oneof(fc.nat({ max: 5 }), fc.nat({ max: 30_000 })), { minLength: 1, maxLength: 20 });
+  await fc.assert(
+    fc.asyncProperty(fc.array(packet, { maxLength: 12 }), sizes, async (packets, chunkBytes) => {
+      const transport = new RecordingTransport();
+      const stream = streamOn(transport);
+      const bytes = Buffer.concat(packets);
+      for (let from = 0, index = 0; from < bytes.length; index += 1) {
+        const to = from + 1 + (chunkBytes[index % chunkBytes.length] ?? 0);
+        stream.write(bytes.subarray(from, to));
+        from = to;
+      }
+      // One turn for the first chunk, and one for all others.
+      await turn();
+      await turn();
+      const isAck = (one: Buffer) => one[0] === 0x40;
+      const others = packets.filter((one) => !isAck(one));
+      expect(Buffer.concat(transport.written).equals(Buffer.concat(others))).toBe(true);
+      const acks = packets.filter(isAck);
+      stream.releaseAcks(acks.length);
+      expect(Buffer.concat(transport.written).equals(Buffer.concat([...others, ...acks]))).toBe(true);
+      stream.destroy();
+    }),
+    { numRuns: 100 },
+  );
 });
 
 test('the packets of one turn reach the transport with one write', async () => {

@@ -125,7 +125,7 @@ function readOverAndOver(
       if (device.requests.length >= READS) return resolve(outcome);
       turn = (turn + 1) % reads.length;
       const read = reads[turn];
-      if (read !== undefined) link.submit(read);
+      if (read !== undefined) link.submit([read]);
     };
     link.start();
     next();

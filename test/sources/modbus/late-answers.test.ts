@@ -142,7 +142,7 @@ class Exchange {
         this.#settled = true;
       },
     };
-    this.#link.submit(this.#link.prepare(request, TIMEOUT_MS, listener, this.#user));
+    this.#link.submit([this.#link.prepare(request, TIMEOUT_MS, listener, this.#user)]);
     for (let steps = 0; !this.#settled; steps += 1) {
       if (steps > 10_000) throw new Error('A read has no end');
       await this.#clock.advance(10);
@@ -154,7 +154,7 @@ class Exchange {
     const request = { unitId, functionCode, address, count };
     // A read that cannot be sent fails immediately, before the link is closed.
     const listener = { answered: tooLate, refused: tooLate, failed: () => undefined };
-    this.#link.submit(this.#link.prepare(request, TIMEOUT_MS, listener, this.#user));
+    this.#link.submit([this.#link.prepare(request, TIMEOUT_MS, listener, this.#user)]);
     this.#link.dispose();
     this.#link = this.#start();
   }

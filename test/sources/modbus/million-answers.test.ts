@@ -29,19 +29,20 @@ const TIMEOUT_MS = 100;
 const QUIET_MS = 150;
 
 test.each([
-  ['Modbus TCP', mbapFraming, 'reconnect', ANSWERS],
-  ['Modbus TCP without transaction ids', mbapFramingWithoutIds, 'reconnect', ANSWERS / 4],
-  ['RTU, strict', rtuFraming, 'quiet', ANSWERS / 4],
-  ['RTU, tolerant', tolerantRtuFraming, 'quiet', ANSWERS],
-  ['RTU over TCP, tolerant', tolerantRtuFraming, 'reconnect', ANSWERS / 4],
-  ['ASCII, tolerant', tolerantAsciiFraming, 'quiet', ANSWERS / 4],
+  ['Modbus TCP', mbapFraming, 'reconnect', ANSWERS, 1],
+  ['Modbus TCP, 8 requests in flight', mbapFraming, 'reconnect', ANSWERS, 8],
+  ['Modbus TCP without transaction ids', mbapFramingWithoutIds, 'reconnect', ANSWERS / 4, 1],
+  ['RTU, strict', rtuFraming, 'quiet', ANSWERS / 4, 1],
+  ['RTU, tolerant', tolerantRtuFraming, 'quiet', ANSWERS, 1],
+  ['RTU over TCP, tolerant', tolerantRtuFraming, 'reconnect', ANSWERS / 4, 1],
+  ['ASCII, tolerant', tolerantAsciiFraming, 'quiet', ANSWERS / 4, 1],
 ] as const)(
   'of the spoilt answers over %s none is taken for a good one',
-  async (_, framing, recovery, answers) => {
+  async (_, framing, recovery, answers, inFlight) => {
     const outcome = { wrong: 0, right: 0, failed: 0, slowestMs: 0 };
     await fc.assert(
       fc.asyncProperty(fc.integer(), async (seed) => {
-        const line = new Line(framing, recovery, seededRandom(seed));
+        const line = new Line(framing, recovery, seededRandom(seed), inFlight);
         await line.exchange(((answers / CHUNKS) * 4) / 3);
         outcome.wrong += line.wrong;
         outcome.right += line.right;
@@ -96,6 +97,7 @@ class Line {
   readonly #framing: Framing;
   readonly #recovery: 'reconnect' | 'quiet';
   readonly #random: () => number;
+  readonly #inFlight: number;
   readonly #clock = new SteppedClock();
   readonly #user = {
     meters: new ModbusMeters(testDeps().metrics, 'fuzz'),
@@ -106,35 +108,57 @@ class Line {
   #listener: TransportListener | undefined;
   #transactionId = 0;
   #number = 0;
-  #settled = false;
+  #groups = 0;
+  /** Requests without a result, each with its number and its transaction id. */
+  readonly #open = new Map<ReadRequest, { readonly number: number; readonly transactionId: number }>();
   #faultAtMs: number | undefined;
   #lastAnswer: Buffer = Buffer.of(0);
 
-  constructor(framing: Framing, recovery: 'reconnect' | 'quiet', random: () => number) {
+  /** @param inFlight Most requests of a group. */
+  constructor(framing: Framing, recovery: 'reconnect' | 'quiet', random: () => number, inFlight: number) {
     this.#framing = framing;
     this.#recovery = recovery;
     this.#random = random;
+    this.#inFlight = inFlight;
   }
 
   async exchange(answers: number): Promise<void> {
     while (this.#number < answers) {
       while (this.#client?.idle !== true) this.#makeReady();
-      // Every fourth answer is proper, and must be taken.
-      const proper = this.#number % 4 === 0;
-      const read = this.#nextRead();
-      this.#settled = false;
-      this.#client.send(read);
-      const answer = this.#answerTo(read.request);
-      const unspoilt = Buffer.from(answer);
-      for (const piece of proper ? [answer] : this.#spoil(answer)) this.#listener?.onBytes(piece, piece.length);
+      // Every fourth group is proper, and must be taken.
+      this.#groups += 1;
+      const proper = this.#groups % 4 === 0;
+      const reads = Array.from({ length: 1 + this.#below(this.#inFlight) }, () => this.#nextRead());
+      this.#client.send(reads);
+      const frames = this.#shuffled(reads.map(({ request }) => this.#answerTo(request)));
+      const unspoilt = Buffer.from(frames.at(-1) ?? Buffer.of(0));
+      for (const piece of proper ? this.#pieces(frames) : this.#spoilOne(frames))
+        this.#listener?.onBytes(piece, piece.length);
       this.#lastAnswer = unspoilt;
-      if (proper && !this.#settled) throw new Error('A proper answer was not taken');
-      while (!this.#settled) {
+      if (proper && this.#open.size > 0) throw new Error('A proper answer was not taken');
+      while (this.#open.size > 0) {
         this.#clock.step();
         // oxlint-disable-next-line no-await-in-loop -- the client looks once more after a deadline
         await new Promise((resolve) => setImmediate(resolve));
       }
     }
+  }
+
+  /** Sometimes the device answers in another order. */
+  #shuffled(answers: readonly Buffer[]): readonly Buffer[] {
+    return this.#below(4) > 0 ? answers : answers.toSorted(() => this.#below(3) - 1);
+  }
+
+  /** The stream of several answers arrives cut anywhere. */
+  #pieces(answers: readonly Buffer[]): readonly Buffer[] {
+    const stream = Buffer.concat(answers);
+    const at = answers.length === 1 ? 0 : this.#below(stream.length);
+    return [stream.subarray(0, at), stream.subarray(at)].filter(({ length }) => length > 0);
+  }
+
+  #spoilOne(answers: readonly Buffer[]): readonly Buffer[] {
+    const index = this.#below(answers.length);
+    return answers.flatMap((answer, at) => (at === index ? this.#spoil(answer) : [answer]));
   }
 
   #makeReady(): void {
@@ -163,12 +187,12 @@ class Line {
         onConnected: () => undefined,
         onReady: () => undefined,
         onAnswer: (read, bytes, offset) => this.#judge(read.request, bytes, offset),
-        onException: () => this.#conclude(),
+        onException: ({ request }) => this.#open.delete(request),
         onUnsolicitedFrame: () => undefined,
-        onFault: (_, read) => this.#onFault(read),
-        onEnd: (_, read) => {
+        onFault: (_, reads) => this.#onFault(reads),
+        onEnd: (_, reads) => {
           this.#client = undefined;
-          this.#onFault(read);
+          this.#onFault(reads);
         },
       },
     );
@@ -180,6 +204,10 @@ class Line {
     this.#number += 1;
     const count = 1 + this.#below(40);
     const request: ReadRequest = { unitId: 1 + this.#below(3), functionCode: 3, address: this.#below(1000), count };
+    this.#open.set(request, {
+      number: this.#number,
+      transactionId: (this.#transactionId + this.#open.size + 1) & 0xffff,
+    });
     const listener = { answered: () => undefined, refused: () => undefined, failed: () => undefined };
     const frame = this.#framing.requestFrame(request);
     return { user: this.#user, request, timeoutMs: TIMEOUT_MS, listener, frame };
@@ -195,17 +223,13 @@ class Line {
         this.slowestRecoveryMs = Math.max(this.slowestRecoveryMs, this.#clock.monotonicMs() - this.#faultAtMs);
       this.#faultAtMs = undefined;
     } else this.wrong += 1;
-    this.#conclude();
+    this.#open.delete(request);
   }
 
-  #onFault(read: PreparedRead | undefined): void {
-    this.failed += 1;
+  #onFault(reads: readonly PreparedRead[]): void {
+    this.failed += Math.max(1, reads.length);
     this.#faultAtMs = this.#clock.monotonicMs();
-    if (read !== undefined) this.#conclude();
-  }
-
-  #conclude(): void {
-    this.#settled = true;
+    for (const { request } of reads) this.#open.delete(request);
   }
 
   #answerTo(request: ReadRequest): Buffer {
@@ -215,7 +239,7 @@ class Line {
     if (this.#isAscii) return asciiFrame(body);
     if (!this.#isTcp) return withChecksum(body);
     const header = Buffer.alloc(6);
-    header.writeUInt16BE(this.#transactionId, 0);
+    header.writeUInt16BE(this.#open.get(request)?.transactionId ?? 0, 0);
     header.writeUInt16BE(body.length, 4);
     return Buffer.concat([header, body]);
   }
@@ -230,7 +254,7 @@ class Line {
 
   /** Made from the address and from the number of the request. */
   #value(request: ReadRequest, index: number): number {
-    return ((request.address + index) * 257 + this.#number * 13) & 0xffff;
+    return ((request.address + index) * 257 + (this.#open.get(request)?.number ?? 0) * 13) & 0xffff;
   }
 
   /** @returns Pieces in the order of their arrival. */

@@ -111,7 +111,7 @@ test('between an answer and the next request lies the whole pause, though timers
   line.client.connect();
   line.opened();
   await line.clock.advance(QUIET_MS + 5);
-  line.client.send(read);
+  line.client.send([read]);
   line.arrives(answer);
   const answeredAtMs = line.clock.monotonicMs();
   let readyAtMs = Infinity;
@@ -132,7 +132,7 @@ test('only read frames are sent, also if a caller supplies another frame', async
   for (const functionCode of [0, 5, 6, 15, 16, 22, 23, 0x83]) {
     const frame = Buffer.from(read.frame);
     frame[1] = functionCode;
-    expect(() => line.client.send({ ...read, frame })).toThrow('Only reads are ever sent');
+    expect(() => line.client.send([{ ...read, frame }])).toThrow('Only reads are ever sent');
   }
   expect(happened).not.toContain('asked');
 });

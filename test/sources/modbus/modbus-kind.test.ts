@@ -140,8 +140,13 @@ describe('the plan of a Modbus source', () => {
     const tags = spread(10);
     const [plan] = modbusKind.plan('plc-1', parse({ scanInterval: '10ms', tags }));
     expect(plan?.advice).toBe(
-      '10 requests need about 20 ms, more than the scan interval of 10ms: t0, t1, t2, t3, t4 and 5 more take a request each: scan them less often, or move them next to the others in the device; or scan every 20ms instead',
+      '10 requests need about 20 ms, more than the scan interval of 10ms: requestsInFlight: 2, if the device answers as many (andon probe --in-flight finds out); or t0, t1, t2, t3, t4 and 5 more take a request each: scan them less often, or move them next to the others in the device; or scan every 20ms instead',
     );
+  });
+
+  test('counts the round trip that requests in flight share', () => {
+    const [plan] = modbusKind.plan('plc-1', parse({ scanInterval: '10ms', requestsInFlight: 5, tags: spread(10) }));
+    expect(plan).toMatchObject({ busTimeMs: 4, advice: undefined });
   });
 
   test('names the gap that would join the reads of a scan that cannot be met', () => {

@@ -6,6 +6,7 @@ import { linkShare } from '../../../src/sources/modbus/link/link-pool.ts';
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
 import type { NumberedTag } from '../../../src/sources/modbus/plan/read-part.ts';
 import { blockOf } from '../../../src/sources/modbus/plan/register-plan.ts';
+import { RequestGroups } from '../../../src/sources/modbus/scan/request-groups.ts';
 import { ScanClass } from '../../../src/sources/modbus/scan/scan-class.ts';
 import { Scanner } from '../../../src/sources/modbus/scan/scanner.ts';
 import { UnitBreaker } from '../../../src/sources/modbus/scan/unit-breaker.ts';
@@ -70,6 +71,7 @@ class Line {
       retries: 1,
       link: linkShare(this.link, user, () => undefined),
       breaker: new UnitBreaker(deps.random),
+      groups: new RequestGroups(1, deps.random),
       meters,
       sink: { accept: () => durationsMs.push(clock.monotonicMs() - begunAtMs) },
       deps,

@@ -5,6 +5,7 @@ import type { LinkUser, ModbusLink, PreparedRead, ReadListener } from '../../../
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
 import type { NumberedTag } from '../../../src/sources/modbus/plan/read-part.ts';
 import type { ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
+import { RequestGroups } from '../../../src/sources/modbus/scan/request-groups.ts';
 import { ScanClass } from '../../../src/sources/modbus/scan/scan-class.ts';
 import { UnitBreaker } from '../../../src/sources/modbus/scan/unit-breaker.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -25,7 +26,11 @@ class InstantLink implements ModbusLink {
     return { user, request, timeoutMs, listener, frame: Buffer.alloc(0) };
   }
 
-  submit({ request: { address, count }, listener }: PreparedRead): void {
+  submit(reads: readonly PreparedRead[]): void {
+    for (const read of reads) this.#submit(read);
+  }
+
+  #submit({ request: { address, count }, listener }: PreparedRead): void {
     if (this.down) return listener.failed({ code: 'modbus-link-down', message: 'down' });
     this.asked.push([address, count]);
     const touches = [...this.refused].some((at) => address <= at && at < address + count);
@@ -90,6 +95,7 @@ function scanClassOf(members: readonly NumberedTag[]): ScanClass {
     retries: 1,
     link,
     breaker: new UnitBreaker(deps.random),
+    groups: new RequestGroups(1, deps.random),
     meters: new ModbusMeters(deps.metrics, 'plc'),
     sink,
     deps,

@@ -4,6 +4,7 @@ import { LinkPool } from '../../../src/sources/modbus/link/link-pool.ts';
 import type { ModbusLink } from '../../../src/sources/modbus/link/modbus-link.ts';
 import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
 import type { NumberedTag } from '../../../src/sources/modbus/plan/read-part.ts';
+import { RequestGroups } from '../../../src/sources/modbus/scan/request-groups.ts';
 import { ScanClass } from '../../../src/sources/modbus/scan/scan-class.ts';
 import { Scanner } from '../../../src/sources/modbus/scan/scanner.ts';
 import { UnitBreaker } from '../../../src/sources/modbus/scan/unit-breaker.ts';
@@ -55,6 +56,7 @@ class Gateway implements AsyncDisposable {
       retries: 1,
       link: this.link,
       breaker: new UnitBreaker(this.deps.random),
+      groups: new RequestGroups(1, this.deps.random),
       meters: this.meters,
       sink,
       deps: this.deps,

@@ -43,7 +43,7 @@ class Plant {
         refused: () => void results.push('refused'),
         failed: ({ code }: { readonly code: string }) => void results.push(code),
       };
-      this.link.submit(this.link.prepare(read, 1000, listener, this.#user));
+      this.link.submit([this.link.prepare(read, 1000, listener, this.#user)]);
       await this.clock.advance(50);
       if (received !== undefined) this.line.receive(received);
       await this.clock.advance(50);

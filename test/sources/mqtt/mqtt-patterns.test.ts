@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { matchesTemplate, fillTagTemplate, parseTagTemplate } from '../../../src/domain/sample/tag-template.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
+import { MqttSource } from '../../../src/sources/mqtt/mqtt-source.ts';
 import { matchTopicPattern, parseTopicPattern, topicFilterOf } from '../../../src/sources/mqtt/topic-pattern.ts';
 import { publishPacket, RawBroker } from '../../support/broker-raw.ts';
 import { SourceHarness } from '../../support/source-harness.ts';
@@ -26,7 +27,7 @@ async function sourceWith(settings: Record<string, unknown>, tagsMax?: number) {
   const config = mqttKind.schema.parse({ type: 'mqtt', url: broker.url, protocolVersion: '3.1.1', ...settings });
   const harness = new SourceHarness(Object.keys(config.tags), tagsMax);
   const { tagNumbers, bindTag, sink, history } = harness;
-  own(mqttKind.create({ id: 'cell', config, tagNumbers, bindTag, sink, history, deps })).start();
+  own(new MqttSource({ id: 'cell', config, tagNumbers, bindTag, sink, history, deps })).start();
   await broker.whenReceived('subscribe');
   const send = (topic: string | Buffer, payload: string) => broker.send(publishPacket(topic, payload));
   const reason = () => deps.health.components()[0]?.reason;

@@ -4,6 +4,7 @@ import { qualityOf, reasonOf } from '../../../src/domain/sample/quality.ts';
 import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
 import { MqttBroker } from '../../../src/plant/mqtt-broker.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
+import { MqttSource } from '../../../src/sources/mqtt/mqtt-source.ts';
 import { brokerOptions } from '../../support/broker-options.ts';
 import { publishPacket, RawBroker } from '../../support/broker-raw.ts';
 import { Recorder } from '../../support/broker-recorder.ts';
@@ -43,7 +44,7 @@ function sourceOf(url: string, tags: Record<string, Record<string, unknown>>, se
   const batches = new Recorder<Batch>();
   const tagNumbers = new Map(names.map((name, number) => [name, number]));
   const sink = { accept: (batch: SampleBatch) => batches.push(samplesOf(batch, names)) };
-  const source = own(mqttKind.create({ id: 'cell', config, tagNumbers, sink, ...plainSource, deps }));
+  const source = own(new MqttSource({ id: 'cell', config, tagNumbers, sink, ...plainSource, deps }));
   const health = () => deps.health.components().find(({ name }) => name === 'source/cell');
   return { source, batches, deps, health };
 }
@@ -192,7 +193,7 @@ describe('a source', () => {
     const batches = new Recorder<Batch>();
     const sink = { accept: (batch: SampleBatch) => batches.push(samplesOf(batch, ['speed'])) };
     const source = own(
-      mqttKind.create({ id: 'cell', config, tagNumbers: new Map([['speed', 0]]), sink, ...plainSource, deps }),
+      new MqttSource({ id: 'cell', config, tagNumbers: new Map([['speed', 0]]), sink, ...plainSource, deps }),
     );
     source.start();
     await broker.whenReceived('subscribe');
@@ -244,7 +245,7 @@ describe('a source', () => {
     const broker = own(await RawBroker.listen());
     const config = mqttKind.schema.parse({ type: 'mqtt', url: broker.url, tags: { speed: { topic: 's' } } });
     const context = { id: 'cell', config, tagNumbers: new Map([['speed', 0]]), sink: { accept: () => undefined } };
-    const source = own(mqttKind.create({ ...context, ...plainSource, deps: testDeps(clock) }));
+    const source = own(new MqttSource({ ...context, ...plainSource, deps: testDeps(clock) }));
     source.start();
     const before = source.lastTickMs();
     await clock.advance(2500);

@@ -3,6 +3,7 @@ import { OperatingError } from '../../../src/platform/errors.ts';
 import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
 import { GroupedWait } from '../../../src/sources/grouped-wait.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
+import { MqttSource } from '../../../src/sources/mqtt/mqtt-source.ts';
 import { brokerOptions } from '../../support/broker-options.ts';
 import { publishPacket, RawBroker } from '../../support/broker-raw.ts';
 import { Mosquitto } from '../../support/mosquitto.ts';
@@ -39,7 +40,7 @@ function sourceOn(url: string, harness: SourceHarness, settings: Record<string, 
     ...settings,
   });
   const { tagNumbers, bindTag, sink, history } = harness;
-  const source = own(mqttKind.create({ id: 'cell', config, tagNumbers, bindTag, sink, history, deps: testDeps() }));
+  const source = own(new MqttSource({ id: 'cell', config, tagNumbers, bindTag, sink, history, deps: testDeps() }));
   source.start();
   return source;
 }

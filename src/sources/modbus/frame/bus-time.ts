@@ -36,9 +36,12 @@ export function silenceMs(endpoint: ModbusEndpoint): number {
   return endpoint.framing === 'mbap' ? 0 : GATEWAY_PAUSE_MS;
 }
 
-/** Time that one request occupies a link: its frames, the silence around them, the device's time and the pause. */
-export function requestMs(endpoint: ModbusEndpoint, request: ReadRequest, pauseMs: number): number {
-  const networkMs = endpoint.medium === 'tcp' ? TCP_REQUEST_MS : 0;
+/**
+ * Time that one request occupies a link: its frames, the silence around them, the device's time and the pause.
+ * @param inFlight Requests that share a round trip over TCP.
+ */
+export function requestMs(endpoint: ModbusEndpoint, request: ReadRequest, pauseMs: number, inFlight = 1): number {
+  const networkMs = endpoint.medium === 'tcp' ? TCP_REQUEST_MS / inFlight : 0;
   if (endpoint.baudRate === undefined) return networkMs + pauseMs;
   const silence = lineSilenceMs(endpoint, endpoint.baudRate);
   return networkMs + wireMs(endpoint, request) + silence + TURNAROUND_MS + Math.max(silence, pauseMs);

@@ -25,11 +25,21 @@ export interface Framing {
    * @param length Number of valid bytes.
    */
   check(bytes: Buffer, length: number, transactionId: number, request: ReadRequest): AnswerCheck;
+  /**
+   * Reads the header of a response that other responses may follow. Only a framing with transaction ids has it.
+   * @param from Offset of the response.
+   * @param length Number of valid bytes.
+   * @returns Undefined until the header is complete.
+   */
+  readonly header?: ((bytes: Buffer, from: number, length: number) => FrameHeader | undefined) | undefined;
   /** Returns true if unsolicited bytes form a frame that could be mistaken for a response. */
   isUnsolicitedFrame(bytes: Buffer, length: number): boolean;
   /** Returns true if some of the bytes are a whole frame: they are not noise. */
   containsFrame(bytes: Buffer, from: number, end: number): boolean;
 }
+
+/** @property end Offset after the last byte of the frame. */
+export type FrameHeader = { readonly transactionId: number; readonly end: number };
 
 /** State of a response. */
 export type AnswerCheck =

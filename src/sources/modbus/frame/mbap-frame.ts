@@ -1,5 +1,5 @@
 import { bodyLength, checkBody } from './answer-body.ts';
-import { type AnswerCheck, fault, type Framing } from './framing.ts';
+import { type AnswerCheck, fault, type FrameHeader, type Framing } from './framing.ts';
 import { answerDataBytes, READ_PDU_BYTES, type ReadRequest, writeReadPdu } from './read-pdu.ts';
 
 /** Transaction id, protocol id, length, unit id. */
@@ -19,6 +19,7 @@ export const mbapFraming: Framing = {
   stamp: stampTransactionId,
   functionCodeOf: (frame) => frame[HEADER_BYTES],
   check: checkAnswer,
+  header,
   // The transaction id identifies every response.
   isUnsolicitedFrame: () => false,
   containsFrame: () => false,
@@ -29,6 +30,7 @@ export const mbapFramingWithoutIds: Framing = {
   ...mbapFraming,
   hasTransactionId: false,
   check: (bytes, length, _transactionId, request) => checkFromProtocolId(bytes, length, request),
+  header: undefined,
   isUnsolicitedFrame: (bytes, length) => length > HEADER_BYTES && length === UNIT_ID_AT + bytes.readUInt16BE(4),
 };
 
@@ -52,6 +54,11 @@ export function checkAnswer(bytes: Buffer, length: number, transactionId: number
     (length > 0 && bytes[0] !== transactionId >>> 8) || (length > 1 && bytes[1] !== (transactionId & 0xff));
   if (!isWrong) return checkFromProtocolId(bytes, length, request);
   return fault('wrong-transaction-id', hex16(transactionId), length > 1 ? hex16(bytes.readUInt16BE(0)) : '1 byte');
+}
+
+function header(bytes: Buffer, from: number, length: number): FrameHeader | undefined {
+  if (length - from < UNIT_ID_AT) return undefined;
+  return { transactionId: bytes.readUInt16BE(from), end: from + UNIT_ID_AT + bytes.readUInt16BE(from + 4) };
 }
 
 function checkFromProtocolId(bytes: Buffer, length: number, request: ReadRequest): AnswerCheck {

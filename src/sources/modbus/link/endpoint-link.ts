@@ -62,7 +62,8 @@ export class EndpointLink {
   /** Reads that are sent unchanged, even if their unit has a late response outstanding. */
   readonly #checked = new WeakSet<PreparedRead>();
   readonly #users = new Set<LinkUser>();
-  readonly #waiting: PreparedRead[] = [];
+  /** Reads of one entry are sent together. */
+  readonly #waiting: (readonly PreparedRead[])[] = [];
   #client: ModbusClient | undefined;
   #reconnectTimer: Timer | undefined;
   #transactionId = 0;
@@ -133,25 +134,26 @@ export class EndpointLink {
     this.#users.delete(user);
     user.meters.connected(false);
     for (let index = this.#waiting.length - 1; index >= 0; index -= 1)
-      if (this.#waiting[index]?.user === user) this.#waiting.splice(index, 1);
+      if (this.#waiting[index]?.[0]?.user === user) this.#waiting.splice(index, 1);
   }
 
   prepare(request: ReadRequest, timeoutMs: number, listener: ReadListener, user: LinkUser): PreparedRead {
     return { user, request, timeoutMs, listener, frame: this.#framing.requestFrame(request) };
   }
 
-  submit(read: PreparedRead): void {
-    if (this.#state === 'disposed' || !this.#users.has(read.user)) return;
-    if (this.#down !== undefined) return read.listener.failed(this.#down);
-    this.#waiting.push(read);
+  submit(reads: readonly PreparedRead[]): void {
+    const user = reads[0]?.user;
+    if (this.#state === 'disposed' || user === undefined || !this.#users.has(user)) return;
+    if (this.#down !== undefined) return failAll(reads, this.#down);
+    this.#waiting.push(reads);
     if (this.#parked) this.#connect();
     else this.#sendNext();
   }
 
   /** Closes the connection until the next read, if the options demand it and no read is waiting. */
   scanEnded(): void {
-    if (!this.#options.closeAfterScan || this.#client?.readInFlight !== undefined || this.#waiting.length > 0) return;
-    if (this.#client === undefined || !this.#connected) return;
+    if (!this.#options.closeAfterScan || this.#waiting.length > 0) return;
+    if (this.#client === undefined || !this.#connected || this.#client.readsInFlight.length > 0) return;
     this.#client.destroy();
     this.#client = undefined;
     this.#parked = true;
@@ -170,7 +172,7 @@ export class EndpointLink {
     this.#state = 'disposed';
     this.#reconnectTimer?.cancel();
     this.#offTimer?.cancel();
-    this.#expectLate(this.#client?.readInFlight);
+    this.#expectLate(this.#client?.readsInFlight ?? []);
     this.#client?.destroy();
     this.#client = undefined;
     this.#waiting.length = 0;
@@ -208,29 +210,35 @@ export class EndpointLink {
         onException: (read, exceptionCode, durationMs) => {
           this.#onAnswered(read, durationMs);
           // The exception may be a late response; the response to this read is then outstanding too.
-          if (this.#late.outstandingFor(read.request.unitId)) this.#expectLate(read);
+          if (this.#late.outstandingFor(read.request.unitId)) this.#expectLate([read]);
           if (this.#users.has(read.user)) read.listener.refused(exceptionCode);
         },
         onUnsolicitedFrame: () => this.#onUnsolicitedFrame(),
-        onFault: (fault, read) => this.#onFault(fault, read),
-        onEnd: (end, read) => this.#onEnd(end, read),
+        onFault: (fault, reads) => this.#onFault(fault, reads),
+        onEnd: (end, reads) => this.#onEnd(end, reads),
       },
     );
     this.#client.connect();
   }
 
   #sendNext(): void {
-    for (let read = this.#waiting[0]; read !== undefined && this.#client?.idle === true; read = this.#waiting[0]) {
+    for (let reads = this.#waiting[0]; reads !== undefined && this.#client?.idle === true; reads = this.#waiting[0]) {
       this.#waiting.shift();
-      const sent = this.#late.outstandingFor(read.request.unitId) ? this.#unambiguous(read) : read;
-      if (sent === undefined) {
-        this.#failUnsent(read);
-        continue;
-      }
+      const sent = this.#framing.hasTransactionId ? reads : this.#unambiguousOf(reads);
+      if (sent === undefined) continue;
       this.#lastTickMs = this.#deps.clock.monotonicMs();
-      read.user.meters.request();
+      for (const { user } of sent) user.meters.request();
       this.#client.send(sent);
     }
+  }
+
+  /** Returns what to send in place of a read; undefined if it failed because there is nothing. */
+  #unambiguousOf(reads: readonly PreparedRead[]): readonly PreparedRead[] | undefined {
+    const [read] = reads;
+    if (read === undefined || !this.#late.outstandingFor(read.request.unitId)) return reads;
+    const sent = this.#unambiguous(read);
+    if (sent === undefined) this.#failUnsent(read);
+    return sent && [sent];
   }
 
   /**
@@ -255,7 +263,7 @@ export class EndpointLink {
     return this.#instead(read, request, {
       answered: () => {
         this.#late.settle(read.request.unitId);
-        this.#waiting.unshift(read);
+        this.#waiting.unshift([read]);
       },
       // The exception may be late itself.
       refused: () => this.#failUnsent(read),
@@ -266,7 +274,7 @@ export class EndpointLink {
   #sendFirst(read: PreparedRead, checkRead: PreparedRead | undefined): void {
     if (checkRead === undefined) return this.#failUnsent(read);
     this.#checked.add(checkRead);
-    this.#waiting.unshift(checkRead);
+    this.#waiting.unshift([checkRead]);
   }
 
   /** Fails the read unsent: any response of the unit could be a late one, so it gets no request until they have expired. */
@@ -316,37 +324,41 @@ export class EndpointLink {
     this.#backoff.reset();
   }
 
-  #onFault({ code, message, hasArrived }: ReadFault, read: PreparedRead | undefined): void {
+  #onFault({ code, message, hasArrived }: ReadFault, reads: readonly PreparedRead[]): void {
     this.#lastTickMs = this.#deps.clock.monotonicMs();
-    this.#count(code, read);
-    if (read === undefined) return;
-    if (!hasArrived) this.#expectLate(read);
-    if (this.#users.has(read.user)) read.listener.failed({ code, message });
+    this.#count(code, reads);
+    if (!hasArrived) this.#expectLate(reads);
+    this.#fail(reads, { code, message });
   }
 
-  #onEnd({ code, message, hasArrived }: ConnectionEnd, read: PreparedRead | undefined): void {
+  #onEnd({ code, message, hasArrived }: ConnectionEnd, reads: readonly PreparedRead[]): void {
     this.#setConnected(false);
-    this.#count(code, read);
+    this.#count(code, reads);
     this.#client = undefined;
     this.#lastTickMs = this.#deps.clock.monotonicMs();
     // andon keeps listening while it sends nothing.
     if (code === 'modbus-timeout' || this.#offTimer !== undefined) this.#backoff.reset();
     else if (!this.#answeredSinceConnect) this.#unanswered += 1;
     this.#reconnectTimer = this.#deps.clock.setTimer(() => this.#connect(), this.#backoff.nextMs());
-    if (!hasArrived) this.#expectLate(read);
+    if (!hasArrived) this.#expectLate(reads);
 
     const down = code === 'modbus-connect-failed' || this.#unanswered >= UNANSWERED_CONNECTIONS_MAX;
     if (down) this.#setDown({ code: 'modbus-link-down', message });
-    if (code === 'modbus-connect-failed' || read === undefined || !this.#users.has(read.user)) return;
-    read.listener.failed({ code, message });
+    if (code !== 'modbus-connect-failed') this.#fail(reads, { code, message });
   }
 
-  #expectLate(read: PreparedRead | undefined): void {
-    if (read !== undefined && !this.#framing.hasTransactionId) this.#late.add(read.request, read.timeoutMs);
+  #fail(reads: readonly PreparedRead[], failure: ReadFailure): void {
+    for (const read of reads) if (this.#users.has(read.user)) read.listener.failed(failure);
   }
 
-  /** Counts an error of a read for its reader and an error of the connection for all users. */
-  #count(code: ConnectionEnd['code'], read: PreparedRead | undefined): void {
+  #expectLate(reads: readonly PreparedRead[]): void {
+    if (this.#framing.hasTransactionId) return;
+    for (const { request, timeoutMs } of reads) this.#late.add(request, timeoutMs);
+  }
+
+  /** Counts an error of reads for their reader and an error of the connection for all users. */
+  #count(code: ConnectionEnd['code'], reads: readonly PreparedRead[]): void {
+    const [read] = reads;
     if (read !== undefined) return read.user.meters.error(code);
     for (const { meters } of this.#users) meters.error(code);
   }
@@ -360,13 +372,17 @@ export class EndpointLink {
     this.#down = down;
     for (const { onChange } of this.#users) onChange();
     if (down === undefined) return;
-    for (const read of this.#waiting.splice(0)) read.listener.failed(down);
+    for (const reads of this.#waiting.splice(0)) failAll(reads, down);
   }
 
   #nextTransactionId(): number {
     this.#transactionId = (this.#transactionId + 1) % TRANSACTION_IDS;
     return this.#transactionId;
   }
+}
+
+function failAll(reads: readonly PreparedRead[], failure: ReadFailure): void {
+  for (const { listener } of reads) listener.failed(failure);
 }
 
 function transportTo({ endpoint, tls, rs485 }: EndpointLinkOptions, clock: Clock): Transport {

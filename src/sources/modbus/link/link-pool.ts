@@ -55,7 +55,7 @@ export function linkShare(link: EndpointLink, user: LinkUser, left: () => void):
       if (!isDisposed) link.start();
     },
     prepare: (request, timeoutMs, listener) => link.prepare(request, timeoutMs, listener, user),
-    submit: (read) => link.submit(read),
+    submit: (reads) => link.submit(reads),
     scanEnded: () => link.scanEnded(),
     problem: () => link.problem(),
     lastTickMs: () => link.lastTickMs(),

@@ -1,6 +1,8 @@
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import { invariant } from '../../../platform/errors.ts';
 import { type AnswerFault, FRAME_BYTES_MAX, type Framing, isFault } from '../frame/framing.ts';
+import { AnswerGroup, type CheckedAnswer } from './answer-group.ts';
+import { Deadline } from './deadline.ts';
 import { faultText, receivedText } from './fault-text.ts';
 import type { ReadFailure, PreparedRead } from './modbus-link.ts';
 import { isReadFunctionCode, type ReadRequest } from '../frame/read-pdu.ts';
@@ -33,12 +35,12 @@ export type ModbusClientListener = {
   /** The bytes are valid during the call only. */
   readonly onAnswer: (read: PreparedRead, bytes: Buffer, offset: number, durationMs: number) => void;
   readonly onException: (read: PreparedRead, exceptionCode: number, durationMs: number) => void;
-  /** A fault that keeps the connection open; `onReady` follows after the silence. */
-  readonly onFault: (fault: ReadFault, read: PreparedRead | undefined) => void;
+  /** A fault that keeps the connection open; `onReady` follows after the silence. @param reads The reads in flight. */
+  readonly onFault: (fault: ReadFault, reads: readonly PreparedRead[]) => void;
   /** An unsolicited frame arrived; `onFault` or `onEnd` follows. */
   readonly onUnsolicitedFrame: () => void;
-  /** Called once, unless `destroy` was called first; the transport is closed already. @param read The read in flight. */
-  readonly onEnd: (end: ConnectionEnd, read: PreparedRead | undefined) => void;
+  /** Called once, unless `destroy` was called first; the transport is closed already. @param reads The reads in flight. */
+  readonly onEnd: (end: ConnectionEnd, reads: readonly PreparedRead[]) => void;
 };
 
 export type ModbusClientOptions = {
@@ -67,9 +69,12 @@ export type ModbusClientOptions = {
 /**
  * One connection, from its attempt to its end; the next attempt is a new client.
  *
- * Sends reads only, with one request in flight, and checks every response against its request. A timeout, an
- * unsolicited byte or a wrong field closes the connection. On a serial line it starts a silence instead, during which
- * received bytes are discarded.
+ * Sends reads only and checks every response against its request. A timeout, an unsolicited byte or a wrong field closes
+ * the connection: every read in flight fails. On a serial line it starts a silence instead, during which received bytes
+ * are discarded.
+ *
+ * Several reads of one unit may be in flight if the responses carry transaction ids. They are written at once, and the
+ * deadline of the next response counts from the one before it: many devices work on one request at a time.
  */
 export class ModbusClient {
   readonly #options: ModbusClientOptions;
@@ -80,14 +85,15 @@ export class ModbusClient {
   #piecesLength = 0;
   /** In `pausing` and `quieting` the client is connected but takes no read. */
   #state: 'new' | 'connecting' | 'connected' | 'pausing' | 'quieting' | 'ended' = 'new';
-  #read: PreparedRead | undefined;
+  /** Reads in flight, in the order of their requests. */
+  #reads: readonly PreparedRead[] = [];
+  /** Set while more than one read is in flight. */
+  #group: AnswerGroup | undefined;
   /** First mismatch of bytes among which the response was not found so far. */
   #mismatch: AnswerFault | undefined;
   #transactionId = 0;
   #sentAtMs = 0;
-  #deadlineMs = Infinity;
-  #timer: Timer | undefined;
-  #timerDueMs = Infinity;
+  readonly #deadline: Deadline;
   #rest: Timer | undefined;
   #pausedUntilMs = 0;
   #quietSinceMs = 0;
@@ -96,12 +102,13 @@ export class ModbusClient {
     this.#options = options;
     this.#listener = listener;
     this.#clock = options.clock;
+    this.#deadline = new Deadline(options.clock, () => this.#onDeadline());
   }
 
   connect(): void {
     invariant(this.#state === 'new', 'A Modbus client connects once');
     this.#state = 'connecting';
-    this.#setDeadline(this.#clock.monotonicMs(), this.#options.connectTimeoutMs);
+    this.#deadline.set(this.#clock.monotonicMs(), this.#options.connectTimeoutMs);
     this.#options.transport.open({
       onOpen: () => this.#onConnected(),
       onBytes: (bytes, length) => this.#onBytes(bytes, length),
@@ -110,33 +117,45 @@ export class ModbusClient {
   }
 
   get idle(): boolean {
-    return this.#state === 'connected' && this.#read === undefined;
+    return this.#state === 'connected' && this.#reads.length === 0;
   }
 
-  get readInFlight(): PreparedRead | undefined {
-    return this.#read;
+  get readsInFlight(): readonly PreparedRead[] {
+    return this.#reads;
   }
 
-  /** Sends a read. Allowed only while `idle`. */
-  send(read: PreparedRead): void {
-    invariant(this.idle, 'One Modbus request is in flight at a time');
-    const { framing, transport, wireMs, nextTransactionId } = this.#options;
-    // The only place that sends frames: a second barrier in addition to the types.
-    invariant(isReadFunctionCode(framing.functionCodeOf(read.frame)), 'Only reads are ever sent');
-    this.#read = read;
+  /** Sends reads of one unit with one write. Allowed only while `idle`; more than one only with transaction ids. */
+  send(reads: readonly PreparedRead[]): void {
+    invariant(this.idle, 'The next Modbus requests follow the responses to the last ones');
+    const { framing, transport, nextTransactionId } = this.#options;
+    invariant(reads.length === 1 || framing.header !== undefined, 'Without transaction ids one request is in flight');
+    const requests = reads.map((read) => {
+      // The only place that sends frames: a second barrier in addition to the types.
+      invariant(isReadFunctionCode(framing.functionCodeOf(read.frame)), 'Only reads are ever sent');
+      this.#transactionId = nextTransactionId();
+      framing.stamp(read.frame, this.#transactionId);
+      return [this.#transactionId, read] as const;
+    });
+    this.#reads = reads;
     this.#mismatch = undefined;
     // A response does not begin before its request.
     this.#piecesLength = 0;
-    this.#transactionId = nextTransactionId();
-    framing.stamp(read.frame, this.#transactionId);
     this.#sentAtMs = this.#clock.monotonicMs();
-    this.#setDeadline(this.#sentAtMs, read.timeoutMs + wireMs(read.request));
-    transport.write(read.frame);
+    if (reads.length > 1) this.#group = new AnswerGroup(framing, requests, this.#sentAtMs);
+    const [first] = reads;
+    this.#awaitAnswer(first, this.#sentAtMs);
+    transport.write(
+      first !== undefined && reads.length === 1 ? first.frame : Buffer.concat(reads.map(({ frame }) => frame)),
+    );
+  }
+
+  #awaitAnswer(read: PreparedRead | undefined, nowMs: number): void {
+    if (read !== undefined) this.#deadline.set(nowMs, read.timeoutMs + this.#options.wireMs(read.request));
   }
 
   /** Accepts no read until the line has been silent; `onReady` follows. Allowed only while no read is in flight. */
   #quieten(quietMs = this.#options.quietMs): void {
-    invariant(this.#read === undefined, 'A line with a read in flight is not silent');
+    invariant(this.#reads.length === 0, 'A line with a read in flight is not silent');
     this.#quietSinceMs = this.#clock.monotonicMs();
     this.#awaitSilence(quietMs);
   }
@@ -144,9 +163,8 @@ export class ModbusClient {
   /** Closes the connection without calling the listener. */
   destroy(): void {
     this.#state = 'ended';
-    this.#read = undefined;
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#takeReads();
+    this.#deadline.cancel();
     this.#rest?.cancel();
     this.#options.transport.destroy();
   }
@@ -154,7 +172,7 @@ export class ModbusClient {
   #onConnected(): void {
     if (this.#state !== 'connecting') return;
     this.#state = 'connected';
-    this.#deadlineMs = Infinity;
+    this.#deadline.clear();
     this.#listener.onConnected();
     if (this.#options.startQuietMs > 0) this.#quieten(this.#options.startQuietMs);
     else this.#listener.onReady();
@@ -170,7 +188,8 @@ export class ModbusClient {
       this.#awaitSilence();
       return true;
     }
-    const read = this.#read;
+    if (this.#group !== undefined) return this.#onGroupBytes(this.#group, chunk, length);
+    const [read] = this.#reads;
     return read === undefined ? this.#onUnsolicitedBytes(chunk, length) : this.#onAnswerBytes(read, chunk, length);
   }
 
@@ -205,10 +224,27 @@ export class ModbusClient {
     }
     if (check.kind === 'unrecognised') {
       this.#mismatch = check.mismatch;
-      this.#shortenDeadline(quietMs);
+      this.#deadline.shorten(quietMs);
     }
     if (isFirst) this.#keep(chunk, length);
     return true;
+  }
+
+  #onGroupBytes(group: AnswerGroup, chunk: Buffer, length: number): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    const missing = group.missing;
+    const found = group.add(chunk, length, nowMs);
+    const [read] = this.#reads;
+    if (found !== undefined && read !== undefined)
+      return this.#fail('modbus-garbled-answer', faultText(found, read.request, group.rest, group.rest.length));
+    if (group.missing === 0) this.#conclude(() => group.answers.forEach((answer) => this.#deliver(answer)));
+    else if (group.missing < missing) this.#awaitAnswer(read, nowMs);
+    return true;
+  }
+
+  #deliver({ read, check, durationMs }: CheckedAnswer): void {
+    if (check.kind === 'data') this.#listener.onAnswer(read, check.bytes, check.offset, durationMs);
+    else if (check.kind === 'exception') this.#listener.onException(read, check.code, durationMs);
   }
 
   /** Bytes beyond the buffer are lost; a framing reports so many as a fault. */
@@ -218,12 +254,20 @@ export class ModbusClient {
 
   #conclude(deliver: () => void): void {
     const { pauseMs } = this.#options;
-    this.#read = undefined;
+    this.#takeReads();
     this.#piecesLength = 0;
-    this.#deadlineMs = Infinity;
+    this.#deadline.clear();
     if (pauseMs > 0) this.#pause(pauseMs);
     deliver();
     if (this.idle) this.#listener.onReady();
+  }
+
+  /** Returns the reads in flight; none is from now on. */
+  #takeReads(): readonly PreparedRead[] {
+    const reads = this.#reads;
+    this.#reads = [];
+    this.#group = undefined;
+    return reads;
   }
 
   #pause(delayMs: number): void {
@@ -268,67 +312,38 @@ export class ModbusClient {
       this.#end(code, what, hasArrived);
       return false;
     }
-    const read = this.#read;
-    this.#read = undefined;
+    const reads = this.#takeReads();
     this.#piecesLength = 0;
-    this.#deadlineMs = Infinity;
+    this.#deadline.clear();
     this.#quieten();
-    this.#listener.onFault({ code, message: `${this.#options.name} ${what}`, hasArrived }, read);
+    this.#listener.onFault({ code, message: `${this.#options.name} ${what}`, hasArrived }, reads);
     return false;
   }
 
   #end(code: ConnectionEnd['code'], what: string, hasArrived = false): void {
     if (this.#state === 'ended') return;
-    const read = this.#read;
+    const reads = this.#takeReads();
     this.destroy();
-    this.#listener.onEnd({ code, message: `${this.#options.name} ${what}`, hasArrived }, read);
+    this.#listener.onEnd({ code, message: `${this.#options.name} ${what}`, hasArrived }, reads);
   }
 
-  /** One timer serves all deadlines. It keeps running and is set again only if it fires before the deadline. */
-  #setDeadline(nowMs: number, delayMs: number): void {
-    this.#deadlineMs = nowMs + delayMs;
-    if (this.#timer !== undefined && this.#timerDueMs <= this.#deadlineMs) return;
-    this.#timer?.cancel();
-    this.#startTimer(delayMs);
-  }
-
-  #shortenDeadline(delayMs: number): void {
-    const nowMs = this.#clock.monotonicMs();
-    this.#setDeadline(nowMs, Math.min(delayMs, this.#deadlineMs - nowMs));
-  }
-
-  #startTimer(delayMs: number): void {
-    this.#timerDueMs = this.#clock.monotonicMs() + delayMs;
-    this.#timer = this.#clock.setTimer(() => this.#onTimer(), delayMs);
-  }
-
-  #onTimer(): void {
-    this.#timer = undefined;
-    if (this.#deadlineMs === Infinity) return;
-    const leftMs = this.#deadlineMs - this.#clock.monotonicMs();
-    if (leftMs > 0) return this.#startTimer(leftMs);
-    // After a stall of the event loop the response may be in the socket already: read it before the timeout is reported.
-    setImmediate(() => this.#expire());
-  }
-
-  #expire(): void {
-    if (this.#state === 'ended' || this.#deadlineMs === Infinity) return;
-    const leftMs = this.#deadlineMs - this.#clock.monotonicMs();
-    if (leftMs > 0) {
-      if (this.#timer === undefined) this.#startTimer(leftMs);
-      return;
-    }
-    const request = this.#read?.request;
-    if (request === undefined) {
+  #onDeadline(): void {
+    const [read] = this.#reads;
+    if (read === undefined) {
       const what = `did not accept a connection within ${this.#options.connectTimeoutMs} ms`;
       return this.#end('modbus-connect-failed', what);
     }
-    const [bytes, length] = [this.#pieces, this.#piecesLength];
+    const bytes = this.#group?.rest ?? this.#pieces.subarray(0, this.#piecesLength);
+    const { length } = bytes;
+    const { request, timeoutMs } = read;
     if (this.#mismatch !== undefined && length > 0)
       return void this.#fail('modbus-garbled-answer', faultText(this.#mismatch, request, bytes, length));
     const { unitId, functionCode, address, count } = request;
-    const withinMs = Math.round((this.#read?.timeoutMs ?? 0) + this.#options.wireMs(request));
-    const what = `unit ${unitId} did not answer function ${functionCode}, ${count} from ${address}, within ${withinMs} ms`;
+    const withinMs = Math.round(timeoutMs + this.#options.wireMs(request));
+    const what =
+      this.#group === undefined
+        ? `unit ${unitId} did not answer function ${functionCode}, ${count} from ${address}, within ${withinMs} ms`
+        : `unit ${unitId} did not answer ${this.#group.missing} of ${this.#reads.length} requests in flight within ${withinMs} ms`;
     this.#fail('modbus-timeout', length === 0 ? what : `${what}; ${receivedText(bytes, length)}`);
   }
 }

@@ -1,4 +1,6 @@
+import type { QualityReason } from '../../../domain/sample/quality.ts';
 import { type ErrorCatalogue, reject, retry } from '../../../platform/errors.ts';
+import type { ReadFailure } from './modbus-link.ts';
 
 export const modbusErrors = {
   'modbus-connect-failed': retry(
@@ -26,3 +28,16 @@ export const modbusErrors = {
     "Check the tag's register kind and address against the device's manual (many number from 1, andon counts from 0 as on the wire).",
   ),
 } as const satisfies ErrorCatalogue;
+
+/** Returns the reason of the tags of a read without a response. */
+export function reasonOfFailure(code: ReadFailure['code']): QualityReason {
+  switch (code) {
+    case 'modbus-timeout':
+      return 'timeout';
+    case 'modbus-garbled-answer':
+      return 'garbled-answer';
+    case 'modbus-connection-lost':
+    case 'modbus-link-down':
+      return 'link-down';
+  }
+}

@@ -2,11 +2,11 @@ import type { ModbusMeters } from './modbus-metrics.ts';
 import type { ReadRequest } from '../frame/read-pdu.ts';
 
 /**
- * Link to devices that carries one request at a time: a TCP connection or a serial line.
+ * Link to devices that carries the requests of one unit at a time: a TCP connection or a serial line.
  *
- * It has no notion of tags and scans. Any number of scan classes and unit ids share it. Each has at most one read
- * waiting and reads are sent in the order of submission, so the queue is never longer than the number of scan classes
- * and no scan class starves.
+ * It has no notion of tags and scans. Any number of scan classes and unit ids share it. Each has at most one submission
+ * waiting and submissions are sent in their order, so the queue is never longer than the number of scan classes and no
+ * scan class starves.
  */
 export interface ModbusLink extends AsyncDisposable {
   start(): void;
@@ -17,13 +17,14 @@ export interface ModbusLink extends AsyncDisposable {
    */
   prepare(request: ReadRequest, timeoutMs: number, listener: ReadListener): PreparedRead;
   /**
-   * Submits a read. Exactly one call of its listener follows, possibly before this returns; none after disposal.
-   * The read waits while a lost connection is opened again; after a failed attempt, reads fail immediately until the
-   * link is up.
+   * Submits reads that are sent together. Exactly one call of the listener of each follows, possibly before this returns;
+   * none after disposal. The reads wait while a lost connection is opened again; after a failed attempt, reads fail
+   * immediately until the link is up. A fault fails all of them that have no response yet.
    *
-   * @param read A read that is not waiting for its response.
+   * @param reads Reads of one user that are not waiting for their responses. More than one only on Modbus TCP with
+   *   transaction ids and without pauses.
    */
-  submit(read: PreparedRead): void;
+  submit(reads: readonly PreparedRead[]): void;
   /** Reports the end of a scan: the link may close the connection until the next read. */
   scanEnded(): void;
   /** Reason why there is no connection, for an operator; undefined while connected or during the first attempt. */

@@ -7,7 +7,7 @@ import type { TcpEndpoint } from '../frame/modbus-url.ts';
 import type { Transport, TransportListener } from './transport.ts';
 
 /** Read size; larger than a frame, so that an extra byte is seen together with its frame. */
-const CHUNK_BYTES = 2 * FRAME_BYTES_MAX;
+const CHUNK_BYTES = 8 * FRAME_BYTES_MAX;
 /** Detects a dead peer while no request is in flight. */
 const KEEP_ALIVE_MS = 15_000;
 

@@ -14,6 +14,9 @@ const byteOrder = z
     'Byte order of values of any width. ABCD: high word first. CDAB: low word first. BADC and DCBA: the same with the bytes of each word swapped',
   );
 
+/** Most requests in flight: more brings nothing, because a device works on one at a time. */
+export const REQUESTS_IN_FLIGHT_MAX = 16;
+
 /** Source of type modbus: one unit of a Modbus device or gateway, and its tags. */
 export const modbusSourceSchema = configObject({
   type: z.literal('modbus'),
@@ -24,7 +27,7 @@ export const modbusSourceSchema = configObject({
       if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
     })
     .describe(
-      'Address of the device: tcp://host:port (Modbus TCP), tcps://host:802 (Modbus/TCP Security), rtu+tcp://host:port and ascii+tcp://host:port (RTU and ASCII frames over TCP, for serial device servers), serial:///dev/ttyUSB0?baudRate=19200&parity=even&stopBits=1 (RTU) or ascii+serial:///dev/ttyUSB0?dataBits=7 (ASCII). Sources with the same address share one connection, with one request in flight',
+      'Address of the device: tcp://host:port (Modbus TCP), tcps://host:802 (Modbus/TCP Security), rtu+tcp://host:port and ascii+tcp://host:port (RTU and ASCII frames over TCP, for serial device servers), serial:///dev/ttyUSB0?baudRate=19200&parity=even&stopBits=1 (RTU) or ascii+serial:///dev/ttyUSB0?dataBits=7 (ASCII). Sources with the same address share one connection, with the requests of one source in flight',
     ),
   tls: tlsSchema('the device').optional().describe('Certificates for tcps'),
   unitId: z.int().min(0).max(255).default(1).describe('Modbus unit id (slave address), 0–255'),
@@ -61,6 +64,14 @@ export const modbusSourceSchema = configObject({
     .default('check')
     .describe(
       'Modbus TCP: ignore accepts responses with any transaction id, for gateways that answer 0 or swapped bytes. One request is in flight, and each timeout or mismatch closes the connection',
+    ),
+  requestsInFlight: z
+    .int()
+    .min(1)
+    .max(REQUESTS_IN_FLIGHT_MAX)
+    .default(1)
+    .describe(
+      'Modbus TCP: most requests that are sent before the first of them is answered. More than 1 is faster over a slow network, if the device answers each: andon probe --in-flight finds out. A fault discards all of them, and their registers are read again one request at a time',
     ),
   retries: z.int().min(0).max(10).default(1).describe('Number of times that a failed read is repeated within its scan'),
   reconnect: configObject({
@@ -114,9 +125,27 @@ export const modbusSourceSchema = configObject({
     });
   if (config.rs485 !== undefined && !URL.parse(config.url)?.protocol.endsWith('serial:'))
     context.addIssue({ code: 'custom', path: ['rs485'], message: 'only a serial port has RTS; remove it' });
+  const obstacle = groupObstacle(config);
+  if (config.requestsInFlight > 1 && obstacle !== undefined)
+    context.addIssue({
+      code: 'custom',
+      path: ['requestsInFlight'],
+      message: `must be 1 ${obstacle}: responses are told apart by their transaction ids only`,
+    });
   if (config.reconnect.firstMs > config.reconnect.maxMs)
     context.addIssue({ code: 'custom', path: ['reconnect', 'max'], message: 'must not be less than first' });
 });
+
+/** Returns what rules out more than one request in flight. */
+export function groupObstacle(
+  config: Pick<ModbusSourceConfig, 'url' | 'transactionId' | 'pauseBetweenRequestsMs'>,
+): string | undefined {
+  const protocol = URL.parse(config.url)?.protocol;
+  if (protocol !== 'tcp:' && protocol !== 'tcps:') return 'for RTU and ASCII, which have no transaction ids';
+  if (config.transactionId === 'ignore') return 'with transactionId: ignore';
+  if (config.pauseBetweenRequestsMs > 0) return 'with pauseBetweenRequests';
+  return undefined;
+}
 
 /** Parsed configuration of a Modbus source. */
 export type ModbusSourceConfig = z.infer<typeof modbusSourceSchema>;

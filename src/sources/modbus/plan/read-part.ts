@@ -74,6 +74,11 @@ export class ReadPart {
     return this.#disabled;
   }
 
+  /** True if the last reads were answered with data: the read may be in a group, where a failure has no clear cause. */
+  get isReliable(): boolean {
+    return this.proven && this.#disabled === undefined && this.strikes === 0;
+  }
+
   /** Disables the read; each time in a row makes the wait longer. */
   disable(reason: QualityReason, message: string, nowMs: number): void {
     this.#disabled = { reason, message, untilMs: nowMs + this.#backoff.nextMs() };

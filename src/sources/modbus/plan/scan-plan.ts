@@ -2,7 +2,7 @@ import { nameSome } from '../../../domain/name-list.ts';
 import type { PlannedRead, ScanPlan } from '../../../contracts/source.ts';
 import { formatDuration } from '../../../domain/duration.ts';
 import { invariant } from '../../../platform/errors.ts';
-import type { ModbusSourceConfig } from './modbus-config.ts';
+import { groupObstacle, type ModbusSourceConfig, REQUESTS_IN_FLIGHT_MAX } from './modbus-config.ts';
 import type { ModbusTagConfig } from './modbus-tag-config.ts';
 import { requestMs, silenceMs } from '../frame/bus-time.ts';
 import { endpointName, parseModbusUrl } from '../frame/modbus-url.ts';
@@ -87,11 +87,11 @@ export function planScans(id: string, config: ModbusSourceConfig): readonly Scan
   }));
 }
 
-function blockMs(block: ReadBlock<LocatedTag>, config: ModbusSourceConfig): number {
+function blockMs(block: ReadBlock<LocatedTag>, config: ModbusSourceConfig, inFlight = config.requestsInFlight): number {
   const { functionCode, address, count, registerBits } = block;
   const endpoint = parseModbusUrl(config.url);
   const pauseMs = Math.max(config.pauseBetweenRequestsMs, silenceMs(endpoint));
-  return requestMs(endpoint, { unitId: config.unitId, functionCode, address, count, registerBits }, pauseMs);
+  return requestMs(endpoint, { unitId: config.unitId, functionCode, address, count, registerBits }, pauseMs, inFlight);
 }
 
 /** Returns the tags of one entry: one, or one for each value of an array. */
@@ -180,7 +180,11 @@ function changes(config: ModbusSourceConfig, { blocks, busTimeMs, scanIntervalMs
   const joinedMs = joined.reduce((sum, block) => sum + blockMs(block, config), 0);
   const alone = blocks.filter(({ items }) => items.length === 1).flatMap(({ items }) => items.map(({ name }) => name));
   const fitsMs = Math.ceil(busTimeMs / INTERVAL_STEP_MS) * INTERVAL_STEP_MS;
+  const inFlight = groupObstacle(config) === undefined ? enoughInFlight(config, blocks, scanIntervalMs) : undefined;
   return [
+    ...(inFlight === undefined
+      ? []
+      : [`requestsInFlight: ${inFlight}, if the device answers as many (andon probe --in-flight finds out)`]),
     ...(joinedMs < busTimeMs
       ? [
           `a larger maxGap (now ${config.maxGap}) joins reads down to ${joined.length}, about ${roundMs(joinedMs)} ms, if the device has the registers between`,
@@ -193,6 +197,21 @@ function changes(config: ModbusSourceConfig, { blocks, busTimeMs, scanIntervalMs
       : []),
     `scan every ${formatDuration(Math.max(fitsMs, scanIntervalMs * 2))} instead`,
   ].join('; or ');
+}
+
+/** Returns the smallest number of requests in flight, larger than now, with which a scan fits into its interval. */
+function enoughInFlight(
+  config: ModbusSourceConfig,
+  blocks: readonly ReadBlock<LocatedTag>[],
+  scanIntervalMs: number,
+): number | undefined {
+  for (
+    let inFlight = config.requestsInFlight + 1;
+    inFlight <= Math.min(blocks.length, REQUESTS_IN_FLIGHT_MAX);
+    inFlight += 1
+  )
+    if (blocks.reduce((sum, block) => sum + blockMs(block, config, inFlight), 0) <= scanIntervalMs) return inFlight;
+  return undefined;
 }
 
 /** Rounds to tenths: the accuracy of the estimate. */

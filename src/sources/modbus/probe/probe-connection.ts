@@ -46,28 +46,42 @@ export class ProbeConnection implements Disposable {
       const address = block.address + values.length;
       const count = Math.min(most, block.count - values.length);
       // oxlint-disable-next-line no-await-in-loop -- one request is in flight at a time
-      values.push(...(await this.#readOnce({ ...block, address, count })));
+      const [answer = []] = await this.readTogether([{ ...block, address, count }]);
+      values.push(...answer);
     }
     return values;
+  }
+
+  /**
+   * Sends requests before the first of them is answered; one call at a time.
+   *
+   * @param requests More than one over Modbus TCP only.
+   * @throws OperatingError As `read`.
+   */
+  async readTogether(requests: readonly ReadRequest[]): Promise<readonly (readonly number[])[]> {
+    const answers = requests.map(() => Promise.withResolvers<readonly number[]>());
+    this.#link.submit(
+      requests.map((request, index) =>
+        this.#link.prepare(request, ANSWER_TIMEOUT_MS, listenerOf(request, answers[index]), this.#user),
+      ),
+    );
+    return Promise.all(answers.map(async ({ promise }) => promise));
   }
 
   [Symbol.dispose](): void {
     this.#link.dispose();
   }
+}
 
-  async #readOnce(request: ReadRequest): Promise<readonly number[]> {
-    const answer = Promise.withResolvers<readonly number[]>();
-    const listener: ReadListener = {
-      answered: (bytes, offset) => answer.resolve(valuesOf(request, bytes, offset)),
-      refused: (exceptionCode) => answer.reject(refusal(request, exceptionCode)),
-      failed: ({ code, message }) => {
-        const known = code === 'modbus-link-down' ? 'modbus-connect-failed' : code;
-        answer.reject(new OperatingError(known, 'retry', message));
-      },
-    };
-    this.#link.submit(this.#link.prepare(request, ANSWER_TIMEOUT_MS, listener, this.#user));
-    return answer.promise;
-  }
+function listenerOf(request: ReadRequest, answer: PromiseWithResolvers<readonly number[]> | undefined): ReadListener {
+  return {
+    answered: (bytes, offset) => answer?.resolve(valuesOf(request, bytes, offset)),
+    refused: (exceptionCode) => answer?.reject(refusal(request, exceptionCode)),
+    failed: ({ code, message }) => {
+      const known = code === 'modbus-link-down' ? 'modbus-connect-failed' : code;
+      answer?.reject(new OperatingError(known, 'retry', message));
+    },
+  };
 }
 
 function valuesOf({ functionCode, count }: ReadRequest, bytes: Buffer, offset: number): readonly number[] {

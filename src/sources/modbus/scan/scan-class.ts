@@ -3,11 +3,13 @@ import type { QualityReason } from '../../../domain/sample/quality.ts';
 import { SampleBatch } from '../../../domain/sample/sample-batch.ts';
 import type { Deps } from '../../../platform/deps.ts';
 import type { ModbusLink, PreparedRead, ReadFailure } from '../link/modbus-link.ts';
+import { reasonOfFailure } from '../link/modbus-errors.ts';
 import type { ModbusMeters } from '../link/modbus-metrics.ts';
 import { type NumberedTag, ReadPart } from '../plan/read-part.ts';
 import { canSplit, rejoinParts, splitPart } from '../plan/read-split.ts';
 import type { ReadBlock, ReadLimits } from '../plan/register-plan.ts';
 import { describeException, refusalKind } from '../frame/read-pdu.ts';
+import type { RequestGroups } from './request-groups.ts';
 import type { UnitBreaker } from './unit-breaker.ts';
 
 /** Refused reads that one scan may split; the others follow with the next scan, so that other scan classes get their turn. */
@@ -28,21 +30,28 @@ export type ScanClassOptions = {
   readonly retries: number;
   readonly link: ModbusLink;
   readonly breaker: UnitBreaker;
+  readonly groups: RequestGroups;
   readonly meters: ModbusMeters;
   readonly sink: SampleSink;
   readonly deps: Deps;
   /** A scan has ended and the sink has its batch; `answered` is false if no read got a response. */
   readonly onScanEnd: (answered: boolean, batch: SampleBatch) => void;
-  /** `problem()`, `disabledParts()` or the breaker may have changed. */
+  /** `problem()`, `disabledParts()`, the breaker or the groups may have changed. */
   readonly onChange: () => void;
 };
 
 /** A read that a scan class submits or waits for; created once for each part. */
-type ScanRead = { readonly part: ReadPart; readonly prepared: PreparedRead };
+type ScanRead = {
+  readonly part: ReadPart;
+  readonly prepared: PreparedRead;
+  /** Part that the read had in a group of this scan. */
+  inGroup: 'no' | 'submitted' | 'answered';
+};
 
 /**
  * Tags that are read together with one scan interval. Runs one scan at a time, read after read, and delivers one batch
- * with every tag of the class at its end.
+ * with every tag of the class at its end. Reads that were answered before may be sent in groups; those that their group
+ * leaves without data are sent again alone, so that each failure has one cause.
  *
  * A read that the device refuses is split until the refused tag is found; that tag is disabled and retried with growing
  * waits. An unanswered read is repeated `retries` times and then fails for this scan.
@@ -54,6 +63,10 @@ export class ScanClass {
   #running = false;
   #position = 0;
   #retriesLeft = 0;
+  /** Reads of a group that wait for their responses. */
+  #groupWaits = 0;
+  /** Failure of the last group of this scan, until a read is answered alone. */
+  #groupFailure: ReadFailure | undefined;
   #splitsLeft = 0;
   #disabledRetriesLeft = 0;
   #answered = false;
@@ -92,6 +105,8 @@ export class ScanClass {
     this.#answered = false;
     this.#failedReads = 0;
     this.#batch.clear();
+    this.#groupFailure = undefined;
+    for (const read of this.#reads) read.inGroup = 'no';
     this.#next();
   }
 
@@ -101,18 +116,49 @@ export class ScanClass {
     for (; this.#position < this.#reads.length; this.#position += 1) {
       const read = this.#reads[this.#position];
       if (read === undefined) break;
+      if (read.inGroup === 'answered') continue;
       const { disabled } = read.part;
       const nowMs = deps.clock.monotonicMs();
+      if (this.#submitGroup(nowMs)) return;
       if (disabled !== undefined && (nowMs < disabled.untilMs || this.#disabledRetriesLeft === 0))
         this.#fill(read.part, disabled.reason);
       else if (!breaker.maySend(nowMs)) this.#fill(read.part, 'unit-set-aside');
       else {
         if (disabled !== undefined) this.#disabledRetriesLeft -= 1;
         this.#retriesLeft = disabled === undefined ? breaker.retries(retries) : 0;
-        return link.submit(read.prepared);
+        return link.submit([read.prepared]);
       }
     }
     this.#finish();
+  }
+
+  /** Submits the next reads together if they may be. @returns True if it did. */
+  #submitGroup(nowMs: number): boolean {
+    const { link, breaker, groups } = this.#options;
+    const size = breaker.answering ? groups.size(nowMs) : 1;
+    if (size === 1) return false;
+    const group: ScanRead[] = [];
+    for (let at = this.#position; at < this.#reads.length && group.length < size; at += 1) {
+      const read = this.#reads[at];
+      if (read?.inGroup !== 'no' || !read.part.isReliable) break;
+      group.push(read);
+    }
+    if (group.length < 2) return false;
+    for (const read of group) read.inGroup = 'submitted';
+    this.#groupWaits = group.length;
+    link.submit(group.map(({ prepared }) => prepared));
+    return true;
+  }
+
+  /** Continues after the last response of a group. @param failure Failure of the group; the read is sent again alone. */
+  #settleInGroup(failure?: ReadFailure): void {
+    const { groups, onChange } = this.#options;
+    if (failure !== undefined) this.#groupFailure = failure;
+    this.#groupWaits -= 1;
+    if (this.#groupWaits > 0) return;
+    if (this.#groupFailure === undefined && groups.answered()) onChange();
+    if (this.#groupFailure?.code === 'modbus-link-down') this.#failRest(this.#groupFailure.message);
+    else this.#next();
   }
 
   #read(part: ReadPart): ScanRead {
@@ -121,17 +167,20 @@ export class ScanClass {
     const request = { unitId, functionCode, address, count, registerBits };
     const read: ScanRead = {
       part,
+      inGroup: 'no',
       prepared: link.prepare(request, timeoutMs, {
-        answered: (bytes, offset) => this.#onAnswered(part, bytes, offset),
-        refused: (exceptionCode) => this.#onRefused(part, exceptionCode),
-        failed: (failure) => this.#onFailed(read, failure),
+        answered: (bytes, offset) => this.#onAnswered(read, bytes, offset),
+        refused: (exceptionCode) =>
+          this.#groupWaits > 0 ? this.#settleInGroup() : this.#onRefused(part, exceptionCode),
+        failed: (failure) => (this.#groupWaits > 0 ? this.#settleInGroup(failure) : this.#onFailed(read, failure)),
       }),
     };
     return read;
   }
 
-  #onAnswered(part: ReadPart, bytes: Buffer, offset: number): void {
+  #onAnswered(read: ScanRead, bytes: Buffer, offset: number): void {
     const { breaker, deps, onChange } = this.#options;
+    const { part } = read;
     const wasAway = breaker.away;
     breaker.answered();
     this.#answered = true;
@@ -140,7 +189,25 @@ export class ScanClass {
     part.strikes = 0;
     if (part.disabled !== undefined) this.#enable(part);
     if (wasAway) onChange();
+    if (this.#groupWaits > 0) {
+      read.inGroup = 'answered';
+      return this.#settleInGroup();
+    }
+    this.#blameGroup();
     this.#proceed();
+  }
+
+  /** Counts the failure of a group whose read is answered alone: the unit is well. */
+  #blameGroup(): void {
+    const { groups, deps, source, onChange } = this.#options;
+    const failure = this.#groupFailure;
+    this.#groupFailure = undefined;
+    if (failure === undefined || !groups.failed(deps.clock.monotonicMs(), failure.message)) return;
+    deps.log.warn(
+      { source, reason: groups.problem },
+      'Requests are no longer sent in groups; retried with waits of 1 min to 1 h.',
+    );
+    onChange();
   }
 
   #onRefused(part: ReadPart, exceptionCode: number): void {
@@ -179,7 +246,7 @@ export class ScanClass {
     }
     if (this.#retriesLeft > 0) {
       this.#retriesLeft -= 1;
-      return link.submit(read.prepared);
+      return link.submit([read.prepared]);
     }
     this.#strike(read.part, failure);
     const delayMs = this.#neighbourDelayMs(code);
@@ -267,8 +334,9 @@ export class ScanClass {
     this.#options.meters.error('modbus-link-down');
     this.#firstFailure = message;
     for (; this.#position < this.#reads.length; this.#position += 1) {
-      const part = this.#reads[this.#position]?.part;
-      if (part !== undefined) this.#fill(part, part.disabled?.reason ?? 'link-down');
+      const read = this.#reads[this.#position];
+      if (read === undefined || read.inGroup === 'answered') continue;
+      this.#fill(read.part, read.part.disabled?.reason ?? 'link-down');
       this.#failedReads += 1;
     }
     this.#finish();
@@ -325,16 +393,4 @@ export class ScanClass {
 
 function tagNames(part: ReadPart): readonly string[] {
   return part.block.items.map(({ name }) => name);
-}
-
-function reasonOfFailure(code: ReadFailure['code']): QualityReason {
-  switch (code) {
-    case 'modbus-timeout':
-      return 'timeout';
-    case 'modbus-garbled-answer':
-      return 'garbled-answer';
-    case 'modbus-connection-lost':
-    case 'modbus-link-down':
-      return 'link-down';
-  }
 }

@@ -12,6 +12,8 @@ export type ScannerOptions = {
   /** 0 scans without a pause: the next scan starts one turn of the event loop after the last one ended. */
   readonly scanIntervalMs: number;
   readonly clock: Clock;
+  /** Shifts the due times; default 0. Less than the interval. */
+  readonly offsetMs?: number;
   /** Starts the scans of all sources in turn. Undefined starts a scan when it is due. */
   readonly queue?: ScanQueue;
   readonly onMissed: (scans: number) => void;
@@ -29,7 +31,7 @@ export class Scanner {
 
   constructor(options: ScannerOptions) {
     this.#options = options;
-    this.#schedule = new ScanSchedule(options.scanIntervalMs);
+    this.#schedule = new ScanSchedule(options.scanIntervalMs, options.offsetMs);
     this.#lastTickMs = options.clock.monotonicMs();
   }
 

@@ -23,6 +23,11 @@ export class UnitBreaker {
     this.#backoff = new Backoff({ firstMs: AWAY_MS_FIRST, maxMs: AWAY_MS_MAX, random });
   }
 
+  /** True if the last read was answered, and before the first. */
+  get answering(): boolean {
+    return this.#state === 'answering';
+  }
+
   get away(): boolean {
     return this.#state === 'away';
   }
