@@ -2,7 +2,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 
 /** `note`: what a person did or saw. `fault` and `normal`: state of the machine in a period, for training and backtests. */
 export const annotationLabels = ['note', 'fault', 'normal'] as const;
-export type AnnotationLabel = (typeof annotationLabels)[number];
+type AnnotationLabel = (typeof annotationLabels)[number];
 
 export type AnnotationDraft = {
   readonly watch: string;
