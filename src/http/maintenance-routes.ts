@@ -142,9 +142,11 @@ function registerBackup(instance: FastifyInstance, { maintenance, audit }: Maint
             .describe('Encrypts the backup'),
           history: z.boolean().default(true).describe('False leaves the sample history out'),
         }),
-        produces: ['application/octet-stream'],
         response: {
-          200: z.any().meta({ type: 'string', format: 'binary' }),
+          200: {
+            description: 'The backup',
+            content: { 'application/octet-stream': { schema: z.any().meta({ type: 'string', format: 'binary' }) } },
+          },
           400: errorJson,
           409: errorJson,
           503: errorJson,
