@@ -8,6 +8,7 @@ import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { StoredModelCatalogue } from '../registry/stored-model-catalogue.ts';
+import { ModelTryOut } from '../registry/proof/model-try-out.ts';
 import { versionLedger } from '../registry/version-ledger.ts';
 import { VersionRegistry } from '../registry/version-registry.ts';
 import { isServedBy, watchHosts } from '../models/store/serving.ts';
@@ -24,6 +25,7 @@ import { AlarmFloodMonitor } from '../pipeline/alarm-flood.ts';
 import { DiagnosticMonitor, storedDiagnosticAlarm } from '../pipeline/diagnostic-monitor.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import { Learning } from '../learning/learning.ts';
+import { Trainings } from '../learning/trainings.ts';
 import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
@@ -196,6 +198,9 @@ export async function startAgent(
       deps,
     }),
   );
+  const ending = new AbortController();
+  stack.defer(() => ending.abort());
+  const tryOuts = new ModelTryOut({ entry: inferenceHostEntry, config: config.models, deps, signal: ending.signal });
   const ledger = versionLedger(config.models.directory, registry, deps.clock);
   const rollouts = stack.use(
     new Rollouts({
@@ -240,6 +245,15 @@ export async function startAgent(
       create: (settings) => new DiagnosticMonitor({ ...settings, limits: pipeline.limits, alarms, recorder, deps }),
     }),
   );
+  const trainings = stack.use(
+    new Trainings({
+      watches: () => watchesOf(config),
+      registry,
+      train: (request, signal, onProgress) =>
+        trainInProcess(trainingHostEntry, trainingJob(config, request), signal, onProgress),
+      deps,
+    }),
+  );
   const learning = stack.use(
     new Learning({
       watches: watchesOf(config),
@@ -253,8 +267,8 @@ export async function startAgent(
       paths: { config: resolve(loaded.file), models: config.models.directory },
       history,
       maxAgeMs: (watch) => windowPlan(watch, 1).maxAgeMs,
-      train: (watch, fromMs, toMs, signal) =>
-        trainInProcess(trainingHostEntry, trainingJob(config, watch, fromMs, toMs), signal),
+      // A short `learn.for` is the decision of the user. The model has a warning, so that it is not activated without a person.
+      train: (watch, fromMs, toMs, signal) => trainings.train({ watch, fromMs, toMs, force: true }, 'agent', signal),
       deps,
     }),
   );
@@ -311,7 +325,8 @@ export async function startAgent(
             ),
           events,
           catalogue: new StoredModelCatalogue(config.models),
-          modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
+          tryOuts,
+          modelRegistry: { desk: registry, trainings, receiveDeadlineMs: config.models.receiveDeadlineMs },
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,
           editor,

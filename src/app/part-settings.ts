@@ -1,3 +1,4 @@
+import type { TrainingRequest } from '../contracts/models/model-trainings.ts';
 import type { TagReading } from '../contracts/live-events.ts';
 import type { TrainingJob } from '../learning/training-job.ts';
 import { bindWatch } from '../config/watch-binding.ts';
@@ -92,10 +93,10 @@ export function delivering(
   return new Set(tags.flatMap(({ name, source }) => (good.has(name) ? [source] : [])));
 }
 
-/** Returns the order for the process that trains a model of a watch. */
-export function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {
-  const { watch: watchConfig, tags } = bindWatch(config, watch);
-  return { watch, config: watchConfig, tags, models: config.models, outboxPath: config.outbox.path, fromMs, toMs };
+/** Returns the training of a watch in the present configuration. */
+export function trainingJob(config: AgentConfig, request: TrainingRequest): TrainingJob {
+  const { watch, tags } = bindWatch(config, request.watch);
+  return { ...request, config: watch, tags, models: config.models, outboxPath: config.outbox.path };
 }
 
 /** Returns the numbers of tags. Those that are unknown are left out. */

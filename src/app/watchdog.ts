@@ -15,7 +15,7 @@ export const watchdogMetrics = {
 } as const satisfies MetricCatalogue;
 
 /** Something that must keep moving for the agent to count as alive. */
-export type WatchedPart = {
+type WatchedPart = {
   readonly name: string;
   /** Monotonic time of its last sign of life. */
   readonly lastTickMs: () => number;

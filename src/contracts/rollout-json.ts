@@ -39,6 +39,10 @@ const rolloutJson = z.object({
   disagreements: z
     .array(ofBoth(saidJson).extend({ timestamp_ms: z.number() }))
     .describe('Last windows with different verdicts, oldest first'),
+  recent: ofBoth(z.array(z.number()))
+    .extend({ timestamps_ms: z.array(z.number()) })
+    .describe('Scores on the latest windows, at most 240, oldest first; empty after a start of the agent'),
+  thresholds: ofBoth(z.number().nullable()).describe('Thresholds at the latest window'),
   stopped: z
     .object({
       cause: z.enum(['crash', 'deadline', 'invalid-output', 'alarm-rate']),

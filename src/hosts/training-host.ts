@@ -1,5 +1,5 @@
 import process from 'node:process';
-import type { TrainingJob, TrainingOutcome } from '../learning/training-job.ts';
+import type { TrainingJob, TrainingMessage, TrainingOutcome } from '../learning/training-job.ts';
 import { runTrainingJob } from '../offline/training-job.ts';
 import { systemDeps } from '../platform/deps.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
@@ -24,7 +24,8 @@ process.once('message', (message) => {
 
 async function train(job: TrainingJob): Promise<TrainingOutcome> {
   try {
-    return { trained: await runTrainingJob(job, systemDeps()) };
+    const send = (message: TrainingMessage) => void process.send?.(message);
+    return { trained: await runTrainingJob(job, systemDeps(), (progress) => send({ progress })) };
   } catch (error) {
     return { failure: { code: errorCode(error), reason: errorMessage(error) } };
   }

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { LiveEvents } from '../contracts/live-events.ts';
-import type { ModelCatalogue } from '../contracts/model-catalogue.ts';
+import type { ModelCatalogue } from '../contracts/models/model-catalogue.ts';
+import type { ModelTryOuts } from '../contracts/models/model-try-out.ts';
 import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
@@ -12,11 +13,12 @@ import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
 import { registerJournal } from './journal-routes.ts';
-import { registerModelDirectory } from './model-directory-routes.ts';
 import { type MaintenanceRoutesOptions, registerMaintenance } from './maintenance-routes.ts';
-import { type ModelRegistryRoutesOptions, registerModelRegistryRoutes } from './model-registry-routes.ts';
+import { registerModelDirectory } from './models/model-directory-routes.ts';
+import { type ModelRegistryRoutesOptions, registerModelRegistryRoutes } from './models/model-registry-routes.ts';
 import { type OutboxRoutesOptions, registerOutboxRoutes } from './outbox-routes.ts';
-import { registerRolloutRoutes } from './rollout-routes.ts';
+import { registerRolloutRoutes } from './models/rollout-routes.ts';
+import { registerTryOut } from './models/try-out-routes.ts';
 import { registerScreen } from './screen-routes.ts';
 import { registerTagHistory } from './tag-history-routes.ts';
 import { TurnBudget } from './turn-budget.ts';
@@ -33,6 +35,7 @@ export type AgentEndpointOptions = WatchRoutesOptions &
     readonly rollouts: RolloutStatuses;
     readonly events: LiveEvents;
     readonly catalogue: ModelCatalogue;
+    readonly tryOuts: ModelTryOuts;
     /** Undefined if the models cannot be managed. */
     readonly modelRegistry: ModelRegistryRoutesOptions | undefined;
     /** Token of the commands on this box. */
@@ -56,6 +59,8 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'configuration-invalid': 422,
   'model-version-unknown': 404,
   'model-document-unknown': 404,
+  'model-absent': 404,
+  'model-input-invalid': 400,
 };
 
 /** The agent's own HTTP endpoint: health, metrics, alarms, watches, live events, management of models and the pages. */
@@ -81,6 +86,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerWatchRoutes(app, options);
       registerRolloutRoutes(app, options.rollouts);
       registerModelDirectory(app, options.catalogue);
+      registerTryOut(app, options.tryOuts);
       registerOutboxRoutes(app, options);
       registerJournal(app, options);
       registerAnnotations(app, options);

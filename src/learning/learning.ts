@@ -27,9 +27,7 @@ export type LearningOptions = {
   readonly inference: Pick<LoadedModels, 'statuses'>;
   readonly directory: Pick<ModelDirectory, 'versions'>;
   readonly ledger: Pick<VersionLedger, 'standing'>;
-  readonly registry: Pick<ModelRegistry, 'activate'> & {
-    recordTraining(model: ExactModel, actor: string): Promise<void>;
-  };
+  readonly registry: Pick<ModelRegistry, 'activate'>;
   /** Judges the windows of a model with one more version, for comparison; undefined ends that. */
   readonly propose: (model: string, version: number | undefined) => void;
   readonly board: WatchStatuses;
@@ -40,7 +38,7 @@ export type LearningOptions = {
   readonly history: SampleHistory;
   /** How long a value of a watch counts, ms. */
   readonly maxAgeMs: (watch: WatchConfig) => number;
-  /** Trains a new version of the watch's model from the history; rejects if `signal` is aborted. */
+  /** Trains a new version of the watch's model from the history and logs it; rejects if `signal` is aborted. */
   readonly train: (watch: string, fromMs: EpochMs, toMs: EpochMs, signal: AbortSignal) => Promise<TrainedVersion>;
   readonly deps: Deps;
 };
@@ -158,9 +156,13 @@ export class Learning implements LearningStatuses, AsyncDisposable {
     else this.#propose({ learner, kind }, waiting, 'a trained version is not active');
   }
 
+  /** A person may train, install, remove or reject versions meanwhile. */
   #checkProposal(name: string, { learner, kind }: Learner, waiting: number | undefined): void {
     const { phase, version } = learner.overview(this.#options.deps.clock.nowMs());
-    if (phase !== 'proposed' || version === waiting || this.#training !== undefined) return;
+    if (version === waiting || this.#training !== undefined) return;
+    if (waiting !== undefined && waiting > (version ?? 0))
+      return this.#propose({ learner, kind }, waiting, 'a trained version is not active');
+    if (phase !== 'proposed') return;
     learner.failed(`version ${version} was removed or rejected`);
     if (kind === 'next') this.#options.propose(name, undefined);
   }
@@ -209,16 +211,12 @@ export class Learning implements LearningStatuses, AsyncDisposable {
   }
 
   async #trainOnce(of: Learner): Promise<void> {
-    const { train, registry, deps } = this.#options;
+    const { train, deps } = this.#options;
     const { learner } = of;
-    const { watch, config } = learner;
+    const { watch } = learner;
     learner.training();
-    deps.log.info({ watch, model: config.model.name }, 'Training begins.');
     try {
       const trained = await train(watch, learner.fromMs(deps.clock.nowMs()), deps.clock.nowMs(), this.#stopping.signal);
-      const model = { name: config.model.name, version: trained.version };
-      await registry.recordTraining(model, ACTOR);
-      deps.log.info({ watch, model: formatModelReference(model), ...trained.metrics }, 'A model is trained.');
       await this.#offer(of, trained);
     } catch (error) {
       if (this.#stopping.signal.aborted) return;

@@ -1,4 +1,5 @@
 import type { Tag } from '../domain/sample/tag.ts';
+import type { TrainingProgress } from '../contracts/models/model-trainings.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
@@ -12,8 +13,11 @@ export type TrainingJob = {
   readonly models: ModelsConfig;
   /** `outbox.path`; the history is in the same folder. */
   readonly outboxPath: string;
-  readonly fromMs: EpochMs;
-  readonly toMs: EpochMs;
+  /** Undefined for the first and the last sample. */
+  readonly fromMs: EpochMs | undefined;
+  readonly toMs: EpochMs | undefined;
+  /** True to train on fewer rows than the algorithm advises. */
+  readonly force: boolean;
 };
 
 /** A new version in the model directory, proved with its golden vectors. Nothing is activated. */
@@ -25,7 +29,10 @@ export type TrainedVersion = {
   readonly metrics: Readonly<Record<string, number>>;
 };
 
-/** The one message of the training process. */
+/** The last message of the training process. */
 export type TrainingOutcome =
   | { readonly trained: TrainedVersion }
   | { readonly failure: { readonly code: string; readonly reason: string } };
+
+/** A message of the training process. */
+export type TrainingMessage = TrainingOutcome | { readonly progress: TrainingProgress };

@@ -1,3 +1,4 @@
+import type { TrainingProgress } from '../contracts/models/model-trainings.ts';
 import type { TrainingJob, TrainedVersion } from '../learning/training-job.ts';
 import type { Deps } from '../platform/deps.ts';
 import { historyRecording } from './history-recording.ts';
@@ -9,7 +10,11 @@ import { trainFromRecording, writeTrainedModel } from './train.ts';
  *
  * @throws {OperatingError} 'training-…', 'history-…', 'model-not-proven' (reject); 'model-not-written' (retry).
  */
-export async function runTrainingJob(job: TrainingJob, deps: Deps): Promise<TrainedVersion> {
+export async function runTrainingJob(
+  job: TrainingJob,
+  deps: Deps,
+  onProgress: (progress: TrainingProgress) => void,
+): Promise<TrainedVersion> {
   const { watch: id, config: watch, tags, models, outboxPath, fromMs, toMs } = job;
   const { stepMs } = watch.window;
   const result = await trainFromRecording({
@@ -27,10 +32,10 @@ export async function runTrainingJob(job: TrainingJob, deps: Deps): Promise<Trai
     task: 'anomaly',
     algorithm: undefined,
     limit: undefined,
-    // A short `learn.for` is the decision of the user. The model has a warning, so that it is not activated without a person.
-    force: true,
-    onProgress: () => undefined,
+    force: job.force,
+    onProgress: (stage, done) => onProgress({ stage, done }),
   });
+  onProgress({ stage: 'proving', done: undefined });
   const { version } = await writeTrainedModel(models, watch.model.name, result, deps);
   return { version, warnings: result.trained.warnings, metrics: result.trained.draft.manifest.metrics ?? {} };
 }

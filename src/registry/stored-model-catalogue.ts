@@ -6,7 +6,7 @@ import type {
   ModelCatalogue,
   VersionDetail,
   VersionDocument,
-} from '../contracts/model-catalogue.ts';
+} from '../contracts/models/model-catalogue.ts';
 import type { AnyManifest } from '../contracts/model-manifest.ts';
 import type { ExactModel } from '../contracts/model-registry.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';

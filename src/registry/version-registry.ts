@@ -1,14 +1,13 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AnyManifest } from '../contracts/model-manifest.ts';
+import type { AuditEntry, ModelAction } from '../contracts/model-audit-entry.ts';
 import type {
   Activated,
-  AuditEntry,
   AuditReport,
   ExactModel,
   Installed,
   InstallRequest,
-  ModelAction,
   ModelProof,
   ModelRegistry,
 } from '../contracts/model-registry.ts';

@@ -69,6 +69,9 @@ async function registerV2Routes(
     const codec = new TensorCodec({ entry: codecEntry, bodyBytesMax, deps });
     app.addHook('onClose', () => codec[Symbol.asyncDispose]());
     acceptBytes(app, bodyBytesMax);
+    // Nothing is sent while a request waits for a run or a load. These have deadlines of their own.
+    app.addHook('preHandler', async ({ raw }) => void raw.socket.setTimeout(0));
+    app.addHook('onSend', async ({ raw, server }) => void raw.socket.setTimeout(server.server.timeout));
     app.setErrorHandler((error, { routeOptions: { bodyLimit } }, reply) => {
       const failure =
         errorCode(error) === 'FST_ERR_CTP_BODY_TOO_LARGE'

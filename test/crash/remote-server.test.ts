@@ -3,6 +3,7 @@ import { freePort } from '../support/free-port.ts';
 import { andon } from '../cli/run-andon.ts';
 import { modelServerPid } from '../support/crash-children.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
+import { loadPace } from '../support/load-pace.ts';
 import { TestModelDirectory } from '../support/onnx-directory.ts';
 import { meanModel } from '../support/onnx-models.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
@@ -12,7 +13,7 @@ import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
  * continues, is killed and restarts. Invariant: every window has one verdict, in order, judged on its own values by
  * one of the two models, and its record names the model and the reason; once the server is back, it judges again.
  */
-const STEP_MS = 400;
+const STEP_MS = 200 * Math.max(2, loadPace);
 
 type VerdictRecord = {
   readonly kind: string;
@@ -57,10 +58,11 @@ class TwoAgents implements AsyncDisposable {
       models: { directory: this.served.path, serve: ['echo'] },
     });
     this.models.addRemote(echo, { url, failures: 2, fallback: 'stand-in@1' });
-    const window = { step: `${STEP_MS}ms`, maxAge: '5s' };
+    const window = { step: `${STEP_MS}ms`, maxAge: `${5 * loadPace}s` };
     this.watchFolder.configure({
       sources: plant.sections('100ms').sources,
-      models: { directory: this.models.path, deadline: '200ms' },
+      // A server that hangs leaves the fallback half a step.
+      models: { directory: this.models.path, deadline: `${STEP_MS / 2}ms` },
       watches: { machine: { model: 'echo', tags: ['count'], window } },
     });
   }

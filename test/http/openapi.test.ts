@@ -57,6 +57,9 @@ describeWith(['schemathesis'], 'the API is as openapi.json describes it', () => 
       '--checks',
       checks,
       '--continue-on-failure',
+      // A run of a model starts a process, which takes long on a busy machine.
+      '--request-timeout',
+      '120',
       ...fixed,
       ...amount,
     ];

@@ -4,6 +4,7 @@ import type { ModelStatus } from '../../src/contracts/inference.ts';
 import type { TagReading } from '../../src/contracts/live-events.ts';
 import type { WatchStatuses } from '../../src/contracts/watch-statuses.ts';
 import { Learning } from '../../src/learning/learning.ts';
+import { Trainings } from '../../src/learning/trainings.ts';
 import type { TrainedVersion } from '../../src/learning/training-job.ts';
 import { watchSchema, withModel } from '../../src/pipeline/watch-config.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
@@ -36,8 +37,20 @@ class Box implements AsyncDisposable {
 
   constructor(learn: object = {}) {
     const watch = withModel('pump', watchSchema.parse({ tags: ['a', 'b'], learn: { for: '2h', ...learn } }));
+    const watches = new Map([['pump', watch]]);
+    const trainings = new Trainings({
+      watches: () => watches,
+      registry: { recordTraining: async ({ version }) => void this.did.push(`recorded ${version}`) },
+      train: async ({ fromMs = 0, toMs = 0 }) => {
+        this.did.push(`trained on ${Math.round((toMs - fromMs) / HOUR)} h`);
+        const trained = await this.result();
+        this.versions = [...this.versions, trained.version];
+        return trained;
+      },
+      deps: this.deps,
+    });
     this.learning = new Learning({
-      watches: new Map([['pump', watch]]),
+      watches,
       inference: { statuses: () => [this.#status()] },
       directory: { versions: async () => this.versions },
       ledger: {
@@ -50,7 +63,6 @@ class Box implements AsyncDisposable {
         }),
       },
       registry: {
-        recordTraining: async ({ version }) => void this.did.push(`recorded ${version}`),
         activate: async (model) => {
           this.did.push(`activated ${model.version}`);
           this.state = 'ready';
@@ -85,12 +97,7 @@ class Box implements AsyncDisposable {
           }),
       },
       maxAgeMs: () => 5000,
-      train: async (_watch, fromMs, toMs) => {
-        this.did.push(`trained on ${Math.round((toMs - fromMs) / HOUR)} h`);
-        const trained = await this.result();
-        this.versions = [...this.versions, trained.version];
-        return trained;
-      },
+      train: (id, fromMs, toMs, signal) => trainings.train({ watch: id, fromMs, toMs, force: true }, 'agent', signal),
       deps: this.deps,
     });
   }
@@ -266,6 +273,18 @@ test('a watch that never gets a value is degraded after twice the time', async (
   await box.start();
   await box.clock.advance(5 * HOUR);
   expect(box.health?.status).toBe('degraded');
+});
+
+test('a version that a person trains while a watch collects is proposed', async () => {
+  await using box = new Box();
+  await box.start();
+  await box.clock.advance(HOUR);
+  expect(box.learning.learningOf('pump')?.phase).toBe('collecting');
+  box.versions = [4];
+  await box.clock.advance(20_000);
+  expect(box.learning.learningOf('pump')).toMatchObject({ phase: 'proposed', version: 4 });
+  await box.clock.advance(5 * HOUR);
+  expect(box.did).toEqual([]);
 });
 
 describe('with activate: automatic', () => {

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AuditEntry } from '../../src/contracts/model-registry.ts';
+import type { AuditEntry } from '../../src/contracts/model-audit-entry.ts';
 import { SystemClock } from '../../src/platform/clock.ts';
 import { auditLine, type ChainPosition, modelAudit } from '../../src/registry/audit/audit-chain.ts';
 import { type AuditConfig, AuditKey } from '../../src/registry/audit/audit-key.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type AuditRecord, modelAudit } from '../../src/registry/audit/audit-chain.ts';
-import type { AuditEntry } from '../../src/contracts/model-registry.ts';
+import type { AuditEntry } from '../../src/contracts/model-audit-entry.ts';
 import type { AuditConfig } from '../../src/registry/audit/audit-key.ts';
 import { AuditLog } from '../../src/registry/audit/audit-log.ts';
 import { SystemClock } from '../../src/platform/clock.ts';

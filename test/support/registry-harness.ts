@@ -1,7 +1,8 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AuditEntry, InstallRequest, PackageSource } from '../../src/contracts/model-registry.ts';
+import type { AuditEntry } from '../../src/contracts/model-audit-entry.ts';
+import type { InstallRequest, PackageSource } from '../../src/contracts/model-registry.ts';
 import { VersionRegistry, type VersionRegistryOptions } from '../../src/registry/version-registry.ts';
 import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import type { Deps } from '../../src/platform/deps.ts';

@@ -13,7 +13,15 @@ import type {
   verdictJson,
   watchJson,
 } from '../../../src/http/api-schemas.ts';
-import type { listedModelJson, listedVersionJson, versionDetailJson } from '../../../src/http/model-schemas.ts';
+import type { auditEntrySchema } from '../../../src/contracts/model-audit-entry.ts';
+import type {
+  listedModelJson,
+  listedVersionJson,
+  trainingJson,
+  tryOutJson,
+  versionDetailJson,
+} from '../../../src/http/models/model-schemas.ts';
+import type { ComparisonJson, RolloutJson } from '../../../src/contracts/rollout-json.ts';
 import type { watchSummaryJson } from '../../../src/contracts/watch-json.ts';
 
 /** Answers of the agent's HTTP API, from the schemas that the agent validates them with. */
@@ -25,6 +33,11 @@ export type JournalEntry = z.infer<typeof journalEntryJson>;
 export type LoadedModel = z.infer<typeof modelJson>;
 export type ListedModel = z.infer<typeof listedModelJson>;
 export type ListedVersion = z.infer<typeof listedVersionJson>;
+export type Comparison = ComparisonJson;
+export type RolloutComparison = RolloutJson;
+export type ModelAct = z.infer<typeof auditEntrySchema>;
+export type Training = z.infer<typeof trainingJson>;
+export type TryOutResult = z.infer<typeof tryOutJson>;
 export type VersionDetail = z.infer<typeof versionDetailJson>;
 export type Outbox = z.infer<typeof outboxJson>;
 export type TagSeries = z.infer<typeof tagSeriesJson>;

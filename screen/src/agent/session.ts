@@ -7,6 +7,7 @@ const ANSWER_MS_MAX = 15_000;
 /** Login of this page, and what it may do. */
 export const session = signal<Session>({ user: null, role: null, permissions: [], login: false });
 export const mayOperate = computed(() => session.value.permissions.includes('operate'));
+export const mayManageModels = computed(() => session.value.permissions.includes('models'));
 
 /** Logs in with user and password. @returns Why it failed; undefined if it worked. */
 export async function logIn(user: string, password: string): Promise<string | undefined> {

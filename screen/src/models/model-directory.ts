@@ -45,6 +45,6 @@ export async function readDocument(model: string, version: number, file: string)
 }
 
 /** Returns the path of a model in the API. */
-function pathOf(model: string): string {
+export function pathOf(model: string): string {
   return `/api/v1/models/${encodeURIComponent(model)}`;
 }

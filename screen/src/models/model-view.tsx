@@ -1,34 +1,95 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { watches } from '../agent/agent-state.ts';
-import type { ListedModel, Watch } from '../agent/api-types.ts';
-import { follow, machinePath } from '../parts/router.ts';
+import { useEffect } from 'preact/hooks';
+import type { ListedModel } from '../agent/api-types.ts';
+import { mayManageModels } from '../agent/session.ts';
+import { follow, machinePath, query, setQuery } from '../parts/router.ts';
 import { useAnswer } from '../parts/use-answer.ts';
 import { t } from '../texts/language.ts';
+import { ActLog } from './act-table.tsx';
+import { Comparison } from './comparison.tsx';
 import { DriftTable } from './drift-table.tsx';
 import { InUse } from './in-use.tsx';
+import { changes, forgetResults } from './model-acts.ts';
 import { type LoadedModels, readVersion, readVersions } from './model-directory.ts';
+import { TryOut } from './try-out.tsx';
+import { VersionActs } from './version-acts.tsx';
 import { VersionFacts } from './version-facts.tsx';
 import { VersionTable } from './version-table.tsx';
+import { watchesOf } from './watches-of.ts';
 
 const REFRESH_MS = 3000;
 const PAGE = 50;
 
 export type ModelViewProps = { readonly model: ListedModel; readonly loaded: LoadedModels | undefined };
 
+const sections = ['versions', 'comparison', 'try', 'log'] as const;
+type Section = (typeof sections)[number];
+
 /** One model: where its versions run, its versions, and one of them in detail. */
 export function ModelView({ model, loaded }: ModelViewProps): JSX.Element {
   const chosen = useSignal<number | undefined>(undefined);
-  const shown = chosen.value ?? model.active ?? model.versions.at(-1);
+  useEffect(forgetResults, []);
+  const isInstalled = chosen.value !== undefined && model.versions.includes(chosen.value);
+  const shown = (isInstalled ? chosen.value : undefined) ?? model.active ?? model.versions.at(-1);
+  const section = sections.find((each) => each === query.value.get('view')) ?? 'versions';
   return (
     <div class="model">
       <Head model={model} />
+      <Tabs section={section} />
       {model.problem !== null && <p class="problem">{model.problem}</p>}
-      <InUse model={model.name} loaded={loaded} />
-      <Versions model={model} shown={shown} onChoose={(version) => (chosen.value = version)} />
-      {shown !== undefined && model.versions.includes(shown) && <Version key={shown} model={model} version={shown} />}
-      <DriftTable watches={watchesOf(model.name)} />
+      {section === 'versions' && (
+        <>
+          <InUse model={model.name} loaded={loaded} />
+          <Versions model={model} shown={shown} onChoose={(version) => (chosen.value = version)} />
+          {shown !== undefined && <VersionActs model={model} version={shown} />}
+          {shown !== undefined && <Version key={shown} model={model} version={shown} />}
+          <DriftTable watches={watchesOf(model.name)} />
+        </>
+      )}
+      {section === 'comparison' && <Comparison model={model.name} />}
+      {section === 'try' && (
+        <>
+          <VersionChoice model={model} shown={shown} onChoose={(version) => (chosen.value = version)} />
+          {shown !== undefined && <TryOut key={shown} model={model.name} version={shown} />}
+        </>
+      )}
+      {section === 'log' && mayManageModels.value && <ActLog model={model.name} />}
     </div>
+  );
+}
+
+/** The log is for engineers. */
+function Tabs({ section }: { readonly section: Section }): JSX.Element {
+  const shown = sections.filter((each) => each !== 'log' || mayManageModels.value);
+  return (
+    <div class="choice" role="group" aria-label={t('models.sections')}>
+      {shown.map((each) => (
+        <button
+          key={each}
+          type="button"
+          aria-pressed={each === section}
+          onClick={() => setQuery({ view: each === 'versions' ? undefined : each })}
+        >
+          {t(`models.section.${each}`)}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function VersionChoice({ model, shown, onChoose }: VersionsProps): JSX.Element {
+  return (
+    <label>
+      {t('models.version')}
+      <select value={shown} onChange={(event) => onChoose(Number(event.currentTarget.value))}>
+        {model.versions.toReversed().map((version) => (
+          <option key={version} value={version}>
+            {version}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 
@@ -61,7 +122,7 @@ type VersionsProps = {
 
 function Versions({ model, shown, onChoose }: VersionsProps): JSX.Element {
   const count = useSignal(PAGE);
-  const key = JSON.stringify([model.name, model.versions, count.value]);
+  const key = JSON.stringify([model.name, model.versions, count.value, changes.value]);
   const { data, problem } = useAnswer(key, () => readVersions(model.name, count.value), REFRESH_MS);
   return (
     <section class="panel" aria-labelledby="versions-title">
@@ -88,9 +149,4 @@ function Version({ model, version }: { readonly model: ListedModel; readonly ver
       {data.value !== undefined && <VersionFacts detail={data.value} />}
     </section>
   );
-}
-
-/** Returns the watches that use a model, in any version. */
-function watchesOf(model: string): readonly Watch[] {
-  return [...watches.value.values()].map(({ value }) => value).filter((watch) => watch.model.split('@')[0] === model);
 }

@@ -1,12 +1,19 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { watches } from '../agent/agent-state.ts';
+import { isLive, watches } from '../agent/agent-state.ts';
+import { mayManageModels } from '../agent/session.ts';
 import type { ListedModel } from '../agent/api-types.ts';
 import { readJson } from '../agent/agent-api.ts';
 import { follow, modelPath, route } from '../parts/router.ts';
 import { useAnswer } from '../parts/use-answer.ts';
 import { t } from '../texts/language.ts';
+import { InstallDialog } from './install-dialog.tsx';
+import { changes } from './model-acts.ts';
 import { type LoadedModels, readModels } from './model-directory.ts';
+import { TrainDialog } from './train-dialog.tsx';
+import { TrainingList } from './training-list.tsx';
+import { Results } from './version-acts.tsx';
+import { watchesOf } from './watches-of.ts';
 import { ModelView } from './model-view.tsx';
 
 const REFRESH_MS = 3000;
@@ -15,14 +22,16 @@ const PAGE = 100;
 /** The models of the model directory, and one of them with its versions. */
 export function ModelsPage(): JSX.Element {
   const count = useSignal(PAGE);
-  const { data, problem } = useAnswer(String(count.value), () => readModels(count.value), REFRESH_MS);
-  const loaded = useAnswer('', () => readJson<LoadedModels>('/api/v1/models'), REFRESH_MS);
+  const { data, problem } = useAnswer(`${count.value} ${changes.value}`, () => readModels(count.value), REFRESH_MS);
+  const loaded = useAnswer(String(changes.value), () => readJson<LoadedModels>('/api/v1/models'), REFRESH_MS);
   const list = data.value;
   const { value: path } = route;
   const chosen = path.page === 'models' ? path.model : '';
   return (
     <>
       {problem.value !== '' && <p class="problem">{problem}</p>}
+      <DirectoryActs model={chosen} />
+      <TrainingList />
       <div class="models">
         <nav class="model-list panel" aria-labelledby="model-list-title">
           <h2 id="model-list-title">{t('models.list')}</h2>
@@ -49,6 +58,30 @@ export function ModelsPage(): JSX.Element {
         />
       </div>
     </>
+  );
+}
+
+/** Acts that bring new versions: installation and training; none for a role that may not. */
+function DirectoryActs({ model }: { readonly model: string }): JSX.Element | null {
+  const shown = useSignal<'install' | 'train' | undefined>(undefined);
+  if (!mayManageModels.value) return null;
+  const close = (): void => {
+    shown.value = undefined;
+  };
+  return (
+    <div class="actions">
+      <button type="button" disabled={!isLive.value} onClick={() => (shown.value = 'install')}>
+        {t('models.install')}
+      </button>
+      {watches.value.size > 0 && (
+        <button type="button" disabled={!isLive.value} onClick={() => (shown.value = 'train')}>
+          {t('models.train')}
+        </button>
+      )}
+      {model === '' && <Results />}
+      {shown.value === 'install' && <InstallDialog onClose={close} />}
+      {shown.value === 'train' && <TrainDialog watch={watchesOf(model)[0]?.watch ?? ''} onClose={close} />}
+    </div>
   );
 }
 

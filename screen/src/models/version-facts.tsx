@@ -1,7 +1,10 @@
 import type { JSX } from 'preact';
 import type { VersionDetail } from '../agent/api-types.ts';
-import { formatNumber, formatPercent, formatSpan } from '../texts/format.ts';
+import { mayManageModels } from '../agent/session.ts';
+import { useAnswer } from '../parts/use-answer.ts';
+import { formatDateTime, formatNumber, formatPercent, formatSpan } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
+import { readActs } from './act-log.ts';
 import { Documents } from './documents.tsx';
 
 /** What model.yaml and the signature state about a version. */
@@ -25,15 +28,14 @@ export function VersionFacts({ detail }: { readonly detail: VersionDetail }): JS
 
 function Facts({ detail }: { readonly detail: VersionDetail }): JSX.Element {
   const { signature, window, threshold, abnormal, score_unit, golden_vectors, remote, sha256, training } = detail;
-  const { andon, data, algorithm } = training;
+  const { data } = training;
   return (
     <dl class="facts">
       <dt>{t('models.signature')}</dt>
       <dd data-bad={signature.state === 'refused'}>{signatureText(signature)}</dd>
       <dt>{t('models.origin')}</dt>
       <dd>
-        {typeof andon === 'string' ? t('models.origin.trained', { version: andon }) : t('models.origin.installed')}
-        {typeof algorithm === 'string' && `, ${algorithm}`}
+        <Origin detail={detail} />
       </dd>
       {typeof data === 'string' && (
         <>
@@ -76,6 +78,36 @@ function Facts({ detail }: { readonly detail: VersionDetail }): JSX.Element {
         </>
       )}
     </dl>
+  );
+}
+
+/** Where a version comes from: model.yaml, and for engineers the log. */
+function Origin({ detail }: { readonly detail: VersionDetail }): JSX.Element {
+  const { model, version, training } = detail;
+  const { andon, algorithm } = training;
+  const { data } = useAnswer(`${model}@${version} ${mayManageModels.value}`, () =>
+    mayManageModels.value ? readActs(model, { version }) : Promise.resolve(undefined),
+  );
+  const act = data.value?.entries.find(
+    ({ action, outcome }) => outcome === 'ok' && (action === 'install' || action === 'train'),
+  );
+  const source = act?.detail['url'] ?? act?.detail['folder'];
+  return (
+    <>
+      {typeof andon === 'string' ? t('models.origin.trained', { version: andon }) : t('models.origin.installed')}
+      {typeof algorithm === 'string' && `, ${algorithm}`}
+      {act !== undefined && (
+        <small class="reason">
+          {' '}
+          {t('models.origin.act', {
+            action: t(`models.act.${act.action}`),
+            actor: act.actor,
+            time: formatDateTime(act.timestamp_ms),
+          })}
+          {typeof source === 'string' && ` ${t('models.origin.from', { source })}`}
+        </small>
+      )}
+    </>
   );
 }
 

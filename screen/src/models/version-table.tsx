@@ -1,6 +1,7 @@
 import type { JSX } from 'preact';
 import type { ListedModel, ListedVersion } from '../agent/api-types.ts';
 import { formatBytes, formatDateTime, formatPercent } from '../texts/format.ts';
+import { watchesOf } from './watches-of.ts';
 import { t, word } from '../texts/language.ts';
 
 type VersionTableProps = {
@@ -59,11 +60,15 @@ function Marks({ model, version }: { readonly model: ListedModel; readonly versi
   const { active, previous, pinned, rejected } = model;
   const rejection = rejected.find((each) => each.version === version.version);
   const isActive = active === version.version;
+  const isProposed = watchesOf(model.name).some(
+    ({ learning }) => learning?.phase === 'proposed' && learning.version === version.version,
+  );
   const marks = [
     ...(isActive ? [t('models.mark.active')] : []),
     ...(isActive && pinned ? [t('models.mark.pinned')] : []),
     ...(!isActive && previous === version.version ? [t('models.mark.previous')] : []),
     ...(rejection === undefined ? [] : [t('models.mark.rejected')]),
+    ...(isProposed ? [t('models.mark.proposed')] : []),
   ];
   return (
     <>

@@ -3,6 +3,7 @@ import type { JSX, TargetedSubmitEvent } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { loginRequest } from '../agent/login-request.ts';
 import { logIn, logInWithToken, session } from '../agent/session.ts';
+import { formText } from './form-text.ts';
 import { t } from '../texts/language.ts';
 
 /** The login, while a request needs it or a person asks for it. */
@@ -19,9 +20,9 @@ export function LoginDialog(): JSX.Element | null {
   const submit = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    const secret = textOf(form, 'secret');
+    const secret = formText(form, 'secret');
     try {
-      const why = withUsers ? await logIn(textOf(form, 'user'), secret) : await logInWithToken(secret);
+      const why = withUsers ? await logIn(formText(form, 'user'), secret) : await logInWithToken(secret);
       if (why === undefined) request.settle(true);
       else problem.value = why;
     } catch (error) {
@@ -56,9 +57,4 @@ export function LoginDialog(): JSX.Element | null {
       </form>
     </dialog>
   );
-}
-
-function textOf(form: FormData, name: string): string {
-  const value = form.get(name);
-  return typeof value === 'string' ? value : '';
 }

@@ -1,5 +1,6 @@
 import { loadConfig } from '../../config/config-file.ts';
-import type { AuditEntry, AuditReport } from '../../contracts/model-registry.ts';
+import type { AuditEntry } from '../../contracts/model-audit-entry.ts';
+import type { AuditReport } from '../../contracts/model-registry.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { table } from '../output/table.ts';
 import { openRegistry } from './open-registry.ts';

@@ -5,6 +5,8 @@ import type { RolloutSide } from './rollout-plan.ts';
 
 /** Most disagreements kept; the latest ones. */
 const DISAGREEMENTS_MAX = 20;
+/** Latest windows whose scores are kept, for a plot. */
+const RECENT_MAX = 240;
 /** Fewest windows for a comparison of distributions. */
 const DRIFT_WINDOWS_MIN = 200;
 
@@ -30,6 +32,9 @@ export type SideJudgement = {
 type Disagreement = { readonly timestampMs: EpochMs } & {
   readonly [Side in RolloutSide]: Pick<SideJudgement, 'score' | 'threshold' | 'verdict'>;
 };
+
+/** Scores of both versions on the latest windows, in columns of equal length, oldest first. */
+type RecentScores = { readonly timestampsMs: number[] } & { readonly [Side in RolloutSide]: number[] };
 
 /** Windows by the verdicts of both versions. */
 export type AgreementTable = { bothNormal: number; bothAbnormal: number; onlyCandidate: number; onlyIncumbent: number };
@@ -73,11 +78,17 @@ export type TallySummary = {
   /** Population stability index of the scores of each version against its training, and of one against the other. */
   readonly drift: Readonly<Record<RolloutSide | 'between', number | undefined>>;
   readonly disagreements: readonly Disagreement[];
+  /** Since the start of the agent. */
+  readonly recent: RecentScores;
+  /** Thresholds at the latest window; undefined before the first. */
+  readonly thresholds: Readonly<Record<RolloutSide, number | undefined>>;
 };
 
 /** Counts the judgements of two versions on the same windows. Its size does not depend on their number. */
 export class RolloutTally {
   readonly state: TallyState;
+  readonly #recent: RecentScores = { timestampsMs: [], candidate: [], incumbent: [] };
+  #thresholds: TallySummary['thresholds'] = { candidate: undefined, incumbent: undefined };
   #distributions: Readonly<Record<RolloutSide, Distribution | undefined>> = {
     candidate: undefined,
     incumbent: undefined,
@@ -102,6 +113,7 @@ export class RolloutTally {
     const cell = agreementCell(candidate, incumbent);
     this.state.table[cell] += 1;
     this.#addScores(candidate.score, incumbent.score);
+    this.#addRecent(timestampMs, candidate, incumbent);
     countLatency(this.state.latencies.candidate, candidate.latencyMs);
     countLatency(this.state.latencies.incumbent, incumbent.latencyMs);
     this.#addBins(candidate, incumbent);
@@ -137,7 +149,18 @@ export class RolloutTally {
       failures,
       drift: this.#drift(),
       disagreements,
+      recent: this.#recent,
+      thresholds: this.#thresholds,
     };
+  }
+
+  #addRecent(timestampMs: EpochMs, candidate: SideJudgement, incumbent: SideJudgement): void {
+    this.#recent.timestampsMs.push(timestampMs);
+    this.#recent.candidate.push(candidate.score);
+    this.#recent.incumbent.push(incumbent.score);
+    this.#thresholds = { candidate: candidate.threshold, incumbent: incumbent.threshold };
+    if (this.#recent.timestampsMs.length <= RECENT_MAX) return;
+    for (const column of Object.values(this.#recent)) column.shift();
   }
 
   #addScores(candidate: number, incumbent: number): void {

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { type AuditEntry, auditEntrySchema } from '../../contracts/model-registry.ts';
+import { type AuditEntry, auditEntrySchema } from '../../contracts/model-audit-entry.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { sha256 } from '../../platform/sha256.ts';
 import type { AuditKey } from './audit-key.ts';

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import type { AuditEntry, ModelAction } from '../../contracts/model-registry.ts';
+import type { AuditEntry, ModelAction } from '../../contracts/model-audit-entry.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { writeDurably } from '../../platform/durable-file.ts';

@@ -46,7 +46,14 @@ export type VerificationOptions = {
   readonly signal?: AbortSignal;
 };
 
-type RunOnce = (inputs: Tensors, finite: boolean, timeoutMs: number) => Promise<HostRun>;
+/** A version that a fresh host, or its server, has proved and can run. */
+export type ProvedModel = {
+  readonly stored: StoredModel;
+  readonly loaded: Omit<LoadedSession, 'batching' | 'loadMs'>;
+  readonly provider: string;
+  readonly fallbacks: readonly ProviderFallback[];
+  readonly run: (inputs: Tensors, finite: boolean, timeoutMs: number) => Promise<HostRun>;
+};
 
 /**
  * Proves a version as the agent does before it uses it: hash, graph against manifest, golden vectors alone and as a
@@ -56,47 +63,63 @@ type RunOnce = (inputs: Tensors, finite: boolean, timeoutMs: number) => Promise<
  * @throws {OperatingError} 'model-file-invalid', 'model-load-failed', 'model-golden-mismatch',
  *   'provider-unavailable', 'host-crashed', 'inference-timeout', 'model-too-slow', and the errors of a remote run.
  */
-export async function verifyModel(options: VerificationOptions): Promise<ModelVerification> {
-  const stored = await ModelDirectory.of(options.config).find(options.model);
-  const { remote } = stored.manifest;
-  return remote === undefined ? verifyLocal(stored, options) : verifyRemote(stored, remote, options);
+export function verifyModel(options: VerificationOptions): Promise<ModelVerification> {
+  return withProvedModel(options, async (proved) => {
+    const { stored, loaded, provider, fallbacks } = proved;
+    const { golden, nodesByProvider } = loaded;
+    const latency = await measure(proved, options);
+    const { manifest, sha256 } = stored;
+    return { manifest, sha256, provider, fallbacks, golden, nodesByProvider, latency };
+  });
 }
 
-async function verifyLocal(stored: StoredModel, options: VerificationOptions): Promise<ModelVerification> {
-  const { entry, config, model, deps, signal } = options;
+/**
+ * Loads a version and proves its golden vectors, then uses it. Its host ends afterwards.
+ *
+ * @throws {ConfigError | OperatingError} As `verifyModel`, without 'model-too-slow'.
+ */
+export async function withProvedModel<Result>(
+  options: Omit<VerificationOptions, 'ifTooSlow'>,
+  use: (proved: ProvedModel) => Promise<Result>,
+): Promise<Result> {
+  const stored = await ModelDirectory.of(options.config).find(options.model);
+  const { remote } = stored.manifest;
+  return remote === undefined ? withLocal(stored, options, use) : withRemote(stored, remote, options, use);
+}
+
+async function withLocal<Result>(
+  stored: StoredModel,
+  { entry, config, model, deps, signal }: VerificationOptions,
+  use: (proved: ProvedModel) => Promise<Result>,
+): Promise<Result> {
   const host = new HostProcess(entry, deps.clock, NICENESS);
   try {
     using _stop = stopping(signal, () => host.kill('stopped'));
     const key = formatModelReference(model);
     const list = { providers: providersOf(config, model.name), givenUp: new Map() };
     const { loaded, provider, fallbacks } = await loadOnFirstProvider(host, key, stored, list, config);
-    const run: RunOnce = (inputs, finite, timeoutMs) => host.call('run', { key, inputs, finite }, timeoutMs);
-    const latency = await measure(stored, loaded, run, options);
-    const { manifest, sha256 } = stored;
-    const { golden, nodesByProvider } = loaded;
-    return { manifest, sha256, provider: provider.name, fallbacks, golden, nodesByProvider, latency };
+    const run: ProvedModel['run'] = (inputs, finite, timeoutMs) => host.call('run', { key, inputs, finite }, timeoutMs);
+    return await use({ stored, loaded, provider: provider.name, fallbacks, run });
   } finally {
     await host.exited;
   }
 }
 
 /** Its latency includes the way to the server and back. */
-async function verifyRemote(
+async function withRemote<Result>(
   stored: StoredModel,
   server: RemoteServer,
-  options: VerificationOptions,
-): Promise<ModelVerification> {
-  const { config, deps, signal } = options;
-  const { manifest, sha256 } = stored;
+  { config, deps, signal }: VerificationOptions,
+  use: (proved: ProvedModel) => Promise<Result>,
+): Promise<Result> {
   checkServerAllowed(server, config);
   const client = new RemoteClient(server, stored.name, deps);
   using _stop = stopping(signal, () => client.close());
   const limits = { timeoutMs: config.loadDeadlineMs, clock: deps.clock };
-  const session = await RemoteSession.prove(client, manifest, limits);
-  const run: RunOnce = (inputs, finite, timeoutMs) => session.run({ inputs, finite }, timeoutMs);
-  const latency = await measure(stored, session.loaded, run, options);
-  const { golden } = session.loaded;
-  return { manifest, sha256, provider: REMOTE_PROVIDER, fallbacks: [], golden, nodesByProvider: {}, latency };
+  const session = await RemoteSession.prove(client, stored.manifest, limits);
+  const run: ProvedModel['run'] = (inputs, finite, timeoutMs) => session.run({ inputs, finite }, timeoutMs);
+  const loaded = { ...session.loaded, nodesByProvider: {} };
+  return use({ stored, loaded, provider: REMOTE_PROVIDER, fallbacks: [], run });
 }
 
 /** Stops the work at the end of the scope, or when it is cancelled. */
@@ -112,16 +135,14 @@ function stopping(signal: AbortSignal | undefined, stop: () => void): Disposable
 }
 
 async function measure(
-  { manifest }: StoredModel,
-  { inputs }: Pick<LoadedSession, 'inputs'>,
-  run: RunOnce,
+  { stored: { manifest }, loaded, run }: ProvedModel,
   { config, ifTooSlow = 'refuse', deps }: VerificationOptions,
 ): Promise<LatencyFigures | undefined> {
   const finite = judgesWindows(manifest);
   return checkLatency({
     run: (feeds, timeoutMs) => run(feeds, finite, timeoutMs),
     manifest,
-    inputs,
+    inputs: loaded.inputs,
     deadlineMs: servingOf(config, manifest).deadlineMs,
     runTimeoutMs: config.loadDeadlineMs,
     ifTooSlow,

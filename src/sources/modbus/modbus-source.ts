@@ -12,7 +12,7 @@ import { ModbusMeters } from './link/modbus-metrics.ts';
 import { parseModbusUrl } from './frame/modbus-url.ts';
 import { RequestGroups } from './scan/request-groups.ts';
 import { ScanClass } from './scan/scan-class.ts';
-import { ScanQueue, scanOffsetMs } from './scan/scan-queue.ts';
+import { ScanQueue } from './scan/scan-queue.ts';
 import { planScanClasses, readLimits } from './plan/scan-plan.ts';
 import { Scanner } from './scan/scanner.ts';
 import { SuspectTags } from './scan/suspect-tags.ts';
@@ -29,8 +29,6 @@ export class ModbusSource implements Source {
   readonly #groups: RequestGroups;
   readonly #suspects = new SuspectTags();
   readonly #classes: readonly ScheduledClass[];
-  readonly #queue: ScanQueue;
-  readonly #position: number;
   #health: ComponentHealth | undefined;
   #state: 'new' | 'started' | 'disposed' = 'new';
   /** False until the first scan has ended; before that there is nothing to report. */
@@ -58,8 +56,6 @@ export class ModbusSource implements Source {
       },
       { meters: this.#meters, onChange: () => this.#report(), spareRegisters: config.maxGap },
     );
-    this.#queue = ScanQueue.of(deps);
-    this.#position = this.#queue.join();
     this.#classes = this.#createClasses();
   }
 
@@ -81,7 +77,6 @@ export class ModbusSource implements Source {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#state !== 'disposed') this.#queue.leave(this.#position);
     this.#state = 'disposed';
     for (const { scanner } of this.#classes) scanner.stop();
     await this.#link[Symbol.asyncDispose]();
@@ -96,8 +91,7 @@ export class ModbusSource implements Source {
       const scanner = new Scanner({
         scanIntervalMs,
         clock: deps.clock,
-        offsetMs: scanOffsetMs(this.#position, scanIntervalMs),
-        queue: this.#queue,
+        queue: ScanQueue.of(deps),
         onMissed: (scans) => this.#meters.missedScans(scans),
       });
       const scanClass = new ScanClass({

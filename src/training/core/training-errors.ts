@@ -5,6 +5,9 @@ export const trainingErrors = {
     'There are too few rows to fit a model and to check its limits.',
     'Use more history or a longer CSV; the message has the number of rows found and needed. `andon train --force` trains a model with a warning on fewer rows than the algorithm advises.',
   ),
+  'training-busy': reject('A training is in progress, and one runs at a time.', 'Wait for its end, or cancel it.'),
+  'training-watch-unknown': reject('The configuration has no such watch.', 'See `GET /api/v1/watches`.'),
+  'training-unknown': reject('No training with this number is in progress.', 'See `GET /api/v1/models/trainings`.'),
   'training-process-lost': retry(
     'The process that trains the model of a watch ended without a result: it was killed, often because memory ran out.',
     'The training is repeated after more history. If it happens again, free memory, or train on another machine with `andon train --csv`.',

@@ -10,7 +10,7 @@ export const permissions = {
   infer: 'viewer',
   /** Acknowledge, shelve and unshelve alarms; record notes and labelled periods. */
   operate: 'operator',
-  /** Install, activate, roll back, pin, remove, load and unload models. */
+  /** Install, train, activate, roll back, pin, remove, load and unload models. */
   models: 'engineer',
   /** Change the configuration, and read registers and topics for it. */
   configure: 'engineer',

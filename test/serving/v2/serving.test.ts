@@ -327,6 +327,22 @@ describe('the model repository', () => {
     expect(models.repositoryActs).toEqual(['load other@2', 'unload other', 'unload watched', 'load absent']);
   });
 
+  test('loads, and a model runs, for longer than a connection may be idle', async () => {
+    const models = new FakeModels([echo]);
+    // Twice this time is the idle limit.
+    const settings = { requestTimeout: '1s', adminToken: token('let me in') };
+    await using server = await V2Server.start(models, settings);
+    const [load, run] = [models.load.bind(models), models.run.bind(models)];
+    const afterIdle = () => new Promise((resolve) => setTimeout(resolve, 3_500));
+    models.load = async (model) => afterIdle().then(() => load(model));
+    models.run = async (...asked) => afterIdle().then(() => run(...asked));
+    const answers = await Promise.all([
+      server.post('/v2/repository/models/echo/load', {}, admin),
+      server.post('/v2/models/echo/infer', { inputs: [asJson] }, admin),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  });
+
   test('never takes a model or its configuration from the request', async () => {
     const models = new FakeModels([echo]);
     await using server = await V2Server.start(models, { adminToken: token('let me in') });

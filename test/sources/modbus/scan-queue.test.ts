@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ScanQueue, scanOffsetMs } from '../../../src/sources/modbus/scan/scan-queue.ts';
+import { ScanQueue } from '../../../src/sources/modbus/scan/scan-queue.ts';
 import { Scanner } from '../../../src/sources/modbus/scan/scanner.ts';
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -35,23 +35,4 @@ it.each([
   if (stops) scanner.stop();
   await nextTurn();
   expect(begun).toBe(scans);
-});
-
-it('makes sources due in groups of 16, 20 ms apart, at most four of them and within the interval', () => {
-  const queue = new ScanQueue();
-  const positions = Array.from({ length: 65 }, () => queue.join());
-  const offsetsMs = (scanIntervalMs: number) =>
-    [0, 15, 16, 31, 32, 48, 64].map((index) => scanOffsetMs(positions[index] ?? -1, scanIntervalMs));
-  expect(offsetsMs(1000)).toEqual([0, 0, 20, 20, 40, 60, 0]);
-  expect(offsetsMs(100)).toEqual([0, 0, 20, 20, 40, 60, 0]);
-  expect(offsetsMs(50)).toEqual([0, 0, 20, 20, 0, 20, 0]);
-  expect(offsetsMs(10)).toEqual([0, 0, 0, 0, 0, 0, 0]);
-  expect(offsetsMs(0)).toEqual([0, 0, 0, 0, 0, 0, 0]);
-});
-
-it('gives the position of a source that ended to the next one', () => {
-  const queue = new ScanQueue();
-  expect([queue.join(), queue.join(), queue.join()]).toEqual([0, 1, 2]);
-  queue.leave(1);
-  expect([queue.join(), queue.join()]).toEqual([1, 3]);
 });

@@ -34,23 +34,6 @@ describe('scans of one class', () => {
     expect(scans.begunAtMs).toEqual([37, 100, 200, 300, 400]);
   });
 
-  test('are due at the multiples of the interval plus the offset of their source', async () => {
-    const clock = new FakeClock();
-    await clock.advance(37);
-    const begunAtMs: number[] = [];
-    const missed: number[] = [];
-    const onMissed = (scans: number) => void missed.push(scans);
-    const scanner = new Scanner({ scanIntervalMs: 100, offsetMs: 60, clock, onMissed });
-    const begin = () => {
-      begunAtMs.push(clock.monotonicMs());
-      scanner.scanEnded(true);
-    };
-    scanner.start({ begin });
-    await clock.advance(400);
-    expect(begunAtMs).toEqual([37, 60, 160, 260, 360]);
-    expect(missed).toEqual([0, 0, 0, 0, 0]);
-  });
-
   test('fall due together with those of another source that started at another time', async () => {
     const clock = new FakeClock();
     const first = new SlowScans(clock, 100);

@@ -1,25 +1,23 @@
 /**
- * Due times of a scan class: the multiples of its interval on the monotonic clock, plus the offset of its source. Drift cannot
- * accumulate, and classes with equal intervals and offsets are due together, also of different devices.
+ * Due times of a scan class: the multiples of its interval on the monotonic clock. Drift cannot accumulate, and classes
+ * with equal intervals are due together, also of different devices.
  *
  * The first scan is due immediately. After a stall, or a scan longer than its interval, one scan stands for all missed ones.
  */
 export class ScanSchedule {
   readonly #intervalMs: number;
-  readonly #offsetMs: number;
   /** Multiple of the interval of the last scan; undefined before the first. */
   #last: number | undefined;
 
-  /** @param intervalMs More than 0. @param offsetMs Less than the interval. */
-  constructor(intervalMs: number, offsetMs = 0) {
+  /** @param intervalMs More than 0. */
+  constructor(intervalMs: number) {
     this.#intervalMs = intervalMs;
-    this.#offsetMs = offsetMs;
   }
 
   /** Returns the time until the next scan, in milliseconds; 0 if it is due. */
   delayMs(nowMs: number): number {
     if (this.#last === undefined) return 0;
-    return Math.max(0, (this.#last + 1) * this.#intervalMs + this.#offsetMs - nowMs);
+    return Math.max(0, (this.#last + 1) * this.#intervalMs - nowMs);
   }
 
   /**
@@ -27,7 +25,7 @@ export class ScanSchedule {
    * @returns Number of earlier due times without a scan.
    */
   begin(nowMs: number): number {
-    const latest = Math.floor((nowMs - this.#offsetMs) / this.#intervalMs);
+    const latest = Math.floor(nowMs / this.#intervalMs);
     if (this.#last === undefined) {
       this.#last = latest;
       return 0;

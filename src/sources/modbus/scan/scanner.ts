@@ -12,8 +12,6 @@ export type ScannerOptions = {
   /** 0 scans without a pause: the next scan starts one turn of the event loop after the last one ended. */
   readonly scanIntervalMs: number;
   readonly clock: Clock;
-  /** Shifts the due times; default 0. Less than the interval. */
-  readonly offsetMs?: number;
   /** Starts the scans of all sources in turn. Undefined starts a scan when it is due. */
   readonly queue?: ScanQueue;
   readonly onMissed: (scans: number) => void;
@@ -31,7 +29,7 @@ export class Scanner {
 
   constructor(options: ScannerOptions) {
     this.#options = options;
-    this.#schedule = new ScanSchedule(options.scanIntervalMs, options.offsetMs);
+    this.#schedule = new ScanSchedule(options.scanIntervalMs);
     this.#lastTickMs = options.clock.monotonicMs();
   }
 

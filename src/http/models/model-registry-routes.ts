@@ -2,21 +2,19 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import {
-  type Activated,
-  type Installed,
-  auditEntrySchema,
-  type ModelRegistry,
-  type PackageSource,
-} from '../contracts/model-registry.ts';
-import { snakeJson } from '../domain/record/snake-json.ts';
-import { errorCode, OperatingError } from '../platform/errors.ts';
-import { actorWithAddress } from '../web/access/caller.ts';
-import { errorJson } from '../web/http-errors.ts';
-import { registryFailure } from '../models/errors/registry-errors.ts';
+import { auditEntrySchema } from '../../contracts/model-audit-entry.ts';
+import type { Activated, Installed, ModelRegistry, PackageSource } from '../../contracts/model-registry.ts';
+import type { ModelTrainings } from '../../contracts/models/model-trainings.ts';
+import { snakeJson } from '../../domain/record/snake-json.ts';
+import { errorCode, OperatingError } from '../../platform/errors.ts';
+import { actorWithAddress } from '../../web/access/caller.ts';
+import { errorJson } from '../../web/http-errors.ts';
+import { registerTrainings } from './training-routes.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
 
 export type ModelRegistryRoutesOptions = {
   readonly desk: ModelRegistry;
+  readonly trainings: ModelTrainings;
   readonly receiveDeadlineMs: number;
 };
 
@@ -91,6 +89,7 @@ export async function registerModelRegistryRoutes(
     registerActivation(app, options.desk);
     registerPins(app, options.desk);
     registerAudit(app, options.desk);
+    registerTrainings(app, options.trainings);
   });
 }
 
@@ -216,13 +215,23 @@ function registerAudit(app: FastifyInstance, desk: ModelRegistry): void {
             .max(ENTRIES_MAX)
             .default(ENTRIES_DEFAULT)
             .describe('Number of newest entries'),
+          before: z.coerce.number().int().min(1).optional().describe('Only entries with a lower sequence number'),
+          model: z.string().optional().describe('Only entries of this model'),
+          version: z.coerce.number().int().min(1).optional().describe('Only entries of this version'),
         }),
         response: { 200: auditJson, 401: errorJson, 403: errorJson },
       },
     },
     async ({ query }) => {
       const { entries, broken } = await desk.audit();
-      return { intact: broken === undefined, broken: broken ?? null, entries: entries.slice(-query.limit) };
+      const { limit, before = Infinity, model, version } = query;
+      const found = entries.filter(
+        (entry) =>
+          entry.sequence < before &&
+          (model === undefined || entry.model === model) &&
+          (version === undefined || entry.version === version),
+      );
+      return { intact: broken === undefined, broken: broken ?? null, entries: found.slice(-limit) };
     },
   );
 }
@@ -241,6 +250,9 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'model-download-failed': 502,
   'model-directory-unusable': 503,
   'models-busy': 503,
+  'training-busy': 409,
+  'training-unknown': 404,
+  'training-watch-unknown': 404,
 };
 
 function answerError(error: unknown, reply: FastifyReply): FastifyReply {

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import { judgesWindows } from '../contracts/manifest-kind.ts';
-import type { ListedVersion, ModelCatalogue, VersionDetail } from '../contracts/model-catalogue.ts';
-import type { AnyManifest } from '../contracts/model-manifest.ts';
-import { formatModelReference } from '../domain/model/model-reference.ts';
-import { snakeJson } from '../domain/record/snake-json.ts';
-import { errorJson } from '../web/http-errors.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import type { ListedVersion, ModelCatalogue, VersionDetail } from '../../contracts/models/model-catalogue.ts';
+import type { AnyManifest } from '../../contracts/model-manifest.ts';
+import { formatModelReference } from '../../domain/model/model-reference.ts';
+import { snakeJson } from '../../domain/record/snake-json.ts';
+import { errorJson } from '../../web/http-errors.ts';
 import { listedModelJson, listedVersionJson, versionDetailJson } from './model-schemas.ts';
 
 const PAGE_DEFAULT = 100;

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import type { RolloutReport, RolloutStatuses } from '../contracts/rollout-statuses.ts';
-import { comparisonJson } from '../contracts/rollout-json.ts';
-import { snakeJson } from '../domain/record/snake-json.ts';
+import type { RolloutReport, RolloutStatuses } from '../../contracts/rollout-statuses.ts';
+import { comparisonJson } from '../../contracts/rollout-json.ts';
+import { snakeJson } from '../../domain/record/snake-json.ts';
 
 /** `GET /api/v1/models/<name>/compare`: versions of a model that judge the same windows, side by side. */
 export function registerRolloutRoutes(instance: FastifyInstance, rollouts: RolloutStatuses): void {

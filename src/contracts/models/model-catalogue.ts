@@ -1,7 +1,7 @@
-import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { Rejection } from '../domain/rollout/rollout-plan.ts';
-import type { AnyManifest } from './model-manifest.ts';
-import type { ExactModel } from './model-registry.ts';
+import type { EpochMs } from '../../domain/epoch-ms.ts';
+import type { Rejection } from '../../domain/rollout/rollout-plan.ts';
+import type { AnyManifest } from '../model-manifest.ts';
+import type { ExactModel } from '../model-registry.ts';
 
 /** A model of the model directory. */
 export type ListedModel = {

@@ -64,3 +64,41 @@ export const versionDetailJson = listedVersionJson.extend({
     .describe('Share of the rows of each injected fault that are abnormal, by tag and fault'),
   documents: z.array(z.object({ file: z.string(), bytes: z.number() })),
 });
+
+const dims = z.array(z.number());
+
+export const tryOutJson = z.object({
+  model: z.string(),
+  version: z.number(),
+  provider: z.string(),
+  run_ms: z.number(),
+  inputs: z
+    .array(z.object({ name: z.string(), type: z.string(), dims }))
+    .describe('Inputs of the graph; -1 is a dimension of any size'),
+  outputs: z
+    .record(
+      z.string(),
+      z.object({ type: z.string(), dims, data: z.array(z.union([z.number(), z.string(), z.null()])) }),
+    )
+    .describe('Row-major, at most 4,096 values of each. null: not a finite number'),
+  judgement: z
+    .object({ score: z.number(), threshold: z.number(), verdict: z.enum(['normal', 'abnormal']) })
+    .nullable()
+    .describe('For one window, with the threshold of the model'),
+});
+
+export const trainingJson = z.object({
+  id: z.number(),
+  watch: z.string(),
+  model: z.string(),
+  by: z.string().describe('Who started it; `agent` for a watch that learns by itself'),
+  state: z.enum(['waiting', 'running', 'trained', 'failed', 'cancelled']),
+  stage: z.enum(['reading', 'fitting', 'trying out', 'proving']).nullable(),
+  done: z.number().nullable().describe('Rows read in the stage reading; share of 0 to 1 in fitting and trying out'),
+  started_ms: z.number(),
+  ended_ms: z.number().nullable(),
+  version: z.number().nullable().describe('The trained version. It is not active'),
+  warnings: z.array(z.string()),
+  metrics: numbers,
+  reason: z.string().nullable().describe('Why it failed'),
+});
