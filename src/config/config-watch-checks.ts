@@ -1,9 +1,10 @@
 import { formatDuration } from '../domain/duration.ts';
+import { DETECTOR_ROWS_ADVISED, DETECTOR_ROWS_MIN } from '../domain/learning/rows-needed.ts';
 import { matchesTemplate } from '../domain/sample/tag-template.ts';
 import { limitLevels } from '../domain/alarm/limit-rule.ts';
 import { limitsOf, type LimitsConfig } from '../pipeline/limit-config.ts';
 import { inputsOf } from '../pipeline/derived-tags.ts';
-import type { WatchConfig } from '../pipeline/watch-config.ts';
+import { LEARN_MS_DEFAULT, modelNameFor, type WatchConfig } from '../pipeline/watch-config.ts';
 import { type CheckContext, type DeclaredTag, error, type Finding, warning } from './config-finding.ts';
 import { nearest } from '../domain/nearest-word.ts';
 
@@ -12,10 +13,11 @@ export function watchFindings(context: CheckContext): readonly Finding[] {
   const watches = Object.entries(context.config.watches ?? {});
   return [
     ...derivedFindings(context),
-    ...watches.flatMap(([id, { tags }]) => unknownTags(tags, ['watches', id, 'tags'], context)),
+    ...watches.flatMap(([id, watch]) => unknownWatchTags(id, watch, context)),
     ...watches.flatMap(([id, { alarm }]) => suppressionFindings(id, alarm?.suppressWhen?.tag, context)),
     ...watches.flatMap(([id, watch]) => ageFindings(id, watch, context)),
     ...watches.flatMap(([id, watch]) => scanFindings(id, watch, context)),
+    ...watches.flatMap(([id, watch]) => learningFindings(id, watch)),
     ...Object.entries(context.config.limits ?? {}).flatMap(([tag, limits]) => limitFindings(tag, limits, context)),
     ...publishFindings(context),
   ];
@@ -85,6 +87,15 @@ function unknownTags(tags: readonly string[], path: readonly string[], context: 
   );
 }
 
+function unknownWatchTags(id: string, { mode, tags }: WatchConfig, context: CheckContext): readonly Finding[] {
+  if (mode === undefined || isPossible(mode.tag, context)) return unknownTags(tags, ['watches', id, 'tags'], context);
+  const others = tags.filter((tag) => tag !== mode.tag);
+  return [
+    ...unknownTags(others, ['watches', id, 'tags'], context),
+    error(['watches', id, 'mode', 'tag'], unknownTag(mode.tag, context)),
+  ];
+}
+
 function suppressionFindings(id: string, tag: string | undefined, context: CheckContext): readonly Finding[] {
   if (tag === undefined || isPossible(tag, context)) return [];
   return [error(['watches', id, 'alarm', 'suppressWhen', 'tag'], unknownTag(tag, context))];
@@ -131,6 +142,23 @@ function ageFindings(id: string, { window, tags }: WatchConfig, context: CheckCo
       `${given}${formatDuration(maxAgeMs)} is too short: ${why}; use ${interval} or more`,
     ),
   ];
+}
+
+/** Warns of a time of learning that has too few rows. With `step: scan` the number of rows is not known. */
+function learningFindings(id: string, { model, window, learn }: WatchConfig): readonly Finding[] {
+  const { stepMs } = window;
+  // A watch with a model of its own name learns; with another model and the default time, it probably has one.
+  const learns = model.name === modelNameFor(id) || learn.forMs !== LEARN_MS_DEFAULT;
+  if (stepMs === 'scan' || !learns) return [];
+  const rows = Math.floor(learn.forMs / stepMs);
+  if (rows >= DETECTOR_ROWS_ADVISED) return [];
+  const given = `${formatDuration(learn.forMs)} with a row every ${formatDuration(stepMs)} gives ${rows} rows`;
+  const advised = `use ${formatDuration(DETECTOR_ROWS_ADVISED * stepMs)} or more`;
+  const why =
+    rows < DETECTOR_ROWS_MIN
+      ? `a model needs ${DETECTOR_ROWS_MIN}, so the watch never learns one`
+      : `limits from fewer than ${DETECTOR_ROWS_ADVISED} rows give false and missed alarms`;
+  return [warning(['watches', id, 'learn', 'for'], `${given}: ${why}; ${advised}`)];
 }
 
 function scanFindings(id: string, { window, tags }: WatchConfig, context: CheckContext): readonly Finding[] {

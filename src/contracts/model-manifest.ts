@@ -68,6 +68,27 @@ const imputationSchema = configObject({
     .describe('How the parts of each measure become its value. The score is the largest value'),
 }).describe('Estimation of missing tags from the others. Without it, a window with a missing tag is not judged');
 
+const modesSchema = configObject({
+  column: z.int().min(0).describe('Column of the tag with the mode, from 0'),
+  reference: z
+    .array(z.number())
+    .min(1)
+    .max(500)
+    .describe('Value of each tag that takes the place of the centre of a mode'),
+  values: z
+    .array(
+      configObject({
+        value: z.number().describe('Value of the tag in this mode'),
+        centre: z.array(z.number()).min(1).max(500).describe('Mean of each tag in this mode'),
+        limit: z.number().min(1).describe('Factor of the threshold in this mode'),
+      }),
+    )
+    .min(1)
+    .max(100),
+}).describe(
+  'Modes of the machine. Each row is moved by the difference of reference and the centre of its mode before the graph judges it',
+);
+
 const servingSchema = configObject({
   maxBatch: z.int().min(1).max(4096).optional().describe('Most rows of several callers in one run'),
   maxDelay: duration('Longest that a request waits for others to share a run with', { maxMs: 10_000 }).optional(),
@@ -191,12 +212,23 @@ const windowManifestSchema = configObject({
       'For a machine that drifts: the score is also normal again far below its peak, and not only at the threshold',
     ),
   imputation: imputationSchema.optional(),
+  modes: modesSchema.optional(),
   golden: z.array(goldenSchema).min(1).describe('Golden vectors, checked before the model is used'),
   ...sharedFields,
 });
 
 export const modelManifestSchema = windowManifestSchema
   .superRefine(checkRuntime)
+  .superRefine(({ modes, tags, threshold, abnormal }, context) => {
+    if (modes === undefined) return;
+    const issue = (message: string) => context.addIssue({ code: 'custom', path: ['modes'], message });
+    const count = tags.length;
+    if (modes.column >= count) issue(`column ${modes.column} does not exist: there are ${count} tags`);
+    if ([modes.reference, ...modes.values.map(({ centre }) => centre)].some(({ length }) => length !== count))
+      issue(`needs one value for each of ${count} tags in reference and in each centre`);
+    if (abnormal === 'below' || threshold <= 0)
+      issue('needs a score that is abnormal above a positive threshold, because it raises the threshold');
+  })
   .superRefine(({ imputation, tags, window, threshold, abnormal }, context) => {
     if (imputation === undefined) return;
     const { means, deviations, lags, precision } = imputation;

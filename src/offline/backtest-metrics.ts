@@ -2,11 +2,15 @@ import type { Contribution } from '../domain/alarm/verdict.ts';
 import type { JudgedRow } from './backtest.ts';
 
 const DAY_MS = 86_400_000;
+/** Most causes that are counted. */
+const CAUSES_MAX = 100;
 
 /** Quality of the predictions, point by point, without tolerance; a figure is undefined if it has no meaning. */
 export type BacktestMetrics = {
   readonly rows: number;
   readonly unknownRows: number;
+  /** Causes of the rows without a verdict, with numbers left out, most frequent first. */
+  readonly unknownCauses: readonly { readonly cause: string; readonly rows: number }[];
   /** Rows with estimated tags in which nothing abnormal was found. */
   readonly uncertainRows: number;
   readonly abnormalRows: number;
@@ -42,6 +46,7 @@ export class BacktestTally {
   #rows = 0;
   #unknown = 0;
   #uncertain = 0;
+  readonly #causes = new Map<string, number>();
   #abnormal = 0;
   #alarms = 0;
   #falseAlarms = 0;
@@ -62,7 +67,12 @@ export class BacktestTally {
     this.#lastMs = row.timeMs;
     this.#rows += 1;
     this.#allMs += stepMs;
-    if ((row.verdict?.verdict ?? 'unknown') === 'unknown') this.#unknown += 1;
+    if ((row.verdict?.verdict ?? 'unknown') === 'unknown' && !row.isBetweenHops) {
+      this.#unknown += 1;
+      const cause = causeOf(row.verdict?.reason);
+      if (this.#causes.has(cause) || this.#causes.size < CAUSES_MAX)
+        this.#causes.set(cause, (this.#causes.get(cause) ?? 0) + 1);
+    }
     if (row.verdict?.verdict === 'uncertain') this.#uncertain += 1;
     if (row.prediction === 1) this.#abnormal += 1;
     if (row.raised) this.#alarms += 1;
@@ -80,6 +90,7 @@ export class BacktestTally {
     return {
       rows: this.#rows,
       unknownRows: this.#unknown,
+      unknownCauses: [...this.#causes].map(([cause, rows]) => ({ cause, rows })).toSorted((a, b) => b.rows - a.rows),
       uncertainRows: this.#uncertain,
       abnormalRows: this.#abnormal,
       alarms: this.#alarms,
@@ -131,6 +142,14 @@ export class BacktestTally {
     this.#delays.sumMs += delayMs;
     this.#delays.maxMs = Math.max(this.#delays.maxMs, delayMs);
   }
+}
+
+/** Returns the cause of a row without a verdict: its reason without the ages and counts that change from row to row. */
+function causeOf(reason: string | undefined): string {
+  if (reason === undefined) return 'the first window fills';
+  return reason
+    .replaceAll(/no good value for [\d.]+ (?:s|min)/g, 'no good value')
+    .replaceAll(/\d+ of (\d+) values of the window are missing/g, 'values of the window are missing');
 }
 
 /** Returns F1 and both error rates of counted points. */

@@ -29,8 +29,10 @@ export type JudgedRow = {
   readonly timeText: string;
   readonly row: number;
   readonly label: string;
-  /** Undefined for a row that no window ends with. */
+  /** Undefined for a row that no window ends with: between two hops, or while the first window fills. */
   readonly verdict: Verdict | undefined;
+  /** True between two hops: no verdict is due. */
+  readonly isBetweenHops: boolean;
   /** Values of the row in the window; NaN if missing. */
   readonly lastRow: Float32Array | undefined;
   /** 1 while the last verdict other than unknown was abnormal; 0 before the first one. */
@@ -94,6 +96,8 @@ class BacktestRun {
   #number = 0;
   #memory: AlarmMemory = { facts: normalFacts, delay: noDelay };
   #prediction: 0 | 1 = 0;
+  #hasJudged = false;
+  readonly #hopRows: number;
 
   constructor(order: BacktestOrder, ready: ReadyModel, inference: WindowModels) {
     const { binding, model, pacing } = order;
@@ -101,6 +105,8 @@ class BacktestRun {
     this.#order = order;
     this.#steps = ready.manifest.window.steps;
     this.#rowMs = watch.window.stepMs === 'scan' ? 1000 : watch.window.stepMs;
+    const { stepMs, hopMs } = windowPlan(watch, this.#steps);
+    this.#hopRows = stepMs === 'scan' || hopMs === 'scan' ? 1 : Math.max(1, Math.round(hopMs / stepMs));
     this.#rules = {
       onDelayMs: watch.alarm?.onDelayMs ?? 0,
       offDelayMs: watch.alarm?.offDelayMs ?? 0,
@@ -181,6 +187,7 @@ class BacktestRun {
     const verdict = judgement === undefined ? undefined : this.#watch.decide(judgement, undefined);
     let raised = false;
     if (verdict !== undefined) {
+      this.#hasJudged = true;
       const { memory, change } = applyVerdict(this.#memory, verdict.verdict, verdict.timestampMs, this.#rules);
       raised = change === 'raised';
       this.#memory = memory;
@@ -192,6 +199,7 @@ class BacktestRun {
       timeText: this.#order.pacing === 'rows' ? row.timeText : new Date(timeMs).toISOString(),
       label: row.label,
       verdict,
+      isBetweenHops: window === undefined && this.#hasJudged && this.#hopRows > 1,
       lastRow: window?.lastRow,
       prediction: this.#prediction,
       raised,

@@ -6,6 +6,8 @@ import { isNormalLabel } from './recording.ts';
 /** Rows that are plotted; of more, every second one is left out, again and again. */
 const POINTS_MAX = 20_000;
 const TAGS_PLOTTED_MAX = 30;
+/** Causes of rows without a verdict in the summary. */
+const CAUSES_SHOWN = 3;
 
 /** Collects the data of the report during a backtest, in bounded memory. */
 export class EvaluationPlot {
@@ -113,6 +115,10 @@ function figures({ metrics, errors }: Evaluation): Readonly<Record<string, strin
   return {
     rows: String(metrics.rows),
     'rows without a verdict': String(metrics.unknownRows),
+    causes: metrics.unknownCauses
+      .slice(0, CAUSES_SHOWN)
+      .map(({ cause, rows }) => `${rows}: ${cause}`)
+      .join('; '),
     'uncertain rows': metrics.uncertainRows === 0 ? undefined : String(metrics.uncertainRows),
     'abnormal rows': String(metrics.abnormalRows),
     alarms: String(metrics.alarms),

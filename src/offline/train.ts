@@ -75,7 +75,8 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
         findings: rows.findings.filter(({ kind }) => !findingsInTime.has(kind)),
       }
     : rows;
-  const { stepMs } = binding.watch.window;
+  const { mode, tags, window } = binding.watch;
+  const { stepMs } = window;
   const trained = await trainModel({
     ...read,
     algorithm,
@@ -86,6 +87,7 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
     decision: decisionFor(task, order, read),
     windowRows: areSamples ? 1 : order.windowRows,
     force: order.force ?? false,
+    modeColumn: mode === undefined ? undefined : tags.indexOf(mode.tag),
     provenance: {
       andon: packageVersion,
       ...read.provenance,

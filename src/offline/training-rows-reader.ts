@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
 import { windowPlan } from '../pipeline/watch.ts';
+import type { WatchConfig } from '../pipeline/watch-config.ts';
+import { formatDuration } from '../domain/duration.ts';
+import type { OperatingError } from '../platform/errors.ts';
 import type { TrainingTask } from '../training/core/algorithm.ts';
 import { DataCheck, type DataFinding } from '../training/report/data-check.ts';
 import type { LabelledRows } from '../training/core/labelled-rows.ts';
@@ -63,6 +66,8 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
   let rowsRead = 0;
   const plan = { ...windowPlan(watch, 1), hopMs: stepMs, minGood: 0 };
   let lastMs = Number.NaN;
+  let gridRows = 0;
+  const missing = tags.map(() => 0);
   const feed = new RecordedFeed({
     tags,
     plan,
@@ -77,6 +82,8 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
       columns[tags.length] = labels.codeOf(label);
       // By rows, the windower counts steps and knows no times.
       columns[tags.length + 1] = byRows ? (timeMs ?? Number.NaN) : timestampMs;
+      gridRows += 1;
+      for (const [tag, value] of lastRow.entries()) if (!Number.isFinite(value)) missing[tag] = (missing[tag] ?? 0) + 1;
       const normal = task !== 'anomaly' || isNormalLabel(label) !== false;
       if (normal && lastRow.every(Number.isFinite)) collector.add(columns);
       else collector.endRun();
@@ -95,6 +102,7 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
   feed.end();
   if (rowsRead === 0)
     throw trainingFailure('training-too-few-rows', `${recording.name} has no row in the requested range`);
+  if (collector.rows === 0 && missing.some((count) => count > 0)) throw noCompleteRow(watch, missing, gridRows);
   const runs = collector.runs();
   const segments = runs.map((run) => columnsOf(run, 0, tags.length));
   return {
@@ -114,6 +122,16 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
       fingerprint: `sha256:${hash.digest('hex')}`,
     },
   };
+}
+
+/** Names the tag that is missing most: its values are further apart than they count, or the recording has none. */
+function noCompleteRow(watch: WatchConfig, missing: readonly number[], rows: number): OperatingError {
+  const most = missing.indexOf(Math.max(...missing));
+  const maxAge = formatDuration(windowPlan(watch, 1).maxAgeMs);
+  return trainingFailure(
+    'training-too-few-rows',
+    `None of ${rows} rows has a value of every tag. '${watch.tags[most]}' is missing in ${missing[most]}: a value counts for window.maxAge, ${maxAge}. Raise maxAge above the time between two values of this tag, or leave the tag out`,
+  );
 }
 
 function lateFinding(samples: number): readonly DataFinding[] {

@@ -38,6 +38,8 @@ export class DriftMonitor {
   #model: ModelManifest | undefined;
   #windows = 0;
   #beganMs: EpochMs | undefined;
+  /** Time that the last comparison covers, ms: the period, or longer if it had too few windows. */
+  #spanMs = 0;
   #indexes: ReadonlyMap<string, number> = new Map();
 
   constructor(watch: string, rules: DriftRules, deps: Deps) {
@@ -105,6 +107,7 @@ export class DriftMonitor {
     for (const [tag, index] of this.#indexes) this.#gauge.set({ watch: this.#watch, tag }, index);
     for (const { counts } of this.#series) counts.fill(0);
     this.#windows = 0;
+    this.#spanMs = timestampMs - (this.#beganMs ?? timestampMs);
     this.#beganMs = timestampMs;
     this.#report();
   }
@@ -117,7 +120,7 @@ export class DriftMonitor {
     }
     const named = drifted.slice(0, NAMED_MAX).map(([tag, index]) => `${tag} (index ${index.toFixed(2)})`);
     const others = drifted.length > NAMED_MAX ? ` and ${drifted.length - NAMED_MAX} more` : '';
-    const period = formatDuration(this.#rules.periodMs);
+    const period = formatDuration(Math.round(this.#spanMs / 1000) * 1000);
     this.#health.report(
       'degraded',
       `Over the last ${period}, ${named.join(', ')}${others} differed from the training data of the model. If the machine works normally, train the model again: andon train --watch ${this.#watch}`,

@@ -1,5 +1,6 @@
 import { type ModelReference, modelReferencePattern, parseModelReference } from '../domain/model/model-reference.ts';
 import * as z from 'zod';
+import { formatDuration } from '../domain/duration.ts';
 import { MAJOR_DRIFT } from '../domain/model/drift.ts';
 import { alarmPriorities } from '../domain/alarm/alarm.ts';
 import { configObject, duration, locationField } from '../platform/config-fields.ts';
@@ -109,7 +110,11 @@ const alarmSchema = configObject({
 });
 
 const driftSchema = configObject({
-  period: duration('Time over which values are collected before they are compared', { minMs: 60_000 }).prefault('1d'),
+  period: duration('Time over which values are collected before they are compared', { minMs: 60_000 })
+    .prefault('1d')
+    .describe(
+      'Time over which values are collected before they are compared; longer if it has fewer than 200 judged windows',
+    ),
   warn: z
     .number()
     .positive()
@@ -117,8 +122,12 @@ const driftSchema = configObject({
     .describe('Population stability index above which a tag is reported: 0.1 is a slight shift, 0.25 a major one'),
 }).describe('Drift monitoring: reports tags whose values differ from the training data of the model');
 
+export const LEARN_MS_DEFAULT = 86_400_000;
+
 const learnSchema = configObject({
-  for: duration('Time of normal running that a model is trained on', { minMs: 10_000 }).prefault('1d'),
+  for: duration('Time of normal running that a model is trained on', { minMs: 10_000 }).prefault(
+    formatDuration(LEARN_MS_DEFAULT),
+  ),
   activate: z
     .enum(['propose', 'automatic'])
     .default('propose')
@@ -156,6 +165,13 @@ export const watchSchema = configObject({
     .min(1, { error: 'a watch needs at least one tag' })
     .refine((tags) => new Set(tags).size === tags.length, { error: 'a tag is listed twice' })
     .describe('Tags, in the column order of the model'),
+  mode: configObject({
+    tag: z.string().min(1).describe('Tag with few values, such as a recipe or a set point'),
+  })
+    .optional()
+    .describe(
+      'Modes of the machine: a model that is trained with it has a centre and a limit for each value of the tag. A value that it does not know makes the verdict unknown. The tag becomes the last tag of the watch if it is not one',
+    ),
   window: windowSchema.prefault({}).describe('How samples become windows. The window length comes from the model'),
   alarm: alarmSchema.optional().describe('Alarm for abnormal verdicts. Without it, verdicts are only recorded'),
   learn: learnSchema.prefault({}),
@@ -167,9 +183,14 @@ type WatchEntry = z.infer<typeof watchSchema>;
 /** A watch with its model: the configured one, or one with the id of the watch. */
 export type WatchConfig = Omit<WatchEntry, 'model'> & { readonly model: ModelReference };
 
-/** Returns a watch with its model. */
+/** Returns a watch with its model, and with the tag of its mode among its tags. */
 export function withModel(id: string, watch: WatchEntry): WatchConfig {
-  return { ...watch, model: watch.model ?? { name: modelNameFor(id), version: undefined } };
+  const { mode, tags } = watch;
+  return {
+    ...watch,
+    tags: mode === undefined || tags.includes(mode.tag) ? tags : [...tags, mode.tag],
+    model: watch.model ?? { name: modelNameFor(id), version: undefined },
+  };
 }
 
 /** Returns the id of a watch as the name of a model: `Pump 1` becomes `pump-1`. */

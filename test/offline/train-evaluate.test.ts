@@ -85,10 +85,21 @@ describe('rows that cannot be judged', () => {
     const csv = site.csv('holes.csv', holes);
     const { out } = await site.evaluate({ csv, rows: '1000-1400', json: true, out: site.path('out.csv') });
     // Five steps a value is held; a window has no verdict until its last hole has left it.
-    const { unknownRows, abnormalRows } = JSON.parse(out).evaluations[0].metrics;
+    const { unknownRows, unknownCauses, abnormalRows } = JSON.parse(out).evaluations[0].metrics;
+    expect(unknownCauses).toEqual([
+      { cause: 'flow: values of the window are missing', rows: expect.any(Number) },
+      { cause: 'flow: no good value (not-finite)', rows: 15 },
+    ]);
     expect(unknownRows).toBeGreaterThanOrEqual(14);
     expect(abnormalRows).toBeLessThan(60);
     expect(site.read('out.csv')).toContain(`${timeText(1110)};;0`);
+  });
+
+  test('do not include rows between two hops', async () => {
+    const site = new TrainingSite({ watch: { window: { hop: '10s' } } });
+    await site.train({ csv: site.csv('day.csv', lines), rows: '0-999' });
+    const { out } = await site.evaluate({ csv: site.csv('day.csv', lines), rows: '1000-1400', json: true });
+    expect(JSON.parse(out).evaluations[0].metrics).toMatchObject({ rows: 401, unknownRows: 0, unknownCauses: [] });
   });
 
   test('a tag without values is estimated from the others, and the fault of another one is found', async () => {

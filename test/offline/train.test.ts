@@ -55,6 +55,26 @@ describe('one command makes a model of a CSV', () => {
   });
 });
 
+describe('rows that are never complete', () => {
+  test('are refused with the tag that is missing most, and how long a value counts', async () => {
+    const site = new TrainingSite();
+    // The temperature and the others have their values ten rows apart, and a value counts for five.
+    const [head = '', ...rows] = machineLines(machineRows(400, 1));
+    const sparse = rows.map((line, row) => {
+      const [time, load, flow, temperature] = line.split(';');
+      if (row % 20 === 0) return `${time};;;${temperature}`;
+      return row % 20 === 10 ? `${time};${load};${flow};` : `${time};;;`;
+    });
+    const csv = site.csv('sparse.csv', [head, ...sparse]);
+    await expect(site.train({ csv })).rejects.toMatchObject({
+      code: 'training-too-few-rows',
+      message: expect.stringMatching(
+        /None of 395 rows .*'(load|flow|temperature)' is missing in \d+: .*window\.maxAge, 5s\. Raise maxAge/,
+      ),
+    });
+  });
+});
+
 describe('what the data shows is said before anything is learned from it', () => {
   test('values outside the range of their tag are left out as in operation, and counted', async () => {
     const site = new TrainingSite({ tag: { range: [0, 5000] } });

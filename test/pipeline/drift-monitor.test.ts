@@ -97,3 +97,13 @@ test('a gap in a tag counts for no bin', () => {
   );
   expect(monitor.indexes.get('line.a')).toBeLessThan(0.05);
 });
+
+test('a period with too few windows is longer, and its real length is reported', () => {
+  const deps = testDeps(new FakeClock());
+  const monitor = new DriftMonitor('pump-1', { periodMs: 60_000, warn: 0.25 }, deps);
+  const model = manifest();
+  for (let index = 0; index < 200; index += 1)
+    monitor.observe(model, ['line.a', 'line.b'], Float32Array.of(99, 99), { score: 99 }, index * 1000);
+  const health = deps.health.components().find(({ name }) => name === 'drift/pump-1');
+  expect(health?.reason).toMatch(/^Over the last 199s, /);
+});

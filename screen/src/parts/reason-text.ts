@@ -26,6 +26,8 @@ export function reasonText({ reason, reason_code, reason_parameters = {} }: Code
       return t('reason.tag-without-value', { tag, quality: word('quality', quality) });
     case 'window-incomplete':
       return t('reason.window-incomplete', { tag, missing, values });
+    case 'new-mode':
+      return t('reason.new-mode', { tag, value: reason_parameters['value'] ?? '' });
     case 'window-filling':
       return t('reason.window-filling', { rows, length });
     case 'model-not-ready':

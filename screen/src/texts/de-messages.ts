@@ -20,6 +20,7 @@ export const deMessages: Readonly<Record<keyof typeof enMessages, string>> = {
   'reason.tag-stale': '{tag}: seit {age} kein guter Wert ({quality})',
   'reason.tag-without-value': '{tag}: noch kein guter Wert ({quality})',
   'reason.window-incomplete': '{tag}: {missing} von {values} Werten des Fensters fehlen',
+  'reason.new-mode': 'neue Betriebsart: {tag} ist {value}, das kennt das Modell nicht',
   'reason.window-filling': 'Fenster füllt sich, {rows} von {length} Zeilen',
   'reason.model-not-ready': 'Modell {model} ist nicht bereit: {reason}',
   'reason.learning': 'lernt',

@@ -18,6 +18,7 @@ export const enMessages = {
   'reason.tag-stale': '{tag}: no good value for {age} ({quality})',
   'reason.tag-without-value': '{tag}: no good value yet ({quality})',
   'reason.window-incomplete': '{tag}: {missing} of {values} values of the window are missing',
+  'reason.new-mode': 'new mode: {tag} is {value}, which the model does not know',
   'reason.window-filling': 'window filling, {rows} of {length} rows',
   'reason.model-not-ready': 'model {model} is not ready: {reason}',
   'reason.learning': 'learning',

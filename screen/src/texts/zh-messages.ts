@@ -20,6 +20,7 @@ export const zhMessages: Readonly<Record<keyof typeof enMessages, string>> = {
   'reason.tag-stale': '{tag}：{age} 内没有有效值（{quality}）',
   'reason.tag-without-value': '{tag}：尚无有效值（{quality}）',
   'reason.window-incomplete': '{tag}：窗口中 {values} 个值缺少 {missing} 个',
+  'reason.new-mode': '新工况：{tag} 为 {value}，模型未学习过',
   'reason.window-filling': '窗口正在填充，{rows} / {length} 行',
   'reason.model-not-ready': '模型 {model} 未就绪：{reason}',
   'reason.learning': '学习中',

@@ -2,6 +2,7 @@ export const unknownReasonCodes = [
   'tag-stale',
   'tag-without-value',
   'window-incomplete',
+  'new-mode',
   'window-filling',
   'model-not-ready',
   'learning',
@@ -47,6 +48,13 @@ export const unknownReasons: readonly UnknownReason[] = [
     pattern: /^(?<tag>.+): (?<missing>\d+) of (?<values>\d+) values of the window are missing/,
     cause: 'The window has gaps, and fewer good values than `window.minGood` allows.',
     remedy: 'Remove the cause of the gaps, or lower `minGood`: gaps are then filled with the value before.',
+  },
+  {
+    code: 'new-mode',
+    text: 'new mode: TAG is 4, and the model knows 1, 2, 3. Train it again …',
+    pattern: /^new mode: (?<tag>.+) is (?<value>.+), and the model knows /,
+    cause: 'The tag of `mode` has a value that the rows of the training did not have, or not often enough.',
+    remedy: 'Let the machine run normally in this mode, then `andon train` on a time that has all modes.',
   },
   {
     code: 'window-filling',

@@ -14,7 +14,7 @@ import { scoresOf } from '../../models/checks/window-scores.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { Metrics } from '../../platform/metrics.ts';
 import { countedRun, inferenceMetrics } from './inference-metrics.ts';
-import { canEstimate, estimated, estimateFor } from './missing-tags.ts';
+import { estimated, limitOfMode, prepareWindow, unfitReason } from './window-preparation.ts';
 import { deservesExplanation, occlude, OCCLUSION_ROWS_MAX, occlusionParts } from './occlusion.ts';
 
 /**
@@ -128,8 +128,10 @@ export class WindowLane {
     const fit: WindowJob[] = [];
     for (const job of jobs) {
       const reason = manifest === undefined ? this.#notReady() : incompatibility(manifest, job);
-      const isUnfit = job.window.values === undefined || (manifest !== undefined && !canEstimate(manifest, job.window));
-      if (isUnfit) judgements.set(job, { outcome: 'unfit', job, reason: job.window.reason });
+      const unfit = manifest === undefined ? job.window.reason : unfitReason(manifest, job.window);
+      const isUnfit =
+        job.window.values === undefined || (manifest !== undefined && reason === undefined && unfit !== undefined);
+      if (isUnfit) judgements.set(job, { outcome: 'unfit', job, reason: unfit ?? job.window.reason });
       else if (reason !== undefined) judgements.set(job, { outcome: 'failed', job, reason, code: NOT_READY });
       else fit.push(job);
     }
@@ -176,11 +178,13 @@ export class WindowLane {
         manifest,
         judgedBy: result.judgedBy,
       };
+      const limit = limitOfMode(manifest, job.window);
       const { missing } = job.window;
-      if (missing === undefined) return whole;
+      if (missing === undefined) return limit === 1 ? whole : { ...whole, widening: limit };
       const cells = (imputation?.measures.length ?? 0) * tags.length;
       const all = numbersOf(result, imputation?.parts ?? '', cells * jobs.length);
-      return { ...whole, ...estimated(manifest, all.slice(index * cells, (index + 1) * cells), missing) };
+      const own = estimated(manifest, all.slice(index * cells, (index + 1) * cells), missing);
+      return { ...whole, ...own, widening: limit * (own.widening ?? 1) };
     });
     return parts === undefined ? this.#explainByOcclusion(judged) : judged;
   }
@@ -250,15 +254,15 @@ function windowsManifest({ manifest, judgedBy }: RunResult): ModelManifest {
   throw new OperatingError(NOT_READY, 'retry', `${judgedBy.model}@${judgedBy.version} judges no windows`);
 }
 
-/** Returns a tensor [batch, steps, tags], with estimates of missing tags. All windows have the same shape. */
+/** Returns a tensor [batch, steps, tags], prepared for the version. All windows have the same shape. */
 function tensorOf(jobs: readonly WindowJob[], manifest: ModelManifest | undefined): Tensor {
   const { steps, columns } = jobs[0] ?? { steps: 0, columns: 0 };
   const data = new Float32Array(jobs.length * steps * columns);
   for (const [index, { window }] of jobs.entries()) {
     if (window.values === undefined) continue;
     data.set(window.values, index * steps * columns);
-    if (window.missing === undefined || manifest === undefined) continue;
-    estimateFor(manifest, window.missing)?.fill(data.subarray(index * steps * columns, (index + 1) * steps * columns));
+    if (manifest !== undefined)
+      prepareWindow(manifest, window, data.subarray(index * steps * columns, (index + 1) * steps * columns));
   }
   return { type: 'float32', dims: [jobs.length, steps, columns], data };
 }

@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import type { modelManifestSchema } from '../../contracts/model-manifest.ts';
 import type { VerdictRule } from '../../domain/alarm/verdict-rule.ts';
 import type { Imputation } from '../../domain/model/imputation.ts';
+import type { MachineModes } from '../../domain/model/machine-modes.ts';
 import { distributionOf } from '../../domain/model/drift.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import { sha256 } from '../../platform/sha256.ts';
@@ -45,6 +46,8 @@ export type DraftFacts = {
   readonly stepMs: number | undefined;
   /** All rows that the model was trained on: their extremes become the tags' ranges. */
   readonly segments: readonly TrainingRows[];
+  /** The same rows as they were measured, if `segments` were moved to one centre. */
+  readonly measured?: readonly TrainingRows[];
   readonly decision: Decision;
 };
 
@@ -58,6 +61,7 @@ export function modelDraft(
     /** Provenance of the training: times, seeds, files. */
     readonly training: Readonly<Record<string, unknown>>;
     readonly metrics: Readonly<Record<string, number>>;
+    readonly modes?: MachineModes | undefined;
   },
 ): ModelDraft {
   const graph = fitted.graph();
@@ -71,8 +75,8 @@ export function modelDraft(
       sha256: sha256(graph),
       tags: facts.tags.map((tag, index) => ({
         ...tag,
-        range: extremes(facts.segments, index),
-        distribution: shortDistribution(thinnedColumn(facts.segments, index)),
+        range: extremes(facts.measured ?? facts.segments, index),
+        distribution: shortDistribution(thinnedColumn(facts.measured ?? facts.segments, index)),
       })),
       window: {
         steps: fitted.windowRows,
@@ -91,6 +95,7 @@ export function modelDraft(
       deadband,
       ...(relativeEnd === undefined ? {} : { relativeEnd }),
       ...(fitted.imputation === undefined ? {} : { imputation: shortImputation(fitted.imputation) }),
+      ...(results.modes === undefined ? {} : { modes: writableModes(results.modes) }),
       golden: results.golden.map((window) => goldenVector(window, fitted)),
       training: { algorithm: facts.algorithm.name, ...results.training, ...fitted.details },
     },
@@ -99,6 +104,10 @@ export function modelDraft(
 
 function shortImputation({ means, deviations, measures, ...others }: Imputation) {
   return { means: means.map(short), deviations: deviations.map(short), measures: [...measures], ...others };
+}
+
+function writableModes({ column, reference, values }: MachineModes) {
+  return { column, reference: [...reference], values: values.map((mode) => ({ ...mode, centre: [...mode.centre] })) };
 }
 
 /** Returns a golden vector with the reference score of the fit, which shares no arithmetic with the graph. */

@@ -4,6 +4,7 @@ import type { FittedModel, TrainingInput } from '../core/algorithm.ts';
 import { assess, type Assessment } from './assessment.ts';
 import { type LabelledRows, splitInTime } from '../core/labelled-rows.ts';
 import { type Decision, type DraftFacts, type ModelDraft, modelDraft, windowAt } from './model-draft.ts';
+import { centredOnModes, limitedModes } from './mode-centres.ts';
 import { concatenated, indexOfLargest, rounded } from '../core/statistics.ts';
 import type { RowSpan } from '../core/training-blocks.ts';
 import { checkTrainingRows, countRows, longestRun, type TrainingRows } from '../core/training-rows.ts';
@@ -23,6 +24,8 @@ export type TrainingOrder = LabelledRows &
     readonly faulty?: readonly TrainingRows[];
     /** Time of each row of each segment, epoch ms; undefined if the rows have none. */
     readonly timesMs?: readonly Float64Array[] | undefined;
+    /** Column of the tag with the mode of the machine; undefined if it has none. */
+    readonly modeColumn?: number | undefined;
     /** True to fit a model on fewer rows than the algorithm advises; the model has a warning. */
     readonly force?: boolean;
     /** Origin of the rows, for the manifest. */
@@ -55,9 +58,15 @@ type JudgedRun = {
  * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
  *   'training-value-invalid' | 'training-no-variance' and the errors of the algorithm (reject).
  */
-export async function trainModel(order: TrainingOrder): Promise<TrainedModel> {
-  const { algorithm, segments } = order;
-  checkTrainingRows(segments, algorithm.rowsMin);
+export async function trainModel(given: TrainingOrder): Promise<TrainedModel> {
+  const { algorithm, modeColumn, task } = given;
+  checkTrainingRows(given.segments, algorithm.rowsMin);
+  const centred =
+    modeColumn === undefined || task !== 'anomaly'
+      ? undefined
+      : centredOnModes(given, modeColumn, given.tags[modeColumn]?.name ?? 'the mode');
+  const order: TrainingOrder = centred === undefined ? given : { ...given, ...centred };
+  const { segments } = order;
   const tooFew = rowsWarning(order);
   const fitted = await algorithm.fit(trainingInput(order, order, 'fitting'));
   const decided = { ...order, decision: { ...order.decision, ...fitted.decision } };
@@ -65,6 +74,7 @@ export async function trainModel(order: TrainingOrder): Promise<TrainedModel> {
   const longest = judgedLongest(fitted, order);
   const untested = ['There are too few rows to assess the model on held-out rows.'];
   const warnings = [
+    ...(centred?.warnings ?? []),
     ...tooFew,
     ...leftOutWarnings(fitted.leftOut ?? [], order),
     ...fitted.warnings,
@@ -79,6 +89,7 @@ export async function trainModel(order: TrainingOrder): Promise<TrainedModel> {
       ...detectionOf(assessment, order),
     },
     metrics: assessment?.metrics ?? {},
+    modes: centred === undefined ? undefined : limitedModes(centred, fitted),
   });
   return { draft, fitted, assessment, warnings, longest };
 }

@@ -1,3 +1,4 @@
+import { DETECTOR_ROWS_ADVISED, DETECTOR_ROWS_MIN } from '../../domain/learning/rows-needed.ts';
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
 import { independence } from '../core/autocorrelation.ts';
 import { despike } from '../core/despike.ts';
@@ -27,10 +28,6 @@ import {
 
 /** A shorter rest of a run is not used. */
 const SEGMENT_ROWS_MIN = 40;
-/** Fewest rows that a detector is trained on. */
-const DETECTOR_ROWS_MIN = 200;
-/** Rows for limits that can be relied on. */
-const DETECTOR_ROWS_ADVISED = 600;
 /** Limit of a statistic that is constant in normal running: it never alarms. Finite in float32. */
 const NO_LIMIT = 1e30;
 
