@@ -10,7 +10,7 @@ import { BackupProcess } from './backup-process.ts';
 import type { Part, Parts } from './parts.ts';
 
 /** Runs changes of the agent's parts one after the other. */
-export class Turns {
+class Turns {
   #last: Promise<unknown> = Promise.resolve();
 
   take<Result>(act: () => Promise<Result>): Promise<Result> {
@@ -26,13 +26,14 @@ export type AgentMaintenanceOptions<C, P extends Part> = {
   /** The configuration in use. */
   readonly config: () => AgentConfig;
   readonly uplinks: Parts<C, P>;
-  readonly readers: Pick<OutboxReaders, 'rewind'>;
-  readonly turns: Turns;
+  readonly outbox: { readonly readers: Pick<OutboxReaders, 'rewind'> };
   readonly deps: { readonly clock: Clock; readonly recentLog: RecentLog };
 };
 
 /** The acts of maintenance on a running agent. */
 export class AgentMaintenance<C, P extends Part> implements Maintenance, Disposable {
+  /** Changes of the parts of the agent, those of a reload, too. */
+  readonly turns = new Turns();
   readonly #options: AgentMaintenanceOptions<C, P>;
   readonly #backups: BackupProcess;
 
@@ -63,12 +64,12 @@ export class AgentMaintenance<C, P extends Part> implements Maintenance, Disposa
   }
 
   rewind(uplink: string, from: RewindStart): Promise<Rewound> {
-    const { uplinks, readers, turns, config } = this.#options;
-    return turns.take(async () => {
+    const { uplinks, outbox, config } = this.#options;
+    return this.turns.take(async () => {
       // An uplink has records in flight, and would move its position when they are acknowledged.
       await uplinks.pause(uplink);
       try {
-        return await readers.rewind(uplink, from);
+        return await outbox.readers.rewind(uplink, from);
       } finally {
         uplinks.create(config());
         await uplinks.start();

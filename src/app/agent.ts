@@ -53,7 +53,7 @@ import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import type { RecentLog } from '../platform/log.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import type { ConfigChanges } from './config-changes.ts';
-import { AgentMaintenance, Turns } from './agent-maintenance.ts';
+import { AgentMaintenance } from './agent-maintenance.ts';
 import { Parts } from './parts.ts';
 import { recordInterests } from './record-interests.ts';
 import {
@@ -283,9 +283,8 @@ export async function startAgent(
         kinds.createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
     }),
   );
-  const turns = new Turns();
   const maintenance = stack.use(
-    new AgentMaintenance({ file: loaded.file, config: () => config, uplinks, readers: outbox.readers, turns, deps }),
+    new AgentMaintenance({ file: loaded.file, config: () => config, uplinks, outbox, deps }),
   );
   const publishers = stack.use(
     new Parts({
@@ -428,8 +427,8 @@ export async function startAgent(
   return {
     httpUrl,
     summary: () => `${sizes().watches} watches on ${sizes().tags} tags from ${sizes().sources} sources`,
-    change: (next, changes) => turns.take(() => changeNow(next, changes)),
+    change: (next, changes) => maintenance.turns.take(() => changeNow(next, changes)),
     delivering: (sinceMs) => delivering(tags, pipeline.tags(), sinceMs),
-    [Symbol.asyncDispose]: () => turns.take(() => started.disposeAsync()),
+    [Symbol.asyncDispose]: () => maintenance.turns.take(() => started.disposeAsync()),
   };
 }
