@@ -66,6 +66,7 @@ import {
   modelsOf,
   pipelineConfig,
   numbersOf,
+  sizesOf,
   tagsNextTo,
   trainingJob,
   watchesOf,
@@ -118,7 +119,7 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   // Replaced when the agent changes. `agent`, `models` and `outbox` stay the same until it ends.
   let { config } = loaded;
-  let kinds = await loadKinds(config);
+  const kinds = await loadKinds();
   let keeps = keptTags(config);
   const agentId = config.agent.id;
   const identity = { agentId, version: packageVersion };
@@ -387,7 +388,6 @@ export async function startAgent(
 
   /** Applies another configuration. Everything between the first and the last `await` happens in one turn of the event loop. */
   const changeNow: RunningAgent['change'] = async (next, changes) => {
-    kinds = await loadKinds(next);
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
@@ -418,11 +418,7 @@ export async function startAgent(
 
   const started = stack.move();
   const httpUrl = (): string | undefined => endpoints.get('http')?.url;
-  const sizes = () => ({
-    sources: sources.entries().length,
-    tags: register.numbers().size,
-    watches: Object.keys(config.watches).length,
-  });
+  const sizes = () => sizesOf(config, sources.entries().length, register);
   deps.log.info({ agent: agentId, http: httpUrl(), ...sizes() }, 'Started.');
   return {
     httpUrl,

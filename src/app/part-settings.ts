@@ -104,3 +104,8 @@ export function numbersOf(names: Iterable<string>, register: TagRegister): reado
   const numbers = register.numbers();
   return [...names].flatMap((name) => numbers.get(name) ?? []);
 }
+
+/** Returns the numbers of sources, tags and watches, for the log. */
+export function sizesOf({ watches }: AgentConfig, sources: number, register: TagRegister) {
+  return { sources, tags: register.numbers().size, watches: Object.keys(watches).length };
+}

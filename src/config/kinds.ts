@@ -35,13 +35,10 @@ export type LoadedKinds = {
   createUplink(context: UplinkContext<UplinkConfig>): Uplink;
 };
 
-/** Loads the code of the kinds that a configuration uses. */
-export async function loadKinds(config: {
-  readonly sources: Readonly<Record<string, SourceConfig>>;
-  readonly uplinks: Readonly<Record<string, UplinkConfig>>;
-}): Promise<LoadedKinds> {
-  const sources = await loaded<SourceFactory<SourceConfig>>(sourceKinds, config.sources);
-  const uplinks = await loaded<UplinkFactory<UplinkConfig>>(uplinkKinds, config.uplinks);
+/** Loads the code of all kinds, also of those that only a later configuration uses: to load them in a reload would delay scans. */
+export async function loadKinds(): Promise<LoadedKinds> {
+  const sources = await loaded<SourceFactory<SourceConfig>>(sourceKinds);
+  const uplinks = await loaded<UplinkFactory<UplinkConfig>>(uplinkKinds);
   return {
     createSource: (context) => factoryOf(sources, context.config.type).create(context),
     createUplink: (context) => factoryOf(uplinks, context.config.type).create(context),
@@ -67,10 +64,8 @@ function kindOf<Kind extends { readonly type: string }>(kinds: readonly Kind[], 
 
 async function loaded<Factory>(
   kinds: readonly { readonly type: string; load(): Promise<Factory> }[],
-  configs: Readonly<Record<string, { readonly type: string }>>,
 ): Promise<ReadonlyMap<string, Factory>> {
-  const types = new Set(Object.values(configs).map(({ type }) => type));
-  return new Map(await Promise.all([...types].map(async (type) => [type, await kindOf(kinds, type).load()] as const)));
+  return new Map(await Promise.all(kinds.map(async (kind) => [kind.type, await kind.load()] as const)));
 }
 
 function factoryOf<Factory>(factories: ReadonlyMap<string, Factory>, type: string): Factory {

@@ -19,7 +19,7 @@ test('`andon check` loads no package that only a running agent needs', () => {
   expect(packages.filter((name) => onlyForRunning.has(name))).toEqual([]);
 });
 
-test('a running agent loads the code of the kinds that its configuration uses', () => {
+test('the code of the kinds is loaded for a running agent only', () => {
   const kinds = importedPackages(source('config/kinds.ts'));
   expect(kinds.filter((name) => onlyForRunning.has(name))).toEqual([]);
   expect(importedPackages(source('uplinks/mqtt/mqtt-uplink.ts'))).toContain('mqtt');

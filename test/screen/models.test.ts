@@ -243,7 +243,7 @@ describeWith(['chromium'], 'the page of models', () => {
         await page.getByRole('dialog').getByRole('button', { name: close, exact: true }).click();
       }
       for (const [view, ready] of [
-        ['comparison', '.comparison .chart, .empty'],
+        ['comparison', '.comparison h2, p:has-text("No two versions")'],
         ['try', '.try-out input'],
         ['log', '#log-title'],
       ] as const) {

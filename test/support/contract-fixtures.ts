@@ -107,7 +107,7 @@ export async function createContractSource(type: string, port: number, deps: Dep
   // The schema belongs to the kind, and so does its output.
   const config = parse(kind?.schema, type, sourceFixtures[type]?.config(port)) as SourceConfig;
   let good = 0;
-  const kinds = await loadKinds({ sources: { peer: config }, uplinks: {} });
+  const kinds = await loadKinds();
   const source = kinds.createSource({
     id: 'peer',
     config,
@@ -134,7 +134,7 @@ export async function createContractUplink(
   const kind = uplinkKinds.find((one) => one.type === type);
   const config = parse(kind?.schema, type, uplinkFixtures[type]?.config(port)) as UplinkConfig;
   const records = new MemoryRecordStore('edge-01');
-  const kinds = await loadKinds({ sources: {}, uplinks: { peer: config } });
+  const kinds = await loadKinds();
   const uplink = kinds.createUplink({ id: 'peer', agentId: 'edge-01', config, records, deps });
   let feeding: NodeJS.Timeout | undefined;
   return {

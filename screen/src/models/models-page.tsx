@@ -120,8 +120,17 @@ type ChosenModelProps = {
 };
 
 function ChosenModel({ name, model, isRead, loaded }: ChosenModelProps): JSX.Element {
-  if (!isRead) return <p class="empty">{t('page.loading')}</p>;
-  if (name === '') return <p class="empty">{t('models.choose')}</p>;
-  if (model === undefined) return <p class="empty">{t('models.unknown', { model: name })}</p>;
+  if (model === undefined)
+    return (
+      <div class="model">
+        <h1>{name === '' ? t('models.list') : name}</h1>
+        <p class="empty">{missingText(name, isRead)}</p>
+      </div>
+    );
   return <ModelView model={model} loaded={loaded} />;
+}
+
+function missingText(name: string, isRead: boolean): string {
+  if (!isRead) return t('page.loading');
+  return name === '' ? t('models.choose') : t('models.unknown', { model: name });
 }

@@ -28,7 +28,7 @@ export async function liveCheck(
 ): Promise<number> {
   const deps = systemDeps();
   const brokers = Promise.all(brokersOf(config).map((broker) => brokerState(broker, deps)));
-  await using reading = new LiveReading(config, await loadKinds(config), deps);
+  await using reading = new LiveReading(config, await loadKinds(), deps);
   reading.start();
   const tags = await reading.values(WITHIN_MS);
   const connections = await brokers;
@@ -97,7 +97,7 @@ export async function runOnce(file: string, output: Output): Promise<number> {
   output.err(`waits up to ${formatDuration(longestMs)} for one window of ${watches.length} watches`);
   await using reading = new LiveReading(
     config,
-    await loadKinds(config),
+    await loadKinds(),
     deps,
     new Map(watches.map(({ id, steps }) => [id, steps])),
   );
