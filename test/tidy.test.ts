@@ -294,7 +294,7 @@ describe('the repository keeps its own rules', () => {
 const screenFloors: readonly (readonly string[])[] = [
   ['texts', 'agent'],
   ['parts'],
-  ['line', 'alarms', 'machine', 'trends', 'models', 'system', 'kiosk'],
+  ['line', 'alarms', 'machine', 'trends', 'models', 'configuration', 'system', 'kiosk'],
   [''],
 ];
 

@@ -30,7 +30,6 @@ import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { configJsonSchema } from '../config/config-json-schema.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import { environmentWithSecrets } from '../platform/child-environment.ts';
@@ -67,6 +66,7 @@ import {
   pipelineConfig,
   numbersOf,
   sizesOf,
+  sourceOverviews,
   tagsNextTo,
   trainingJob,
   watchesOf,
@@ -330,7 +330,7 @@ export async function startAgent(
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,
           editor,
-          configurationSchema: configJsonSchema,
+          sources: () => sourceOverviews(config, tags, pipeline.tags(), sources),
           audit,
           deps,
         }),

@@ -1,6 +1,8 @@
 import type { TrainingRequest } from '../contracts/models/model-trainings.ts';
 import type { TagReading } from '../contracts/live-events.ts';
 import type { TrainingJob } from '../learning/training-job.ts';
+import type { Source } from '../contracts/source.ts';
+import type { SourceOverview } from '../http/source-routes.ts';
 import { bindWatch } from '../config/watch-binding.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import type { TagRegister } from '../config/tag-register.ts';
@@ -91,6 +93,24 @@ export function delivering(
     readings.flatMap(({ tag, quality, timestampMs }) => (quality === 'good' && timestampMs >= sinceMs ? [tag] : [])),
   );
   return new Set(tags.flatMap(({ name, source }) => (good.has(name) ? [source] : [])));
+}
+
+/** Returns the sources with the last values of their tags. */
+export function sourceOverviews(
+  { sources }: AgentConfig,
+  tags: readonly Tag[],
+  readings: readonly TagReading[],
+  running: { get(id: string): Source | undefined },
+): readonly SourceOverview[] {
+  const readingOf = new Map(readings.map((reading) => [reading.tag, reading]));
+  const tagsOf = Map.groupBy(tags, ({ source }) => source);
+  return Object.entries(sources).map(([source, { type, url }]) => ({
+    source,
+    type,
+    url: typeof url === 'string' ? url : undefined,
+    running: running.get(source),
+    tags: (tagsOf.get(source) ?? []).flatMap(({ name }) => readingOf.get(name) ?? []),
+  }));
 }
 
 /** Returns the training of a watch in the present configuration. */

@@ -7,6 +7,7 @@ import { modelNameFor, type WatchConfig } from '../pipeline/watch-config.ts';
 import { type CheckContext, error, type Finding, warning } from './config-finding.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { nearest } from '../domain/nearest-word.ts';
+import { pemProblem } from '../platform/tls-files.ts';
 
 /** A model on disk; or why it has no active version yet, so that its watches learn; or why it cannot be used. */
 export type FoundModel =
@@ -100,10 +101,18 @@ export function modelFindings({ config, tags }: CheckContext, lookup: ModelLooku
     if ('problem' in model) return [warning([...at, 'model'], model.problem)];
     if ('absent' in model) return absenceFindings(at, watch, model.absent);
     const units = new Map(watch.tags.map((tag) => [tag, tags.get(tag)?.unit]));
-    const unread = model.graphProblem === undefined ? [] : [warning([...at, 'model'], model.graphProblem)];
+    const problems = [model.graphProblem, authorityProblem(name, model.manifest)].filter((text) => text !== undefined);
+    const unread = problems.map((text) => warning([...at, 'model'], text));
     return [...unread, ...manifestFindings({ path: at, name, manifest: model.manifest, watch, units })];
   });
   return [...served, ...watched];
+}
+
+/** Returns why the certificate authority of a model on a server cannot be used; undefined if it can. */
+function authorityProblem(name: string, { remote }: ModelManifest): string | undefined {
+  if (remote?.ca === undefined) return undefined;
+  const problem = pemProblem(remote.ca.includes('-----BEGIN') ? { pem: remote.ca } : remote.ca, 'certificate');
+  return problem === undefined ? undefined : `remote.ca in model.yaml of ${name}: ${problem}`;
 }
 
 function absenceFindings(at: readonly string[], { model, learn }: WatchConfig, absent: string): readonly Finding[] {

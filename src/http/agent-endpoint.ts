@@ -21,6 +21,7 @@ import { registerRolloutRoutes } from './models/rollout-routes.ts';
 import { registerTryOut } from './models/try-out-routes.ts';
 import { registerScreen } from './screen-routes.ts';
 import { registerTagHistory } from './tag-history-routes.ts';
+import { registerSources, type SourceRoutesOptions } from './source-routes.ts';
 import { TurnBudget } from './turn-budget.ts';
 import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts';
 
@@ -29,7 +30,8 @@ export type AgentEndpointOptions = WatchRoutesOptions &
   OutboxRoutesOptions &
   AnnotationRoutesOptions &
   MaintenanceRoutesOptions &
-  ConfigurationRoutesOptions & {
+  ConfigurationRoutesOptions &
+  SourceRoutesOptions & {
     readonly config: HttpConfig;
     readonly identity: AgentIdentity;
     readonly rollouts: RolloutStatuses;
@@ -54,6 +56,13 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'alarm-shelving-invalid': 400,
   'rewind-refused': 409,
   'backup-running': 409,
+  'source-without-registers': 404,
+  'modbus-refused': 422,
+  'modbus-browser-busy': 409,
+  'modbus-timeout': 502,
+  'modbus-connect-failed': 502,
+  'modbus-connection-lost': 502,
+  'modbus-garbled-answer': 502,
   'configuration-read-only': 403,
   'configuration-changed': 412,
   'configuration-invalid': 422,
@@ -75,7 +84,6 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
     version: identity.version,
     descriptionPath: '/api/v1/openapi.json',
     bodyBytesMax: BODY_BYTES_MAX,
-    receiveDeadlineMs: modelRegistry?.receiveDeadlineMs ?? 0,
     statusOfCode: STATUS_OF_CODE,
     routes: async (app, access) => {
       new TurnBudget(deps).limit(app);
@@ -93,6 +101,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerMaintenance(app, options);
       registerTagHistory(app, options);
       registerConfiguration(app, options);
+      registerSources(app, options);
       registerScreen(app);
       registerEventStream(app, options.events, deps);
       registerModelServerNotice(app, options.modelServerAddress);

@@ -216,3 +216,21 @@ export const configurationJson = z.object({
   revert_after_ms: z.number().nullable().describe('`reload.revertAfter`; null for never'),
   last_apply: appliedJson.nullable(),
 });
+
+export const sourceJson = z.object({
+  source: z.string(),
+  type: z.string(),
+  url: z.string().nullable().describe('Address of the device or broker; null if it is a secret'),
+  status: componentJson.shape.status,
+  reason: z.string(),
+  since_ms: z.number(),
+  tags: z.array(tagReadingJson),
+});
+
+export const registerJson = z.object({
+  address: z.number(),
+  raw: z.number().describe('Register as 0 to 65535, or bit as 0 or 1'),
+  interpretations: z
+    .array(z.object({ type: z.string(), byte_order: z.string(), value: z.number().nullable() }))
+    .describe('Values of this and the next registers; null for NaN and infinity. Empty for bits'),
+});

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { type ConfigPath, isPlainObject } from '../platform/positioned-document.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
+import { proxyFor } from '../protocols/http/proxy-environment.ts';
 import { listenAddress } from '../web/listen-address.ts';
 import { isIn, isMet, type UnitSetting, type UnitSettings } from './unit-settings.ts';
 
@@ -38,6 +39,8 @@ const hiddenBy: Readonly<Record<string, readonly string[]>> = {
   PrivateTmp: ['/tmp', '/var/tmp'],
 };
 const STATE = '/var/lib/andon';
+const PROXY_REMEDY =
+  'name the proxy by its IP address in HTTPS_PROXY and HTTP_PROXY, so that the unit allows this address alone; otherwise IPAddressAllow=any';
 
 /**
  * Returns what the configuration needs from the sandbox of the service and the unit does not allow.
@@ -64,9 +67,21 @@ export function unitNeeds(
   ].filter(({ settings }) => settings.length === 0 || settings.some((setting) => !isMet(setting, unit)));
 }
 
-/** Returns the URLs that `unitNeeds` looks at. */
-export function configUrls(config: AgentConfig, servers: readonly string[]): readonly string[] {
-  return urlsOf(leavesOf(config, []), servers).map(({ value }) => value);
+/** Returns the URLs that `unitNeeds` looks at, with those of proxies. */
+export function configUrls(config: AgentConfig, servers: readonly string[], unit: UnitSettings): readonly string[] {
+  const urls = urlsOf(leavesOf(config, []), servers).map(({ value }) => value);
+  return [...urls, ...urls.flatMap((url) => unitProxy(url, unit)?.href ?? [])];
+}
+
+/** Returns the proxy of a connection, from `Environment=` of the unit. A value that is not a URL counts as no proxy. */
+function unitProxy(url: string, unit: UnitSettings): URL | undefined {
+  const assignments = (unit.get('Environment') ?? []).flatMap((line) => line.match(/"[^"]*"|'[^']*'|\S+/g) ?? []);
+  const variables = assignments.map((text) => text.replace(/^(["'])(.*)\1$/, '$2').split(/=(.*)/s, 2));
+  try {
+    return URL.canParse(url) ? proxyFor(url, Object.fromEntries(variables)) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function urlsOf(leaves: readonly Leaf[], servers: readonly string[]): readonly Leaf[] {
@@ -91,20 +106,34 @@ function leavesOf(value: unknown, path: ConfigPath): readonly Leaf[] {
 
 function networkNeeds({ path, value }: Leaf, facts: BoxFacts, unit: UnitSettings): readonly UnitNeed[] {
   const url = URL.parse(value);
-  const host = url?.hostname.replaceAll(/^\[|\]$/g, '') ?? '';
-  if (url === null || host === '' || url.protocol.endsWith('serial:')) return [];
+  if (url === null || url.hostname === '' || url.protocol.endsWith('serial:')) return [];
+  const proxy = unitProxy(value, unit);
+  // Behind a proxy, the service connects to the proxy only.
+  const host = hostOf(proxy ?? url);
+  if (proxy !== undefined && isIP(host) === 0) return addressNeeds(facts, unit, { path, host, remedy: PROXY_REMEDY });
   if (isIP(host) !== 0)
     return [
       { path, reason: `${host} is outside of the networks that the unit allows`, settings: [['IPAddressAllow', host]] },
     ];
+  return addressNeeds(facts, unit, { path, host });
+}
+
+/** For a host name. The kernel compares addresses, not names. */
+function addressNeeds(
+  facts: BoxFacts,
+  unit: UnitSettings,
+  { host, ...need }: Pick<UnitNeed, 'path' | 'remedy'> & { readonly host: string },
+): readonly UnitNeed[] {
   const addresses = facts.addressesOf(host);
   const blocked = addresses.find((address) => !isMet(['IPAddressAllow', address], unit));
   if (addresses.length > 0 && blocked === undefined) return [];
   const found = blocked === undefined ? 'has no address now' : `has the address ${blocked}, which may change`;
-  // The kernel compares addresses, not names.
-  return [
-    { path, reason: `${host} ${found}: the unit allows private networks only`, settings: [['IPAddressAllow', 'any']] },
-  ];
+  const reason = `${host} ${found}: the unit allows private networks only`;
+  return [{ ...need, reason, settings: [['IPAddressAllow', 'any']] }];
+}
+
+function hostOf({ hostname }: URL): string {
+  return hostname.replaceAll(/^\[|\]$/g, '');
 }
 
 function serialNeeds({ path, value }: Leaf, facts: BoxFacts): readonly UnitNeed[] {

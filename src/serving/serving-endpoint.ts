@@ -42,7 +42,6 @@ export function servingEndpoint(options: ServingEndpointOptions): HttpServer {
     version,
     descriptionPath: '/openapi.json',
     bodyBytesMax: serving.maxBodyBytes,
-    receiveDeadlineMs: 0,
     statusOfCode: {},
     routes: (root, access) => registerV2Routes(root, options, access),
     ...(onListening === undefined ? {} : { onListening }),

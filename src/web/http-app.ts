@@ -15,7 +15,7 @@ import type { AccessControl } from './access/access-control.ts';
 import { accessStatuses } from './access/access-errors.ts';
 import { readCookies } from './access/login-routes.ts';
 import { limitArrival } from './arrival-deadline.ts';
-import { ConnectionBudget } from './connection-budget.ts';
+import { ConnectionFront } from './connection-front.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import { errorJson, httpStatus } from './http-errors.ts';
 import { httpMetrics } from './http-metrics.ts';
@@ -32,8 +32,6 @@ export type HttpAppOptions = {
   readonly descriptionPath: string;
   /** Largest body of a request, if its route has no limit of its own. */
   readonly bodyBytesMax: number;
-  /** Longest time that a request on any path may take to arrive; `requestTimeout` if that is longer. */
-  readonly receiveDeadlineMs: number;
   readonly access: AccessControl;
   /** Options of the TLS server; undefined for clear text. */
   readonly tls: SecureContextOptions | undefined;
@@ -43,23 +41,26 @@ export type HttpAppOptions = {
   readonly deps: Deps;
 };
 
+/** Time that a connection without a request stays open after an answer. */
+const KEEP_ALIVE_MS = 60_000;
+
+export type HttpApp = { readonly app: FastifyInstance; readonly front: ConnectionFront };
+
 /** Builds what all HTTP endpoints have in common: limits, access, the form of errors, metrics and the OpenAPI description. */
-export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance> {
+export async function httpApp(options: HttpAppOptions): Promise<HttpApp> {
   const { config, descriptionPath, access, routes, deps } = options;
-  // Fastify's own limits default to none at all.
   const headers = await securityHeaders();
+  const answerClientError = clientErrorAnswer(headers);
   const app = fastify({
     logger: false,
     bodyLimit: options.bodyBytesMax,
     connectionTimeout: config.requestTimeoutMs * 2,
-    requestTimeout: Math.max(config.requestTimeoutMs, options.receiveDeadlineMs),
     ...protocolOptions(options),
-    keepAliveTimeout: 60_000,
-    forceCloseConnections: true,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     trustProxy: [...config.trustedProxies],
     routerOptions: { maxParamLength: 200 },
     // Answers to requests that reach no route and no hook.
-    clientErrorHandler: clientErrorAnswer(headers),
+    clientErrorHandler: answerClientError,
     frameworkErrors: (error, _request, reply: unknown) => refusePath(reply as FastifyReply, headers, error),
   });
   app.setValidatorCompiler(validatorCompiler);
@@ -79,7 +80,14 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
   refuseMalformed(app);
   await readCookies(app);
   app.addHook('onRequest', access.check);
-  new ConnectionBudget(config.maxConnections, deps).limit(app);
+  const front = new ConnectionFront(app, {
+    isTls: options.tls !== undefined,
+    maxConnections: config.maxConnections,
+    headersTimeoutMs: config.requestTimeoutMs,
+    keepAliveMs: KEEP_ALIVE_MS,
+    onLate: (socket) => answerClientError(lateRequest(), socket),
+    deps,
+  });
   limitArrival(app, config.requestTimeoutMs, deps.clock);
   measure(app, deps);
   await app.register(swagger, {
@@ -88,16 +96,12 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
   });
   app.get(descriptionPath, { schema: { hide: true } }, () => app.swagger());
   await routes(app, access);
-  return app;
+  await app.ready();
+  return { app, front };
 }
-
-/** Node looks for connections that exceed their time this often. */
-const CONNECTIONS_LOOK_MS = 1_000;
 
 function protocolOptions({ config, tls }: HttpAppOptions): object {
   const limits = {
-    headersTimeout: config.requestTimeoutMs,
-    connectionsCheckingInterval: CONNECTIONS_LOOK_MS,
     // Node's own answer has no security headers: `refuseMalformed` refuses such requests.
     requireHostHeader: false,
   };
@@ -128,6 +132,11 @@ function refuseMalformed(app: FastifyInstance): void {
   });
   // Node answers an unknown `Expect` itself, without security headers. A server may ignore it.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
+}
+
+/** Error with which Node reports a request that does not arrive. */
+function lateRequest(): Error {
+  return Object.assign(new Error('The request did not arrive in time'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
 }
 
 const errorAnswer = {

@@ -1,13 +1,12 @@
 import type { Server } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
-import type { FastifyInstance } from 'fastify';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import { errorMessage, invariant } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import type { OperatorAudit } from './access/operator-audit.ts';
 import { AccessControl } from './access/access-control.ts';
-import { httpApp, type HttpAppOptions } from './http-app.ts';
+import { type HttpApp, httpApp, type HttpAppOptions } from './http-app.ts';
 import { type ListenAddress, listenAddress } from './listen-address.ts';
 import { ServerCertificate } from './server-tls.ts';
 
@@ -28,7 +27,7 @@ export class HttpServer implements AsyncDisposable {
   readonly #address: ListenAddress;
   readonly #access: AccessControl;
   readonly #certificate: ServerCertificate | undefined;
-  #app: FastifyInstance | undefined;
+  #opened: HttpApp | undefined;
   #retry: Timer | undefined;
   #stopped = false;
 
@@ -51,34 +50,38 @@ export class HttpServer implements AsyncDisposable {
 
   /** Listens. If the address is in use, reports it and retries with backoff. */
   async start(): Promise<void> {
+    let opened: HttpApp | undefined;
     try {
-      const app = await httpApp({ ...this.#options, access: this.#access, tls: this.#certificate?.read() });
-      this.#app = app;
-      await app.listen({ host: this.#address.host, port: this.#address.port });
-      if (this.#stopped) return await app.close();
+      opened = await httpApp({ ...this.#options, access: this.#access, tls: this.#certificate?.read() });
+      const { app, front } = opened;
+      await front.listen(this.#address.host, this.#address.port);
+      if (this.#stopped) return await close(opened);
+      this.#opened = opened;
       this.#certificate?.watch((options) => (app.server as Server as TlsServer).setSecureContext(options));
       this.#backoff.reset();
       this.#health.report('ok');
       this.#options.onListening?.(this.url ?? '');
     } catch (error) {
-      await this.#app?.close();
-      this.#app = undefined;
+      await close(opened);
       this.#startLater(error);
     }
   }
 
   /** URL of the endpoint; undefined until it listens. */
   get url(): string | undefined {
+    const address = this.#opened?.front.address;
+    if (address === undefined) return undefined;
     const scheme = this.#certificate === undefined ? 'http' : 'https';
-    return this.#app === undefined ? undefined : urlOf(this.#app.server, scheme);
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+    return `${scheme}://${host}:${address.port}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     this.#retry?.cancel();
-    const app = this.#app;
-    this.#app = undefined;
-    await app?.close();
+    const opened = this.#opened;
+    this.#opened = undefined;
+    await close(opened);
     this.#access.dispose();
     this.#certificate?.dispose();
   }
@@ -93,9 +96,7 @@ export class HttpServer implements AsyncDisposable {
   }
 }
 
-function urlOf(server: Server, scheme: string): string | undefined {
-  const address = server.address();
-  if (address === null || typeof address === 'string') return undefined;
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `${scheme}://${host}:${address.port}`;
+async function close(opened: HttpApp | undefined): Promise<void> {
+  await opened?.front.close();
+  await opened?.app.close();
 }

@@ -3,16 +3,27 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
+import { TestModelDirectory } from '../support/onnx-directory.ts';
+import { meanModel } from '../support/onnx-models.ts';
 
 const SECRETS = {
   BROKER_PASSWORD: 'secret-of-the-broker',
   LAKE_TOKEN: 'secret-of-the-lake',
   OTHER: 'secret-of-the-model-server',
   TRITON_TOKEN: 'secret-of-a-model-on-a-server',
+  WATCH_TOKEN: 'secret-of-the-model-of-a-watch-on-a-server',
   AWS_SECRET_ACCESS_KEY: 'secret-that-the-configuration-does-not-name',
   CUDA_TOKEN: 'secret-with-the-name-of-a-driver',
   CREDENTIALS_DIRECTORY: '/secret-folder',
   HTTPS_PROXY: 'http://plant:secret-of-the-proxy@127.0.0.1:9',
+};
+const echo = {
+  name: 'echo',
+  bytes: meanModel(1, 1),
+  steps: 1,
+  tags: 1,
+  golden: [{ window: [0.5], score: 0.5 }],
+  manifest: { threshold: 1e9 },
 };
 /** What drivers, libraries and the model server need. */
 const NEEDED = { TZ: 'Asia/Tokyo', LC_ALL: 'C.UTF-8', LD_LIBRARY_PATH: '/opt/cuda', CUDA_VISIBLE_DEVICES: '0' };
@@ -20,9 +31,14 @@ const NEEDED = { TZ: 'Asia/Tokyo', LC_ALL: 'C.UTF-8', LD_LIBRARY_PATH: '/opt/cud
 test('no child process has the secrets of sources and uplinks, and the databases are for their owner alone', async () => {
   await using plant = await CrashPlant.start();
   using folder = new AgentFolder();
+  using models = new TestModelDirectory([echo]);
+  // The agent itself sends the requests of watches.
+  models.addRemote({ ...echo, name: 'far' }, { url: 'http://127.0.0.1:9', token: { env: 'WATCH_TOKEN' } });
+  const watch = { tags: ['level'], window: { step: '100ms', maxAge: '5s' }, alarm: {} };
   folder.configure({
     ...plant.sections('100ms'),
-    watches: { level: { model: 'echo', tags: ['level'], window: { step: '100ms', maxAge: '5s' }, alarm: {} } },
+    models: { directory: models.path },
+    watches: { level: { model: 'echo', ...watch }, far: { model: 'far', ...watch } },
     serving: { listen: '127.0.0.1:0', token: { env: 'OTHER' }, environment: ['TRITON_TOKEN'] },
     uplinks: {
       lake: { type: 'http', url: 'http://127.0.0.1:9', headers: { authorization: { env: 'LAKE_TOKEN' } } },

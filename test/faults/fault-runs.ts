@@ -16,7 +16,9 @@ import type { Figures } from './fault-cases.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 import { attackTwice } from './hostile-run.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
+import { TestCertificates } from '../support/broker-certificates.ts';
 import { fuzzFront } from '../support/front-fuzz.ts';
+import { fuzzTls } from '../support/tls-fuzz.ts';
 import { FailingFileSystem } from './failing-file-system.ts';
 import { outboxRecords, placeOf } from '../support/crash-receipts.ts';
 import { brokenPromises, FaultLab, type Verification } from './fault-lab.ts';
@@ -40,6 +42,7 @@ export const faultRuns: readonly FaultRun[] = [
   { name: 'damaged and truncated files', needsRoot: false, run: damagedFiles },
   { name: 'a thousand hostile connections', needsRoot: false, run: hostileConnections },
   { name: 'malformed requests', needsRoot: false, run: malformedRequests },
+  { name: 'malformed TLS', needsRoot: false, run: malformedTls },
 ];
 
 /** A box without a battery: the time server sets the clock after the start. */
@@ -307,6 +310,32 @@ async function hostileConnections(): Promise<Figures> {
     'missed scans': `${first.missedScans + second.missedScans}, before ${quiet.missedScans}`,
     'agent grows by MB': megabytes('agentBytes'),
     'model server grows by MB': megabytes('modelServerBytes'),
+  };
+}
+
+/** Malformed and incomplete TLS: each connection is closed, and the daemon continues. */
+async function malformedTls(seed: number): Promise<Figures> {
+  await using certificates = TestCertificates.make();
+  await using plant = await CrashPlant.start();
+  using folder = new AgentFolder();
+  const { cert, key } = certificates.server;
+  folder.configure({
+    ...plant.sections('100ms'),
+    watches: { level: { model: 'echo', tags: ['level'], window: { step: '100ms', maxAge: '10s' } } },
+    http: { listen: '127.0.0.1:0', requestTimeout: '1s', maxConnections: 400, tls: { cert, key } },
+  });
+  await using agent = await AgentProcess.start(folder.configFile);
+  const [fromMs, scans] = [performance.now(), plant.plc.requests.length];
+  const { connections, answers } = await fuzzTls(agent.httpUrl, seed, 5_000);
+  const front = await fuzzFront(agent.httpUrl, 'x-none: 1', seed, 20_000);
+  const seconds = (performance.now() - fromMs) / 1000;
+  if (front.faults.length > 0) throw new Error(front.faults.join('; '));
+  if (agent.child.exitCode !== null || agent.stderr !== '') throw new Error(`the daemon ended: ${agent.stderr}`);
+  return {
+    connections: Object.values(connections).reduce((sum, count) => sum + count, 0),
+    'answers after renegotiation': answers,
+    'requests over TLS': front.requests,
+    'scans/s': Math.round((10 * (plant.plc.requests.length - scans)) / seconds) / 10,
   };
 }
 

@@ -1,28 +1,15 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { stringify } from 'yaml';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Role, roles } from '../../src/web/access/roles.ts';
 import { tokenDigest } from '../../src/web/access/users-file.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
 import { describeWith } from '../support/programs.ts';
+import { schemathesis } from '../support/schemathesis.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 
-/*
- * Schemathesis, which makes requests from openapi.json, valid and invalid ones: each answer must have a status and a body that
- * the document describes, and none may be an error of the server.
- */
-const checks = [
-  'not_a_server_error',
-  'status_code_conformance',
-  'content_type_conformance',
-  'response_headers_conformance',
-  'response_schema_conformance',
-].join(',');
-
+/* Requests that Schemathesis makes from openapi.json. */
 describeWith(['schemathesis'], 'the API is as openapi.json describes it', () => {
   const stack = new AsyncDisposableStack();
   let folder: AgentFolder;
@@ -48,22 +35,7 @@ describeWith(['schemathesis'], 'the API is as openapi.json describes it', () => 
     ['engineer', ['--phases', 'fuzzing', '--max-examples', '2']],
     ['admin', ['--phases', 'coverage,fuzzing', '--max-examples', '3']],
   ])('for the role %s', { timeout: 600_000 }, async (role, amount) => {
-    const fixed = ['--seed', '1', '--generation-database', 'none', '--no-shrink', '--warnings', 'off', '--no-color'];
-    const request = [
-      'run',
-      `${agent.httpUrl}/api/v1/openapi.json`,
-      '--header',
-      `Authorization: Bearer ${tokenOf(role)}`,
-      '--checks',
-      checks,
-      '--continue-on-failure',
-      // A run of a model starts a process, which takes long on a busy machine.
-      '--request-timeout',
-      '120',
-      ...fixed,
-      ...amount,
-    ];
-    const report = await run(request, folder.path);
+    const report = await schemathesis(`${agent.httpUrl}/api/v1/openapi.json`, tokenOf(role), amount, folder.path);
     expect(report).toMatch(/Tested: [3-9]\d\n/);
     expect(report).toMatch(/No issues found/);
     expect(agent.stderr).toBe('');
@@ -72,11 +44,4 @@ describeWith(['schemathesis'], 'the API is as openapi.json describes it', () => 
 
 function tokenOf(role: Role): string {
   return `token-of-the-${role}`;
-}
-
-/** @param cwd Where it writes its cache. @returns What it prints, with the problems that it found. */
-async function run(args: readonly string[], cwd: string): Promise<string> {
-  const child = spawn('schemathesis', args, { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
-  const [printed] = await Promise.all([text(child.stdout), once(child, 'close')]);
-  return printed;
 }

@@ -102,6 +102,17 @@ describeWith(['chromium'], 'a login on the page', () => {
     expect(await userOf(`${name}=${own?.value}`)).toBe('bert');
   });
 
+  test('is kept by what a person does, and not by what the page reads by itself', async () => {
+    await logIn('bert');
+    const mark = (wanted: string | undefined) =>
+      page.waitForRequest((sent) => sent.headers()['x-andon-background'] === wanted);
+    await mark('1');
+    const caused = mark(undefined);
+    await page.keyboard.press('Shift');
+    expect((await caused).url()).toContain(line.url);
+    expect((await mark('1')).url()).toContain(line.url);
+  });
+
   test('is shown again when the session ends, and the page is not green meanwhile', async () => {
     await logIn('carla');
     const ended = await fetch(`${line.url}/api/v1/accounts/carla/sessions`, { method: 'DELETE', headers: ADMIN });

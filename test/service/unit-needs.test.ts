@@ -73,6 +73,29 @@ describe('networks', () => {
     expect(settings(uplink('mqtts://unknown.example:8883'))).toEqual(['IPAddressAllow=any']);
   });
 
+  test('behind a proxy, the address of the proxy is allowed alone', () => {
+    const proxy = 'Environment=HTTPS_PROXY=http://203.0.113.5:3128 "NO_PROXY=.plant.example,10.0.0.0"';
+    expect(settings(uplink('https://broker.example/ingest'), proxy)).toEqual(['IPAddressAllow=203.0.113.5']);
+    expect(settings(uplink('wss://broker.example/mqtt'), proxy)).toEqual(['IPAddressAllow=203.0.113.5']);
+    expect(settings(uplink('https://broker.example/'), proxy.replace('203.0.113.5', '10.0.0.5'))).toEqual([]);
+    // Without the proxy: MQTT over TLS, and what NO_PROXY names.
+    expect(settings(uplink('mqtts://broker.example:8883'), proxy)).toEqual(['IPAddressAllow=any']);
+    expect(settings(uplink('https://lake.plant.example/'), proxy)).toEqual(['IPAddressAllow=any']);
+  });
+
+  test('a proxy with a name and no private address needs every address, and its IP address is proposed', () => {
+    const proxied = (host: string) =>
+      needs(uplink('https://lake.example/'), `Environment=HTTPS_PROXY=http://${host}:3128`);
+    expect(proxied('broker.plant')).toEqual([]);
+    expect(proxied('broker.example')).toMatchObject([
+      {
+        path: 'uplinks.lake.url',
+        settings: ['IPAddressAllow=any'],
+        remedy: expect.stringContaining('by its IP address'),
+      },
+    ]);
+  });
+
   test('what a drop-in allows already is not needed again', () => {
     expect(settings(modbus('tcp://203.0.113.9'), 'IPAddressAllow=203.0.113.0/24')).toEqual([]);
     expect(settings(uplink('https://broker.example/'), 'IPAddressAllow=any')).toEqual([]);

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { seededRandom } from '../../src/plant/seeded-random.ts';
 
 /** Path of a request that is hidden in the body of another. An answer to it names it. */
@@ -72,9 +73,11 @@ function statusesOf(text: string): readonly string[] {
 
 /** After the first answer, a last request makes the server close a connection that is still open. */
 function exchange(url: string, bytes: string): Promise<string> {
-  const { hostname, port } = new URL(url);
+  const { protocol, hostname, port } = new URL(url);
+  const to = { host: hostname, port: Number(port), rejectUnauthorized: false };
   return new Promise((resolve) => {
-    const socket = connect({ host: hostname, port: Number(port) }, () => socket.write(bytes, 'latin1'));
+    const write = (): unknown => socket.write(bytes, 'latin1');
+    const socket = protocol === 'https:' ? connectTls(to, write) : connect(to, write);
     let received = '';
     socket.setEncoding('latin1');
     socket.on('data', (text: string) => {

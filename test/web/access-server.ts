@@ -45,7 +45,6 @@ export class AccessServer implements AsyncDisposable {
       version: '0.0.0',
       descriptionPath: '/openapi.json',
       bodyBytesMax: 65_536,
-      receiveDeadlineMs: 0,
       localToken: LOCAL_TOKEN,
       audit,
       statusOfCode: {},

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -40,4 +40,19 @@ test('an operator does not wait for ever for a process that keeps the lock, and 
   while ((await Promise.race([recorded, waited()])) === 'waited');
   expect(clock.monotonicMs() - startMs).toBeLessThan(11_000);
   expect(await metricValue(deps, 'andon_audit_missed_total')).toBe(1);
+});
+
+test('a key that cannot be read degrades health with the remedy, until it can', async () => {
+  const clock = new FakeClock();
+  const deps = testDeps(clock);
+  const health = () => deps.health.components().find(({ name }) => name === 'audit');
+  const key = { file: join(directory, 'key') };
+  await using audit = new OperatorAudit(join(directory, 'a.db'), { ...config, key }, deps);
+  expect(health()).toMatchObject({ status: 'degraded' });
+  expect(health()?.reason).toMatch(/^audit-key-unreadable: .*key.*Let the service read the key/);
+  await audit.record(undefined, 'acknowledge', 'watch/press');
+  expect(health()?.status).toBe('degraded');
+  writeFileSync(key.file, 'k'.repeat(64));
+  await clock.advance(10_000);
+  expect(health()).toMatchObject({ status: 'ok', reason: '' });
 });

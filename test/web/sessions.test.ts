@@ -66,6 +66,23 @@ describe('a session', () => {
     expect((await post(`${url}/view`, { cookie: idle.cookie })).status).toBe(401);
   });
 
+  test('is not kept by the requests that an open page sends by itself', async () => {
+    const clock = new FakeClock();
+    await using timed = new AccessServer(testDeps(clock));
+    await timed.writeUsers();
+    const url = await timed.start({ users: true, sessionIdle: '10m' });
+    const { cookie } = await logIn(url, 'viewer');
+    const background = { cookie, 'x-andon-background': '1' };
+    await clock.advance(6 * 60_000);
+    expect((await post(`${url}/view`, background)).status).toBe(200);
+    await clock.advance(3 * 60_000);
+    expect((await post(`${url}/view`, { cookie })).status).toBe(200);
+    await clock.advance(9 * 60_000);
+    expect((await post(`${url}/view`, background)).status).toBe(200);
+    await clock.advance(60_000);
+    expect((await post(`${url}/view`, background)).status).toBe(401);
+  });
+
   test('over TLS has a cookie that no other host and no clear text can plant', async () => {
     await server.writeUsers();
     const url = await server.start({ users: true });

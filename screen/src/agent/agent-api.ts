@@ -1,4 +1,5 @@
 import { askLogin } from './login-request.ts';
+import { activityHeaders } from './person.ts';
 
 /** Longest wait for an answer: a request into a cut network gets none. */
 const ANSWER_MS_MAX = 15_000;
@@ -23,7 +24,8 @@ class ApiError extends Error {
 export async function api(path: string, options: RequestInit = {}): Promise<Response> {
   // Without a limit of its own a request would wait for ever in a cut network.
   const signal = options.signal ?? AbortSignal.timeout(ANSWER_MS_MAX);
-  const headers = { ...(options.headers as Record<string, string> | undefined), ...tokenHeaders() };
+  const own = options.headers as Record<string, string> | undefined;
+  const headers = { ...own, ...tokenHeaders(), ...activityHeaders() };
   const answer = await fetch(path, { ...options, headers, signal });
   if (answer.ok) return answer;
   const text = await errorText(answer);

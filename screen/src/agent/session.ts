@@ -1,6 +1,7 @@
 import { computed, signal } from '@preact/signals';
 import { errorText, keepToken, tokenHeaders } from './agent-api.ts';
 import type { Session } from './api-types.ts';
+import { activityHeaders } from './person.ts';
 
 const ANSWER_MS_MAX = 15_000;
 
@@ -39,7 +40,7 @@ export async function logOut(): Promise<void> {
 /** Reads who is logged in. */
 export async function readSession(): Promise<void> {
   const answer = await fetch('/api/v1/session', {
-    headers: tokenHeaders(),
+    headers: { ...tokenHeaders(), ...activityHeaders() },
     signal: AbortSignal.timeout(ANSWER_MS_MAX),
   });
   if (answer.ok) session.value = (await answer.json()) as Session;

@@ -1,5 +1,6 @@
 import { deSystem } from './de-system.ts';
 import { deMessages } from './de-messages.ts';
+import { deConfiguration } from './de-configuration.ts';
 import { deModels } from './de-models.ts';
 import type { Catalogue } from './en.ts';
 
@@ -8,6 +9,7 @@ export const de: Catalogue = {
   ...deMessages,
   ...deSystem,
   ...deModels,
+  ...deConfiguration,
   'nav.skip': 'Zur Seite springen',
   'nav.pages': 'Seiten',
   'nav.line': 'Linie',

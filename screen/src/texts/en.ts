@@ -1,5 +1,6 @@
 import { enSystem } from './en-system.ts';
 import { enMessages } from './en-messages.ts';
+import { enConfiguration } from './en-configuration.ts';
 import { enModels } from './en-models.ts';
 
 /** Texts of the page in English. The other languages have the same keys and placeholders. */
@@ -7,6 +8,7 @@ export const en = {
   ...enMessages,
   ...enSystem,
   ...enModels,
+  ...enConfiguration,
   'nav.skip': 'Skip to the page',
   'nav.pages': 'Pages',
   'nav.line': 'Line',

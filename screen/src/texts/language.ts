@@ -25,7 +25,18 @@ export function t<Key extends TextKey>(key: Key, ...[values]: Values<Key>): stri
 
 /** Returns the text of a word of the API, such as the state of an alarm; the word itself if there is no text for it. */
 export function word(
-  kind: 'state' | 'watch' | 'priority' | 'cause' | 'health' | 'role' | 'quality' | 'models.state' | 'models.task',
+  kind:
+    | 'state'
+    | 'watch'
+    | 'priority'
+    | 'cause'
+    | 'health'
+    | 'role'
+    | 'quality'
+    | 'severity'
+    | 'applied'
+    | 'models.state'
+    | 'models.task',
   name: string,
 ): string {
   const key = `${kind}.${name}`;

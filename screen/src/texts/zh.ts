@@ -1,5 +1,6 @@
 import { zhSystem } from './zh-system.ts';
 import { zhMessages } from './zh-messages.ts';
+import { zhConfiguration } from './zh-configuration.ts';
 import { zhModels } from './zh-models.ts';
 import type { Catalogue } from './en.ts';
 
@@ -8,6 +9,7 @@ export const zh: Catalogue = {
   ...zhMessages,
   ...zhSystem,
   ...zhModels,
+  ...zhConfiguration,
   'nav.skip': '跳到页面内容',
   'nav.pages': '页面',
   'nav.line': '产线',

@@ -113,5 +113,5 @@ async function needsOf({ config }: LoadedConfig, root: string, unit: UnitSetting
   const servers = [...models.values()].flatMap((found) =>
     'manifest' in found ? (found.manifest.remote?.url ?? []) : [],
   );
-  return unitNeeds(config, servers, await boxFacts(configUrls(config, servers), root), unit);
+  return unitNeeds(config, servers, await boxFacts(configUrls(config, servers, unit), root), unit);
 }

@@ -26,17 +26,20 @@ export function proxySettings(variables: NodeJS.ProcessEnv = env): ProxySettings
 }
 
 /**
- * Returns the proxy for a WebSocket, with the rules that undici has for HTTP; undefined for a direct connection.
+ * Returns the proxy for a URL with http, https, ws or wss, with the rules that undici has for HTTP; undefined for a direct
+ * connection, which all others have.
  * @throws {Error} A proxy is not a URL.
  */
-export function webSocketProxy(url: string): URL | undefined {
-  const { httpProxy, httpsProxy, noProxy } = proxySettings();
+export function proxyFor(url: string, variables: NodeJS.ProcessEnv = env): URL | undefined {
   const { protocol, hostname, port } = new URL(url);
-  const proxy = protocol === 'wss:' && httpsProxy !== '' ? httpsProxy : httpProxy;
+  const defaultPort = DEFAULT_PORTS[protocol];
+  if (defaultPort === undefined) return undefined;
+  const { httpProxy, httpsProxy, noProxy } = proxySettings(variables);
+  const proxy = defaultPort === '443' && httpsProxy !== '' ? httpsProxy : httpProxy;
   const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
   const isDirect = noProxy
     .split(/[,\s]+/)
-    .some((entry) => excludes(entry.toLowerCase(), host, port || (DEFAULT_PORTS[protocol] ?? '')));
+    .some((entry) => excludes(entry.toLowerCase(), host, port === '' ? defaultPort : port));
   return proxy === '' || isDirect ? undefined : new URL(proxy);
 }
 

@@ -5,7 +5,7 @@ import { HttpsProxyAgent } from 'https-proxy-agent';
 import { createWebSocketStream, WebSocket } from 'ws';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { readTlsFiles } from '../../platform/tls-files.ts';
-import { webSocketProxy } from '../http/proxy-environment.ts';
+import { proxyFor } from '../http/proxy-environment.ts';
 import type { MqttConnectionOptions } from './mqtt-client-options.ts';
 import { mqttFailure } from './mqtt-errors.ts';
 
@@ -39,7 +39,7 @@ export function openTransport(options: MqttConnectionOptions): Duplex {
 /** Through the proxy of HTTPS_PROXY or HTTP_PROXY, as a tunnel (CONNECT), also for ws://: many proxies forward no upgrade. */
 function openWebSocket({ url, tls, maxMessageSizeBytes }: MqttConnectionOptions): Duplex {
   const files = readTlsFiles(tls);
-  const proxy = webSocketProxy(url);
+  const proxy = proxyFor(url);
   // A proxy that does not answer would otherwise keep its connection after the deadline.
   const ended = new AbortController();
   const agent = proxy && new HttpsProxyAgent(proxy, { ...(files.ca && { ca: files.ca }), signal: ended.signal });

@@ -58,9 +58,10 @@ export const accessFields = {
       'Addresses of reverse proxies whose X-Forwarded-For names the client, for the login limit and the audit log',
     )
     .meta({ examples: [['127.0.0.1']] }),
-  sessionIdle: duration('A login on the page ends after this time without a request', { minMs: 60_000 }).prefault(
-    '12h',
-  ),
+  sessionIdle: duration(
+    'A login on the page ends after this time without an act of the person, such as a click or a key',
+    { minMs: 60_000 },
+  ).prefault('12h'),
   sessionMax: duration('A login on the page ends after this time in any case', { minMs: 60_000 }).prefault('7d'),
 };
 

@@ -45,6 +45,8 @@ const LOOPBACK_ADDRESS = /^(127\.|::1$|::ffff:127\.)/;
 const PROXY_HEADER = /^(forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|.*-connecting-ip)$/;
 /** Header in which a command on the box names the Unix user. It is believed only with the local token. */
 export const LOCAL_USER_HEADER = 'x-andon-user';
+/** Header of requests that an open page sends by itself. They do not keep a session. */
+const BACKGROUND_HEADER = 'x-andon-background';
 const COOKIE = 'andon-session';
 const SECRETS_READ_INTERVAL_MS = 1_000;
 
@@ -231,7 +233,8 @@ export class AccessControl {
       if (caller === undefined && !isOpen) throw accessFailure('login-needed', 'The token is unknown or has expired');
       return caller;
     }
-    return this.#sessionCaller(request, access) ?? this.#anonymousCaller(request);
+    const use = request.headers[BACKGROUND_HEADER] === undefined ? access : 'look';
+    return this.#sessionCaller(request, use) ?? this.#anonymousCaller(request);
   }
 
   #tokenCaller(token: string, request: FastifyRequest): Caller | undefined {

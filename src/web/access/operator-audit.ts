@@ -1,7 +1,9 @@
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
+import type { Timer } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
+import type { ComponentHealth } from '../../platform/health.ts';
 import { FileLock } from '../../platform/file-lock.ts';
 import { type AuditFormat, type Unchained } from '../../registry/audit/audit-chain.ts';
 import type { AuditConfig } from '../../registry/audit/audit-key.ts';
@@ -65,6 +67,8 @@ export function readOperatorLog(
 /** Two agents may have their outboxes in one folder, and then share its log. */
 const LOCK_FILE = 'audit.lock';
 const LOCK_WAIT_MS_MAX = 10_000;
+/** A key that could not be read is read again this often. */
+const KEY_RETRY_MS = 10_000;
 /** Most records that wait for the disk. */
 const WAITING_MAX = 1_000;
 
@@ -74,6 +78,8 @@ export class OperatorAudit {
   readonly #lockPath: string;
   readonly #deps: Deps;
   readonly #metrics;
+  readonly #health: ComponentHealth;
+  #retry: Timer | undefined;
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
 
@@ -82,6 +88,8 @@ export class OperatorAudit {
     this.#lockPath = join(dirname(outboxPath), LOCK_FILE);
     this.#deps = deps;
     this.#metrics = deps.metrics.of(accessMetrics);
+    this.#health = deps.health.component('audit');
+    this.#checkKey();
   }
 
   /**
@@ -109,6 +117,23 @@ export class OperatorAudit {
   /** Resolves when all records are on disk. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#last;
+    this.#retry?.cancel();
+  }
+
+  /** Reports a key that cannot be read, and reads it again until it can. */
+  #checkKey(): void {
+    this.#retry?.cancel();
+    this.#retry = undefined;
+    try {
+      this.#log.checkKey();
+      this.#health.report('ok');
+    } catch (error) {
+      this.#health.report(
+        'degraded',
+        `audit-key-unreadable: ${errorMessage(error)}. Acts of operators are not recorded, and models cannot be changed. Let the service read the key that audit.key names`,
+      );
+      this.#retry = this.#deps.clock.setTimer(() => this.#checkKey(), KEY_RETRY_MS, { background: true });
+    }
   }
 
   async #append(record: Unchained<OperatorEntry>): Promise<void> {
@@ -116,8 +141,10 @@ export class OperatorAudit {
       using lock = await FileLock.wait(this.#lockPath, LOCK_WAIT_MS_MAX, this.#deps.clock);
       if (lock === undefined) return this.#miss(record, `another process has locked ${this.#lockPath}`);
       await this.#log.append(record);
+      this.#health.report('ok');
     } catch (error) {
       this.#miss(record, errorMessage(error));
+      this.#checkKey();
     } finally {
       this.#waiting -= 1;
     }

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../../platform/clock.ts';
 
 export type SessionLimits = {
-  /** A session ends after this time without a request. */
+  /** A session ends after this time without a request that a person caused. */
   readonly sessionIdleMs: number;
   /** A session ends after this time in any case. */
   readonly sessionMaxMs: number;
