@@ -6,12 +6,14 @@ import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
 import { type AlarmRoutesOptions, registerAlarmRoutes } from './alarm-routes.ts';
+import { type AnnotationRoutesOptions, registerAnnotations } from './annotation-routes.ts';
 import { compressLargeAnswers } from './compressed-answers.ts';
 import { type ConfigurationRoutesOptions, registerConfiguration } from './configuration-routes.ts';
 import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
 import { registerJournal } from './journal-routes.ts';
+import { type MaintenanceRoutesOptions, registerMaintenance } from './maintenance-routes.ts';
 import { registerModelDirectory } from './models/model-directory-routes.ts';
 import { type ModelRegistryRoutesOptions, registerModelRegistryRoutes } from './models/model-registry-routes.ts';
 import { type OutboxRoutesOptions, registerOutboxRoutes } from './outbox-routes.ts';
@@ -26,6 +28,8 @@ import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts'
 export type AgentEndpointOptions = WatchRoutesOptions &
   AlarmRoutesOptions &
   OutboxRoutesOptions &
+  AnnotationRoutesOptions &
+  MaintenanceRoutesOptions &
   ConfigurationRoutesOptions &
   SourceRoutesOptions & {
     readonly config: HttpConfig;
@@ -50,6 +54,8 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'alarm-not-shelved': 409,
   'alarm-out-of-service': 409,
   'alarm-shelving-invalid': 400,
+  'rewind-refused': 409,
+  'backup-running': 409,
   'source-without-registers': 404,
   'modbus-refused': 422,
   'modbus-browser-busy': 409,
@@ -91,6 +97,8 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerTryOut(app, options.tryOuts);
       registerOutboxRoutes(app, options);
       registerJournal(app, options);
+      registerAnnotations(app, options);
+      registerMaintenance(app, options);
       registerTagHistory(app, options);
       registerConfiguration(app, options);
       registerSources(app, options);

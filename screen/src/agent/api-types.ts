@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type {
   alarmJson,
+  annotationJson,
   configurationJson,
   configurationProblemJson,
   floodJson,
@@ -28,6 +29,7 @@ import type { ComparisonJson, RolloutJson } from '../../../src/contracts/rollout
 import type { watchSummaryJson } from '../../../src/contracts/watch-json.ts';
 
 /** Answers of the agent's HTTP API, from the schemas that the agent validates them with. */
+export type Annotation = z.infer<typeof annotationJson>;
 export type Alarm = z.infer<typeof alarmJson>;
 export type Configuration = z.infer<typeof configurationJson>;
 export type ConfigurationProblem = z.infer<typeof configurationProblemJson>;

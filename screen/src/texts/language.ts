@@ -32,6 +32,7 @@ export function word(
     | 'cause'
     | 'health'
     | 'role'
+    | 'quality'
     | 'severity'
     | 'applied'
     | 'models.state'
@@ -60,10 +61,11 @@ export async function chooseLanguage(chosen: string): Promise<void> {
   await useLanguage(chosen);
 }
 
-async function useLanguage(chosen: Language): Promise<void> {
+/** Shows a language. */
+export async function useLanguage(chosen: Language): Promise<void> {
   catalogue.value = await load(chosen);
   language.value = chosen;
-  document.documentElement.lang = chosen;
+  if (typeof document !== 'undefined') document.documentElement.lang = chosen;
 }
 
 async function load(chosen: Language): Promise<Catalogue> {
