@@ -1,4 +1,4 @@
-import { isAction, type AlarmTransition } from '../alarm/alarm.ts';
+import type { AlarmTransition } from '../alarm/alarm.ts';
 import { snakeJson } from './snake-json.ts';
 
 /**
