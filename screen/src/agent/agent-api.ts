@@ -19,7 +19,7 @@ class ApiError extends Error {
  * Sends a request. Shows the login if the agent needs one, and repeats the request after it.
  *
  * @throws {ApiError} if the agent refuses the request.
- * @throws {Error} if there is no answer.
+ * @throws {Error} without an answer.
  */
 export async function api(path: string, options: RequestInit = {}): Promise<Response> {
   // Without a limit of its own a request would wait for ever in a cut network.

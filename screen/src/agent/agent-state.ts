@@ -124,7 +124,7 @@ function stateAfter({ state, judged_ms, ...before }: Watch, verdict: Verdict): P
   return { state: 'unknown', ...reasonOf(verdict) };
 }
 
-/** A reason with its code; without the code, that of an earlier reason would stay. */
+/** A reason with its code. Without it, the code of an earlier reason would stay. */
 function reasonOf({ reason, reason_code, reason_parameters }: Partial<Verdict>) {
   return { reason: reason ?? '', reason_code, reason_parameters };
 }

@@ -118,7 +118,7 @@ function refreshFloodSoon(): void {
   }, 500);
 }
 
-/** A request that fails is no news: the stream reports a lost connection. */
+/** A failed request is not reported: the stream reports a lost connection. */
 async function refresh(read: () => Promise<void>): Promise<void> {
   if (!isLive.value) return;
   try {

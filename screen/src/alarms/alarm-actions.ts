@@ -44,7 +44,7 @@ export function possible(action: AlarmAction, ids: Iterable<string>): readonly s
 }
 
 /**
- * Applies an action to alarms, one after the other. Those that the agent accepts are deselected; `problem` has the reason for
+ * Applies an action to alarms, one after the other. Accepted ones are deselected; `problem` has the reason for
  * the others.
  *
  * @param body Fields of the request, such as `comment` and `duration`.

@@ -153,7 +153,7 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
   );
 }
 
-/** The reason now, if it is no longer that of the onset. */
+/** The reason now, if it differs from the reason at the onset. */
 function presentText({ state, change, timestamp_ms }: Alarm, present: string): string {
   if (state === 'returned-unacknowledged' || change === 'returned-to-normal')
     return t('alarms.returned', { time: formatMoment(timestamp_ms, nowMs.value) });

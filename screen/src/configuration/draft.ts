@@ -24,7 +24,7 @@ const checked = signal<{ readonly text: string; readonly problems: readonly Conf
 export const text = computed(() => draft.value ?? configuration.value?.text ?? '');
 export const baseText = computed(() => base.value?.text ?? '');
 export const isChanged = computed(() => draft.value !== undefined && draft.value !== baseText.value);
-/** True if the file is no longer the one that the draft started from. */
+/** True if the file has changed since the draft was started. */
 export const isOutdated = computed(() => isChanged.value && base.value?.version !== configuration.value?.version);
 export const isEditable = computed(
   () => configuration.value?.read_only === null && session.value.permissions.includes('configure'),

@@ -43,7 +43,7 @@ export function proposals(
 
 function branches(node: SchemaNode): readonly SchemaNode[] {
   const alternatives = node.oneOf ?? node.anyOf;
-  // A description of the union is that of its branches.
+  // A union has the descriptions of its branches.
   return alternatives === undefined
     ? [node]
     : alternatives

@@ -7,7 +7,7 @@ type CodedReason = {
   readonly reason_parameters?: Readonly<Record<string, string>> | undefined;
 };
 
-/** Returns a reason in the language of the page; one without a code in that of the agent. */
+/** Returns a reason in the language of the page; without a code in the language of the agent. */
 export function reasonText({ reason, reason_code, reason_parameters = {} }: CodedReason): string {
   const {
     tag = '',

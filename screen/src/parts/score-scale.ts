@@ -6,7 +6,7 @@ export const THRESHOLD_AT = 0.6;
  * differ visibly, and five times the threshold fills the bar.
  *
  * @param abnormal Abnormal side of the threshold. A score below its threshold is shown by the inverse ratio.
- * @returns Undefined if there is no score, or no ratio: a threshold of 0 or of the other sign.
+ * @returns Undefined without a score or a ratio: a threshold of 0 or of the other sign.
  */
 export function scorePosition(
   score: number | null | undefined,

@@ -7,7 +7,7 @@ const STORED = 'theme';
 
 export const theme = signal<Theme>('auto');
 
-/** Uses the color scheme that a person chose on this device; by default that of the system. */
+/** Uses the color scheme that a person chose on this device; by default the one of the system. */
 export function startTheme(): void {
   const stored = localStorage.getItem(STORED);
   theme.value = themes.find((each) => each === stored) ?? 'auto';

@@ -23,7 +23,7 @@ export function t<Key extends TextKey>(key: Key, ...[values]: Values<Key>): stri
   return values === undefined ? text : fill(text, values);
 }
 
-/** Returns the text of a word of the API, such as the state of an alarm; the word itself if there is no text for it. */
+/** Returns the text of a word of the API, such as the state of an alarm; the word itself without a text for it. */
 export function word(
   kind:
     | 'state'
