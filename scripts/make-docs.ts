@@ -72,7 +72,7 @@ function qualityDocs(): string {
     ([reason, { quality, cause, remedy }]) => `| \`${reason}\` | ${quality} | ${cell(cause)} | ${cell(remedy)} |`,
   );
   const unknownRows = unknownReasons.map(
-    ({ text, cause, remedy }) => `| \`${text}\` | ${cell(cause)} | ${cell(remedy)} |`,
+    ({ code, text, cause, remedy }) => `| \`${text}\` | \`${code}\` | ${cell(cause)} | ${cell(remedy)} |`,
   );
   return `# Quality of values, and verdicts that are unknown
 
@@ -87,12 +87,12 @@ ${qualityRows.join('\n')}
 
 ## Reasons of an unknown verdict
 
-A window that cannot be judged gets the verdict \`unknown\`. Capitals stand for changing parts. If a model [estimates missing tags](training.md#missing-tags), the reason of its verdict is \`estimated from the other tags:\` and one of the first three.
+A window that cannot be judged gets the verdict \`unknown\`. Capitals stand for changing parts. \`reason_code\` has the code, and \`reason_parameters\` the changing parts, for programs and translations. If a model [estimates missing tags](training.md#missing-tags), the reason of its verdict is \`estimated from the other tags:\` and one of the first three.
 
-| reason | cause | remedy |
-| --- | --- | --- |
+| reason | code | cause | remedy |
+| --- | --- | --- | --- |
 ${unknownRows.join('\n')}
-| another text | The run of the model failed; the text is that of the error. | See [errors.md](errors.md), and \`andon status\` at \`inference\` and \`model/NAME\`. |
+| another text | none | The run of the model failed; the text is that of the error. | See [errors.md](errors.md), and \`andon status\` at \`inference\` and \`model/NAME\`. |
 `;
 }
 

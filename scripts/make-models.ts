@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { PumpPlant, type PumpReading } from '../src/plant/pump-plant.ts';
 import { demoTimings, foreverNormal, type PumpTimings } from '../src/plant/pump-scenario.ts';
 import { seededRandom } from '../src/plant/seeded-random.ts';
-import { algorithmFor } from '../src/training/catalogue/algorithms.ts';
+import { candidates } from '../src/training/catalogue/algorithms.ts';
 import type { ModelDraft } from '../src/training/report/model-draft.ts';
 import { modelFiles } from '../src/training/report/model-writer.ts';
 import { anomalyDecision, trainModel } from '../src/training/report/train-model.ts';
@@ -54,7 +54,7 @@ async function pumpAnomaly(): Promise<ModelDraft> {
   const degraded = run({ seed: 3, timings: demoTimings, minutes: 30, columns: pumpColumns });
   const { draft, fitted } = await trainModel({
     task: 'anomaly',
-    algorithm: algorithmFor('anomaly', undefined),
+    algorithm: candidates('anomaly', 'wpca', 2)[0],
     segments: [training.rows],
     targets: undefined,
     classes: [],
@@ -88,7 +88,7 @@ async function fillWeight(): Promise<ModelDraft> {
   const { rows, fillWeightG } = run({ seed: 4, timings, minutes: 60, columns: fillColumns });
   const { draft } = await trainModel({
     task: 'regression',
-    algorithm: algorithmFor('regression', 'ridge'),
+    algorithm: candidates('regression', 'ridge', 2)[0],
     segments: [rows],
     targets: [fillWeightG],
     classes: [],

@@ -23,6 +23,7 @@ const floors: readonly (readonly string[])[] = [
   ['domain/rollout'],
   ['domain/learning'],
   ['platform'],
+  ['contracts/operation'],
   ['contracts'],
   ['contracts/models'],
   ['csv'],
@@ -62,7 +63,7 @@ const floors: readonly (readonly string[])[] = [
   ['training/catalogue'],
   ['training/report'],
   ['outbox/file'],
-  ['outbox/records', 'outbox/alarms', 'outbox/history'],
+  ['outbox/records', 'outbox/alarms', 'outbox/annotations', 'outbox/history'],
   ['outbox'],
   ['uplinks'],
   ['uplinks/http', 'uplinks/mqtt', 'uplinks/sparkplug'],
@@ -293,7 +294,7 @@ describe('the repository keeps its own rules', () => {
 const screenFloors: readonly (readonly string[])[] = [
   ['texts', 'agent'],
   ['parts'],
-  ['line', 'alarms', 'machine', 'trends', 'models', 'system', 'kiosk'],
+  ['line', 'alarms', 'machine', 'trends', 'models', 'configuration', 'system', 'kiosk'],
   [''],
 ];
 

@@ -15,6 +15,7 @@ const later: Readonly<Record<string, () => Promise<ComponentType>>> = {
   machine: async () => (await import('./machine/machine-page.tsx')).MachinePage,
   trends: async () => (await import('./trends/trends-page.tsx')).TrendsPage,
   models: async () => (await import('./models/models-page.tsx')).ModelsPage,
+  configuration: async () => (await import('./configuration/configuration-page.tsx')).ConfigurationPage,
   system: async () => (await import('./system/system-page.tsx')).SystemPage,
   kiosk: async () => (await import('./kiosk/kiosk-page.tsx')).KioskPage,
 };

@@ -1,3 +1,4 @@
+// @vitest-environment happy-dom
 import { describe, expect, test } from 'vitest';
 import type { JournalEntry } from '../src/agent/api-types.ts';
 import { alarmStatistics } from '../src/alarms/alarm-statistics.ts';

@@ -1,3 +1,4 @@
+// @vitest-environment happy-dom
 import { describe, expect, test } from 'vitest';
 import type { Verdict } from '../src/agent/api-types.ts';
 import { appendSeries, resolutionFor, tailFromMs } from '../src/agent/history.ts';

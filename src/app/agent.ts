@@ -2,7 +2,6 @@ import { resolve } from 'node:path';
 import type { ConfigurationEditor } from '../http/configuration-editor.ts';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
-import type { TagNumber } from '../domain/sample/tag.ts';
 import { OperatorAudit } from '../web/access/operator-audit.ts';
 import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
@@ -31,7 +30,6 @@ import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { configJsonSchema } from '../config/config-json-schema.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import { environmentWithSecrets } from '../platform/child-environment.ts';
@@ -51,8 +49,10 @@ import {
 } from '../platform/entries.ts';
 import { loadKinds, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
+import type { RecentLog } from '../platform/log.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import type { ConfigChanges } from './config-changes.ts';
+import { AgentMaintenance } from './agent-maintenance.ts';
 import { Parts } from './parts.ts';
 import { recordInterests } from './record-interests.ts';
 import {
@@ -64,6 +64,9 @@ import {
   modelServerSettings,
   modelsOf,
   pipelineConfig,
+  numbersOf,
+  sizesOf,
+  sourceOverviews,
   tagsNextTo,
   trainingJob,
   watchesOf,
@@ -75,7 +78,11 @@ import { sourceHistory } from './source-history.ts';
 import { monitored, Watchdog } from './watchdog.ts';
 import { WatchStateMonitor } from './watch-state-monitor.ts';
 
-export type AgentDeps = Deps & { readonly clock: SystemClock };
+export type AgentDeps = Deps & {
+  readonly clock: SystemClock;
+  /** The last lines of the log. */
+  readonly recentLog: RecentLog;
+};
 
 /** A running agent; disposal stops it cleanly, producers first. */
 export type RunningAgent = AsyncDisposable & {
@@ -277,6 +284,9 @@ export async function startAgent(
         kinds.createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
     }),
   );
+  const maintenance = stack.use(
+    new AgentMaintenance({ file: loaded.file, config: () => config, uplinks, outbox, deps }),
+  );
   const publishers = stack.use(
     new Parts({
       wanted: ({ publish }) => ({ publish }),
@@ -305,6 +315,8 @@ export async function startAgent(
           summaries: watchStates,
           records: outbox,
           outboxPath: config.outbox.path,
+          maintenance,
+          annotations: outbox.annotations,
           history,
           models: () =>
             clientModels().then(
@@ -318,7 +330,7 @@ export async function startAgent(
           modelServerAddress: () => modelServer()?.address,
           localToken: localToken.secret,
           editor,
-          configurationSchema: configJsonSchema,
+          sources: () => sourceOverviews(config, tags, pipeline.tags(), sources),
           audit,
           deps,
         }),
@@ -375,7 +387,7 @@ export async function startAgent(
   watchdog.start();
 
   /** Applies another configuration. Everything between the first and the last `await` happens in one turn of the event loop. */
-  const change: RunningAgent['change'] = async (next, changes) => {
+  const changeNow: RunningAgent['change'] = async (next, changes) => {
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
@@ -406,22 +418,13 @@ export async function startAgent(
 
   const started = stack.move();
   const httpUrl = (): string | undefined => endpoints.get('http')?.url;
-  const sizes = () => ({
-    sources: sources.entries().length,
-    tags: register.numbers().size,
-    watches: Object.keys(config.watches).length,
-  });
+  const sizes = () => sizesOf(config, sources.entries().length, register);
   deps.log.info({ agent: agentId, http: httpUrl(), ...sizes() }, 'Started.');
   return {
     httpUrl,
     summary: () => `${sizes().watches} watches on ${sizes().tags} tags from ${sizes().sources} sources`,
-    change,
+    change: (next, changes) => maintenance.turns.take(() => changeNow(next, changes)),
     delivering: (sinceMs) => delivering(tags, pipeline.tags(), sinceMs),
-    [Symbol.asyncDispose]: () => started.disposeAsync(),
+    [Symbol.asyncDispose]: () => maintenance.turns.take(() => started.disposeAsync()),
   };
-}
-
-function numbersOf(names: Iterable<string>, register: TagRegister): readonly TagNumber[] {
-  const numbers = register.numbers();
-  return [...names].flatMap((name) => numbers.get(name) ?? []);
 }

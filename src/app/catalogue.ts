@@ -9,6 +9,7 @@ import { accessMetrics } from '../web/access/access-metrics.ts';
 import { configurationErrors } from '../config-editing/configuration-errors.ts';
 import { httpErrors } from '../web/http-errors.ts';
 import { httpMetrics } from '../web/http-metrics.ts';
+import { backupDownloadErrors } from './backup-process.ts';
 import { apiErrors } from '../http/api-errors.ts';
 import { apiMetrics } from '../http/api-metrics.ts';
 import { v2Errors } from '../serving/v2/v2-errors.ts';
@@ -147,7 +148,10 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'Alarms', catalogue: alarmErrors },
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },
-  { title: 'HTTP', catalogue: { ...httpErrors, ...accessErrors, ...apiErrors, ...configurationErrors } },
+  {
+    title: 'HTTP',
+    catalogue: { ...httpErrors, ...accessErrors, ...apiErrors, ...backupDownloadErrors, ...configurationErrors },
+  },
   { title: 'Models as a service', catalogue: v2Errors },
   { title: 'Training', catalogue: trainingErrors },
   { title: 'Simulated plant', catalogue: plantErrors },

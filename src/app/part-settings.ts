@@ -1,12 +1,15 @@
 import type { TrainingRequest } from '../contracts/models/model-trainings.ts';
 import type { TagReading } from '../contracts/live-events.ts';
-import type { AgentConfig } from '../config/config-schema.ts';
-import { agentTags } from '../config/config-tags.ts';
+import type { TrainingJob } from '../learning/training-job.ts';
+import type { Source } from '../contracts/source.ts';
+import type { SourceOverview } from '../http/source-routes.ts';
 import { bindWatch } from '../config/watch-binding.ts';
+import type { AgentConfig } from '../config/config-schema.ts';
+import type { TagRegister } from '../config/tag-register.ts';
+import { agentTags } from '../config/config-tags.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
-import type { Tag } from '../domain/sample/tag.ts';
-import type { TrainingJob } from '../learning/training-job.ts';
+import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 import { watchHosts } from '../models/store/serving.ts';
 import type { AlarmDefinition } from '../pipeline/alarm-definition.ts';
 import type { DiagnosticMonitorOptions } from '../pipeline/diagnostic-monitor.ts';
@@ -92,8 +95,37 @@ export function delivering(
   return new Set(tags.flatMap(({ name, source }) => (good.has(name) ? [source] : [])));
 }
 
+/** Returns the sources with the last values of their tags. */
+export function sourceOverviews(
+  { sources }: AgentConfig,
+  tags: readonly Tag[],
+  readings: readonly TagReading[],
+  running: { get(id: string): Source | undefined },
+): readonly SourceOverview[] {
+  const readingOf = new Map(readings.map((reading) => [reading.tag, reading]));
+  const tagsOf = Map.groupBy(tags, ({ source }) => source);
+  return Object.entries(sources).map(([source, { type, url }]) => ({
+    source,
+    type,
+    url: typeof url === 'string' ? url : undefined,
+    running: running.get(source),
+    tags: (tagsOf.get(source) ?? []).flatMap(({ name }) => readingOf.get(name) ?? []),
+  }));
+}
+
 /** Returns the training of a watch in the present configuration. */
 export function trainingJob(config: AgentConfig, request: TrainingRequest): TrainingJob {
   const { watch, tags } = bindWatch(config, request.watch);
   return { ...request, config: watch, tags, models: config.models, outboxPath: config.outbox.path };
+}
+
+/** Returns the numbers of tags. Those that are unknown are left out. */
+export function numbersOf(names: Iterable<string>, register: TagRegister): readonly TagNumber[] {
+  const numbers = register.numbers();
+  return [...names].flatMap((name) => numbers.get(name) ?? []);
+}
+
+/** Returns the numbers of sources, tags and watches, for the log. */
+export function sizesOf({ watches }: AgentConfig, sources: number, register: TagRegister) {
+  return { sources, tags: register.numbers().size, watches: Object.keys(watches).length };
 }

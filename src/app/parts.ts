@@ -52,6 +52,11 @@ export class Parts<C, P extends Part> implements AsyncDisposable {
     return ending.map(([id]) => (section === undefined ? id : `${section}.${id}`));
   }
 
+  /** Ends one part. The next `create` makes it again. */
+  async pause(id: string): Promise<void> {
+    await this.#end(id);
+  }
+
   /** Creates the parts of the configuration that do not exist yet. */
   create(config: AgentConfig): void {
     for (const [id, settings] of Object.entries(this.#options.wanted(config))) {

@@ -1,6 +1,3 @@
-import type { Source } from '../contracts/source.ts';
-import type { Outbox } from '../outbox/outbox.ts';
-import type { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { counter, gauge, type MetricCatalogue } from '../platform/metrics.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -80,11 +77,13 @@ export class Watchdog implements Disposable {
   }
 }
 
+type Ticking = Pick<WatchedPart, 'lastTickMs'>;
+
 /** Returns the parts that the watchdog monitors. */
 export function monitored(
-  outbox: Outbox,
-  inference: SupervisedInferenceHost,
-  sources: readonly (readonly [id: string, source: Source])[],
+  outbox: Ticking,
+  inference: Ticking,
+  sources: readonly (readonly [id: string, source: Ticking])[],
 ): readonly WatchedPart[] {
   return [
     { name: 'outbox', lastTickMs: () => outbox.lastTickMs() },

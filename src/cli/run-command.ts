@@ -11,7 +11,7 @@ import type { Deps } from '../platform/deps.ts';
 import { configCheckEntry } from '../platform/entries.ts';
 import { ConfigError, errorMessage } from '../platform/errors.ts';
 import { Health } from '../platform/health.ts';
-import { createLogger } from '../platform/log.ts';
+import { createLogger, RecentLog } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
 import { systemdServiceManager } from '../platform/systemd-notify.ts';
 import type { Output } from './output/output.ts';
@@ -43,7 +43,9 @@ export async function runCommand(
   const clock = new SystemClock();
   const metrics = new Metrics();
   const counters = metrics.of(processMetrics);
+  const recentLog = new RecentLog();
   const { log, flush } = createLogger({
+    recent: recentLog,
     level: loaded.config.log.level,
     fd: 1,
     onDrop: () => counters.andon_log_lines_dropped_total.inc(),
@@ -74,7 +76,7 @@ export async function runCommand(
   });
   await using checks = new ConfigCheckThread(configCheckEntry, deps);
   const editor = new ConfigurationFile({ loaded, checks, reload: () => reloads.request(), deps });
-  const agent = await ReloadableAgent.start(loaded, { ...deps, clock }, manager, editor);
+  const agent = await ReloadableAgent.start(loaded, { ...deps, clock, recentLog }, manager, editor);
   started.resolve(agent);
   manager.notify('READY=1', `STATUS=${agent.summary}`);
   process.on('SIGHUP', () => void reloads.request());

@@ -8,6 +8,7 @@ import type {
   ConfigurationState,
 } from '../http/configuration-editor.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
+import { configJsonSchema } from '../config/config-json-schema.ts';
 import { readConfigText } from '../config/config-text.ts';
 import type { Deps } from '../platform/deps.ts';
 import { replaceDurably } from '../platform/durable-file.ts';
@@ -56,6 +57,10 @@ export class ConfigurationFile implements ConfigurationEditor {
     this.#inUse = inUse;
     this.#redacted = undefined;
     this.#generation += 1;
+  }
+
+  schema(): object {
+    return configJsonSchema();
   }
 
   async read(): Promise<ConfigurationState> {

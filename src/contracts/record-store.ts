@@ -99,6 +99,8 @@ export type HistoryQuery = {
   readonly limit: number;
   /** Returns the newest of the range, newest first. Default: the oldest, oldest first. */
   readonly newestFirst?: boolean | undefined;
+  /** With `newestFirst`: continues after this record. */
+  readonly before?: { readonly timestampMs: EpochMs; readonly sequence: number } | undefined;
 };
 
 export type OutboxStats = {

@@ -18,7 +18,30 @@ export interface Source extends AsyncDisposable {
    * received). The watchdog requires that it advances. It does not depend on the peer.
    */
   lastTickMs(): number;
+  /**
+   * Reads registers or bits over the connection in use, for a person who looks for tags. The read lets waiting scans go first.
+   * Absent if the source has no registers.
+   *
+   * @throws {OperatingError} 'modbus-refused' (reject); 'modbus-browser-busy' and the errors of a connection (retry).
+   */
+  readRegisters?(block: RegisterBlock): Promise<readonly RegisterReading[]>;
 }
+
+export const registerKinds = ['holding', 'input', 'coil', 'discrete'] as const;
+
+export type RegisterBlock = {
+  readonly register: (typeof registerKinds)[number];
+  /** From 0, as on the wire. */
+  readonly address: number;
+  readonly count: number;
+};
+
+/** A register or bit, with every value that it could be the first register of. */
+export type RegisterReading = {
+  readonly address: number;
+  readonly raw: number;
+  readonly interpretations: readonly { readonly type: string; readonly byteOrder: string; readonly value: number }[];
+};
 
 export type SourceContext<Config> = {
   readonly id: string;

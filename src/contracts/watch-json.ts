@@ -1,5 +1,7 @@
 import * as z from 'zod';
 import { watchStates } from '../domain/alarm/watch-state.ts';
+import { unknownReasonCodes } from '../domain/alarm/unknown-reasons.ts';
+import { codedReason } from '../domain/record/verdict-payload.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
 import type { WatchSummary } from './watch-summaries.ts';
 
@@ -28,6 +30,8 @@ export const watchSummaryJson = z.object({
       'uncertain: tags are missing, and the others show nothing abnormal. unknown: no present verdict. blind: for so long that it is an alarm',
     ),
   reason: z.string().describe("Why there is no verdict; '' if there is one"),
+  reason_code: z.enum(unknownReasonCodes).optional().describe('Kind of the reason, for translations'),
+  reason_parameters: z.record(z.string(), z.string()).optional().describe('Values of the reason'),
   since_ms: z.number().describe('Begin of the state'),
   judged_ms: z.number().nullable().describe('Last window that was judged; null if none was since the start'),
   learning: learningJson,
@@ -36,7 +40,7 @@ export const watchSummaryJson = z.object({
 /** Returns the state of a watch as JSON. */
 export function watchSummaryToJson({ learning, ...summary }: WatchSummary): z.infer<typeof watchSummaryJson> {
   const { state, reason, sinceMs, judgedMs } = summary;
-  return snakeJson({
+  const json = snakeJson({
     watch: summary.watch,
     state,
     reason: state === 'learning' ? (learning?.reason ?? '') : reason,
@@ -47,4 +51,5 @@ export function watchSummaryToJson({ learning, ...summary }: WatchSummary): z.in
       progress: Math.min(1, Math.round((1000 * learning.coveredMs) / learning.neededMs) / 1000),
     },
   });
+  return { ...json, ...codedReason(state === 'learning' ? '' : reason) };
 }

@@ -6,12 +6,14 @@ import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
 import { type AlarmRoutesOptions, registerAlarmRoutes } from './alarm-routes.ts';
+import { type AnnotationRoutesOptions, registerAnnotations } from './annotation-routes.ts';
 import { compressLargeAnswers } from './compressed-answers.ts';
 import { type ConfigurationRoutesOptions, registerConfiguration } from './configuration-routes.ts';
 import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
 import { registerJournal } from './journal-routes.ts';
+import { type MaintenanceRoutesOptions, registerMaintenance } from './maintenance-routes.ts';
 import { registerModelDirectory } from './models/model-directory-routes.ts';
 import { type ModelRegistryRoutesOptions, registerModelRegistryRoutes } from './models/model-registry-routes.ts';
 import { type OutboxRoutesOptions, registerOutboxRoutes } from './outbox-routes.ts';
@@ -19,13 +21,17 @@ import { registerRolloutRoutes } from './models/rollout-routes.ts';
 import { registerTryOut } from './models/try-out-routes.ts';
 import { registerScreen } from './screen-routes.ts';
 import { registerTagHistory } from './tag-history-routes.ts';
+import { registerSources, type SourceRoutesOptions } from './source-routes.ts';
 import { TurnBudget } from './turn-budget.ts';
 import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts';
 
 export type AgentEndpointOptions = WatchRoutesOptions &
   AlarmRoutesOptions &
   OutboxRoutesOptions &
-  ConfigurationRoutesOptions & {
+  AnnotationRoutesOptions &
+  MaintenanceRoutesOptions &
+  ConfigurationRoutesOptions &
+  SourceRoutesOptions & {
     readonly config: HttpConfig;
     readonly identity: AgentIdentity;
     readonly rollouts: RolloutStatuses;
@@ -48,6 +54,15 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'alarm-not-shelved': 409,
   'alarm-out-of-service': 409,
   'alarm-shelving-invalid': 400,
+  'rewind-refused': 409,
+  'backup-running': 409,
+  'source-without-registers': 404,
+  'modbus-refused': 422,
+  'modbus-browser-busy': 409,
+  'modbus-timeout': 502,
+  'modbus-connect-failed': 502,
+  'modbus-connection-lost': 502,
+  'modbus-garbled-answer': 502,
   'configuration-read-only': 403,
   'configuration-changed': 412,
   'configuration-invalid': 422,
@@ -82,8 +97,11 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerTryOut(app, options.tryOuts);
       registerOutboxRoutes(app, options);
       registerJournal(app, options);
+      registerAnnotations(app, options);
+      registerMaintenance(app, options);
       registerTagHistory(app, options);
       registerConfiguration(app, options);
+      registerSources(app, options);
       registerScreen(app);
       registerEventStream(app, options.events, deps);
       registerModelServerNotice(app, options.modelServerAddress);

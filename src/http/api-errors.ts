@@ -10,6 +10,10 @@ export const apiErrors = {
     'The time until which an alarm was to be shelved is in the past or more than a week ahead.',
     'Shelve for a shorter time. If an alarm is unwanted for longer, put it out of service in the configuration.',
   ),
+  'source-without-registers': reject(
+    'The configuration has no such source, or it is not of the kind that the request is for.',
+    'See `GET /api/v1/sources`.',
+  ),
 } as const satisfies ErrorCatalogue;
 
 /** Creates an OperatingError with the disposition of its code in the catalogue. */

@@ -1,6 +1,8 @@
 import * as z from 'zod';
+import { annotationLabels } from '../contracts/operation/annotations.ts';
 import { watchSummaryJson } from '../contracts/watch-json.ts';
 import { alarmPriorities, alarmStates } from '../domain/alarm/alarm.ts';
+import { unknownReasonCodes } from '../domain/alarm/unknown-reasons.ts';
 import { qualities, qualityReasons } from '../domain/sample/quality.ts';
 
 /** Answers of the HTTP API, one schema for validation, types and openapi.json. Times are epoch milliseconds. */
@@ -26,10 +28,13 @@ export const alarmJson = z.object({
   state: alarmStateJson,
   previous: alarmStateJson,
   priority: z.enum(alarmPriorities),
-  cause: z.string().describe('Why the alarm was raised; an action of an operator does not replace it'),
+  cause: z.string().describe('Why the alarm was raised, until it is normal again'),
   change: z.string().describe('What happened last'),
   message: z.string(),
-  present: z.string().nullable().describe('Reason now, if it is another one than at the onset'),
+  present: z
+    .string()
+    .nullable()
+    .describe('Reason now, if it is another one than at the onset, or the return to normal that is not acknowledged'),
   parameters: z.record(z.string(), z.union([z.string(), z.number()])).describe('Values of the message'),
   onset_ms: z.number().nullable(),
   acknowledged_by: z.string().nullable(),
@@ -40,6 +45,22 @@ export const alarmJson = z.object({
   timestamp_ms: z.number(),
   number: z.number().describe('Increases with each change of this alarm'),
   shelved_until_ms: z.number().nullable(),
+});
+
+/** A note of a person, or a period that a person labelled. */
+export const annotationJson = z.object({
+  id: z.string(),
+  watch: z.string(),
+  from_ms: z.number(),
+  to_ms: z.number().describe('The same as `from_ms` for a moment'),
+  label: z.enum(annotationLabels),
+  text: z.string(),
+  actor: z.string(),
+  at_ms: z.number().describe('When it was recorded'),
+  removed: z
+    .object({ actor: z.string(), at_ms: z.number() })
+    .nullable()
+    .describe('Who removed it; null while it is valid'),
 });
 
 /** A stored change of an alarm. Records of earlier versions lack some fields. */
@@ -89,6 +110,8 @@ export const verdictJson = z.looseObject({
   score: z.number().nullable(),
   threshold: z.number().nullable(),
   reason: z.string(),
+  reason_code: z.enum(unknownReasonCodes).optional().describe('Kind of the reason, for translations'),
+  reason_parameters: z.record(z.string(), z.string()).optional().describe('Values of the reason'),
   imputed: z.array(z.string()).optional().describe('Tags without good values that the model estimated from the others'),
 });
 
@@ -192,4 +215,22 @@ export const configurationJson = z.object({
   read_only: z.string().nullable().describe('Why it cannot be changed over HTTP; null if it can'),
   revert_after_ms: z.number().nullable().describe('`reload.revertAfter`; null for never'),
   last_apply: appliedJson.nullable(),
+});
+
+export const sourceJson = z.object({
+  source: z.string(),
+  type: z.string(),
+  url: z.string().nullable().describe('Address of the device or broker; null if it is a secret'),
+  status: componentJson.shape.status,
+  reason: z.string(),
+  since_ms: z.number(),
+  tags: z.array(tagReadingJson),
+});
+
+export const registerJson = z.object({
+  address: z.number(),
+  raw: z.number().describe('Register as 0 to 65535, or bit as 0 or 1'),
+  interpretations: z
+    .array(z.object({ type: z.string(), byte_order: z.string(), value: z.number().nullable() }))
+    .describe('Values of this and the next registers; null for NaN and infinity. Empty for bits'),
 });

@@ -42,6 +42,8 @@ export type ConfigurationState = {
 
 /** Reads, checks and replaces the configuration file of the running agent. */
 export interface ConfigurationEditor {
+  /** Returns the JSON Schema of the file. */
+  schema(): object;
   /** @throws {OperatingError} 'configuration-unreadable' (retry). */
   read(): Promise<ConfigurationState>;
   /**

@@ -11,8 +11,6 @@ import { appliedJson, configurationJson, configurationProblemJson } from './api-
 
 export type ConfigurationRoutesOptions = {
   readonly editor: ConfigurationEditor;
-  /** JSON Schema of the file. */
-  readonly configurationSchema: () => object;
   readonly audit: OperatorAudit;
 };
 
@@ -26,7 +24,7 @@ const refusedJson = errorJson.extend({ problems: z.array(configurationProblemJso
 
 /** `/api/v1/configuration`: read, check and replace the configuration file. */
 export function registerConfiguration(instance: FastifyInstance, options: ConfigurationRoutesOptions): void {
-  const { editor, configurationSchema } = options;
+  const { editor } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
   app.get(
     '/api/v1/configuration',
@@ -53,7 +51,7 @@ export function registerConfiguration(instance: FastifyInstance, options: Config
   app.get(
     '/api/v1/configuration/schema',
     { schema: { summary: 'JSON Schema of the file', tags, response: { 200: z.looseObject({}) } } },
-    () => ({ ...configurationSchema() }),
+    () => ({ ...editor.schema() }),
   );
   app.post(
     '/api/v1/configuration/check',

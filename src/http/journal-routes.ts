@@ -15,6 +15,11 @@ const query = z
     from: z.coerce.number().optional().describe('Epoch milliseconds. Default: seven days before `to`'),
     to: z.coerce.number().optional().describe('Epoch milliseconds. Default: now'),
     limit: z.coerce.number().int().min(1).max(ENTRIES_MAX).default(1000),
+    cursor: z
+      .string()
+      .regex(/^\d{1,15}(\.\d{1,20})?_\d{1,15}$/, { error: "expected 'next' of an earlier answer" })
+      .optional()
+      .describe('`next` of an earlier answer: continues after its last change'),
   })
   .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
     error: "'from' must not be after 'to'",
@@ -35,20 +40,27 @@ export function registerJournal(
           200: z.object({
             from_ms: z.number(),
             to_ms: z.number(),
-            complete: z.boolean().describe('False if the range has more changes than `limit`'),
+            complete: z.boolean().describe('False if the range has more changes'),
+            next: z.string().nullable().describe('`cursor` of the next part; null if there is none'),
             changes: z.array(journalEntryJson),
           }),
           503: errorJson,
         },
       },
     },
-    async ({ query: { from, to, limit } }) => {
+    async ({ query: { from, to, limit, cursor } }) => {
       const toMs = to ?? deps.clock.nowMs();
       const fromMs = from ?? toMs - RANGE_MS_DEFAULT;
       const range = { watch: undefined, kind: 'alarm', fromMs, toMs, newestFirst: true } as const;
-      const found = await records.history({ ...range, limit: limit + 1 });
-      const changes = found.slice(0, limit).map((record) => journalEntryJson.parse(JSON.parse(recordJson(record))));
-      return { from_ms: fromMs, to_ms: toMs, complete: found.length <= limit, changes };
+      const [timestampMs = 0, sequence = 0] = cursor?.split('_').map(Number) ?? [];
+      const before = cursor === undefined ? undefined : { timestampMs, sequence };
+      const found = await records.history({ ...range, limit: limit + 1, before });
+      const part = found.slice(0, limit);
+      const last = part.at(-1);
+      const changes = part.map((record) => journalEntryJson.parse(JSON.parse(recordJson(record))));
+      const complete = found.length <= limit;
+      const next = complete || last === undefined ? null : `${last.timestampMs}_${last.sequence}`;
+      return { from_ms: fromMs, to_ms: toMs, complete, next, changes };
     },
   );
 }

@@ -46,7 +46,12 @@ export type BackupOptions = {
 /** Returns the paths of the databases, in the order in which they are copied: the alarms must not be older than the outbox. */
 export function databasePaths({ outbox }: LoadedConfig['config']): Readonly<Record<string, string>> {
   const folder = dirname(outbox.path);
-  return { 'outbox.db': outbox.path, 'alarms.db': join(folder, 'alarms.db'), 'history.db': historyPath(outbox) };
+  return {
+    'outbox.db': outbox.path,
+    'alarms.db': join(folder, 'alarms.db'),
+    'annotations.db': join(folder, 'annotations.db'),
+    'history.db': historyPath(outbox),
+  };
 }
 
 /**

@@ -3,6 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { loadConfig } from '../config/config-file.ts';
+import { annotationsFormat } from '../outbox/annotations/annotation-database.ts';
 import { alarmsFormat } from '../outbox/alarms/alarm-database.ts';
 import { makeFolderFor } from '../outbox/file/database-file.ts';
 import { refuseLaterFormat } from '../outbox/file/database-format.ts';
@@ -14,7 +15,12 @@ import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { type BackupManifest, backupManifest, backupPaths, databasePaths, hashes } from './backup.ts';
 import { unpackBackup } from './backup-file.ts';
 
-const formats = { 'outbox.db': outboxFormat, 'alarms.db': alarmsFormat, 'history.db': historyFormat } as const;
+const formats = {
+  'outbox.db': outboxFormat,
+  'alarms.db': alarmsFormat,
+  'annotations.db': annotationsFormat,
+  'history.db': historyFormat,
+} as const;
 
 export type RestoreOptions = {
   readonly file: string;

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { TrainingTask } from '../training/core/algorithm.ts';
-import { algorithmFor, algorithms } from '../training/catalogue/algorithms.ts';
+import { algorithms, candidates } from '../training/catalogue/algorithms.ts';
+import { chooseAlgorithm, type TrainingStage } from '../training/report/algorithm-choice.ts';
 import type { DataFinding } from '../training/report/data-check.ts';
 import { inNoOrder } from '../training/core/labelled-rows.ts';
 import type { Decision } from '../training/report/model-draft.ts';
@@ -12,7 +13,6 @@ import {
   anomalyDecision,
   classificationDecision,
   type TrainedModel,
-  type TrainingStage,
   trainModel,
 } from '../training/report/train-model.ts';
 import { trainingReport } from '../training/report/training-report.ts';
@@ -33,7 +33,7 @@ export type TrainOrder = {
   readonly labelled: boolean;
   /** Default: the first task of the algorithm; without an algorithm, anomaly. */
   readonly task: TrainingTask | undefined;
-  /** Undefined takes the default of the task. */
+  /** Undefined tries those of the task and takes the best. */
   readonly algorithm: string | undefined;
   /** Decision line of a regression, in the unit of the label. */
   readonly limit: { readonly threshold: number; readonly abnormal: 'above' | 'below' } | undefined;
@@ -58,11 +58,11 @@ export type TrainResult = {
 export async function trainFromRecording(order: TrainOrder): Promise<TrainResult> {
   const { binding, onProgress } = order;
   const task = taskOf(order);
-  const algorithm = algorithmFor(task, order.algorithm);
+  const able = candidates(task, order.algorithm, binding.tags.length);
   if (task !== 'anomaly' && !order.labelled)
     throw trainingFailure(
       'training-labels-invalid',
-      `${algorithm.name} learns a ${task} from labelled rows: name the column with --label`,
+      `A ${task} is learned from labelled rows: name the column with --label`,
     );
   const rows = await readTrainingRows({ ...order, task, onProgress: (done) => onProgress('reading', done) });
   // Rows without times that are judged alone are independent samples: their order has no meaning.
@@ -77,16 +77,22 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
     : rows;
   const { mode, tags, window } = binding.watch;
   const { stepMs } = window;
-  const trained = await trainModel({
+  const facts = {
     ...read,
-    algorithm,
     task,
     tags: binding.tags.map(({ name, unit }) => ({ name, unit })),
     stepMs: stepMs === 'scan' ? undefined : stepMs,
-    description: `${algorithm.name} for watch ${binding.id}, trained on ${read.rowsRead} rows of ${order.recording.name}`,
     decision: decisionFor(task, order, read),
     windowRows: areSamples ? 1 : order.windowRows,
     force: order.force ?? false,
+    onProgress,
+  };
+  const { algorithm, assessment, compared } = await chooseAlgorithm(facts, able);
+  const trained = await trainModel({
+    ...facts,
+    algorithm,
+    assessment,
+    description: `${algorithm.name} for watch ${binding.id}, trained on ${read.rowsRead} rows of ${order.recording.name}`,
     modeColumn: mode === undefined ? undefined : tags.indexOf(mode.tag),
     provenance: {
       andon: packageVersion,
@@ -94,10 +100,16 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
       findings: read.findings.map(({ tag, message }) => (tag === undefined ? message : `${tag}: ${message}`)),
       ...(areSamples ? { order: `samples without times, in an order of chance (seed ${SEED})` } : {}),
       ...(task === 'classification' ? { classes: read.classes } : {}),
+      ...(compared === undefined ? {} : { compared }),
     },
-    onProgress,
   });
-  const report = trainingReport(trained, { ...read, task, algorithm: algorithm.name, tags: binding.tags });
+  const report = trainingReport(trained, {
+    ...read,
+    task,
+    algorithm: algorithm.name,
+    tags: binding.tags,
+    compared,
+  });
   return { read, trained: { ...trained, draft: { ...trained.draft, report } }, algorithm: algorithm.name, task };
 }
 

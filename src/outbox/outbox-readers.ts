@@ -1,3 +1,4 @@
+import type { RewindStart, Rewound } from '../contracts/operation/maintenance.ts';
 import type { OutboxStats, ReadRequest, UplinkRecords } from '../contracts/record-store.ts';
 import { RecordBatch } from '../domain/record/record-batch.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -85,6 +86,12 @@ export class OutboxReaders implements UplinkRecords {
     const { storage, deps } = this.#options;
     const nowMs = deps.clock.nowMs();
     await storage.call('setAside', { uplink, first, last, sequences: [...sequences], reason, nowMs });
+  }
+
+  /** Moves an uplink that has ended back to an earlier record. @throws {OperatingError} 'rewind-refused' (reject). */
+  rewind(uplink: string, from: RewindStart): Promise<Rewound> {
+    const { storage, deps } = this.#options;
+    return storage.call('rewind', { uplink, from, nowMs: deps.clock.nowMs() });
   }
 
   stats(): Promise<OutboxStats> {

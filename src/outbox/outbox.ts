@@ -13,6 +13,7 @@ import { outboxMetrics } from './file/outbox-metrics.ts';
 import { sizeBudget } from './file/size-budget.ts';
 import { LOCAL } from './records/loss-ledger.ts';
 import { LossTally } from './loss-tally.ts';
+import { StoredAnnotations } from './stored-annotations.ts';
 import { OutboxReaders } from './outbox-readers.ts';
 import { WorkerLink } from './worker-link.ts';
 import type { AppendBatch } from './file/append-batch.ts';
@@ -43,6 +44,7 @@ export type OutboxOptions = {
  */
 export class Outbox implements RecordStore, AsyncDisposable {
   readonly readers: OutboxReaders;
+  readonly annotations: StoredAnnotations;
   readonly #deps: Deps;
   readonly #link: WorkerLink<StorageProtocol, StorageReport>;
   readonly #reader: WorkerLink<RecordReaderProtocol, RecordReaderReport>;
@@ -84,6 +86,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
       onDown: (reason) => deps.log.error({ component: 'outbox' }, reason),
       deps,
     });
+    this.annotations = new StoredAnnotations(this.#link, deps.clock);
     this.readers = new OutboxReaders({ storage: this.#link, reader: this.#reader, uplinks, deps });
     this.#queue = new AppendQueue({
       clock: deps.clock,

@@ -3,6 +3,7 @@ import type { OutboxStats } from '../contracts/record-store.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { RpcHandlers } from '../platform/rpc.ts';
+import { AnnotationStore } from './annotations/annotation-store.ts';
 import { AlarmStore } from './alarms/alarm-store.ts';
 import { alarmKey, storedKey } from './alarms/alarm-database.ts';
 import { makeFolderFor, truncateWal } from './file/database-file.ts';
@@ -13,6 +14,7 @@ import { DropHealth } from './records/drop-health.ts';
 import { storeLossRecords } from './records/loss-records.ts';
 import { OutboxFile, type OutboxFileOptions } from './records/outbox-file.ts';
 import type { OutboxRow } from './records/outbox-schema.ts';
+import { rewind } from './records/outbox-rewind.ts';
 import { outboxStatsOf } from './records/outbox-stats.ts';
 import { appendBatch } from './record-appender.ts';
 import { ROW_BYTES } from './records/record-space.ts';
@@ -45,6 +47,7 @@ export class Storage {
   readonly #options: StorageOptions;
   readonly #outbox: OutboxFile;
   readonly #alarms: AlarmStore;
+  readonly #annotations: AnnotationStore;
   readonly #rate = new GrowthRate();
   readonly #drops = new DropHealth();
   #uplinks: readonly UplinkInterest[];
@@ -66,6 +69,7 @@ export class Storage {
     const { path } = options.config;
     this.#outbox = new OutboxFile({ ...options, uplinks: () => this.#uplinks });
     this.#alarms = new AlarmStore(join(dirname(path), 'alarms.db'));
+    this.#annotations = new AnnotationStore(join(dirname(path), 'annotations.db'));
   }
 
   handlers(): RpcHandlers<StorageProtocol> {
@@ -78,6 +82,10 @@ export class Storage {
       uplinks: ({ uplinks, nowMs }) => this.#changeUplinks(uplinks, nowMs),
       acknowledge: ({ nowMs, ...run }) => this.#acknowledge(run, nowMs),
       setAside: ({ sequences, reason, nowMs, ...run }) => this.#setAside(run, sequences, reason, nowMs),
+      rewind: ({ uplink, from, nowMs }) => this.#outbox.use(nowMs, ({ database }) => rewind(database, uplink, from)),
+      annotate: ({ draft, actor, nowMs }) => this.#annotations.add(draft, actor, nowMs),
+      removeAnnotation: ({ id, actor, nowMs }) => this.#annotations.remove(id, actor, nowMs),
+      annotations: ({ nowMs, ...query }) => this.#annotations.find(query, nowMs),
       alarms: () => this.#alarms.alarms(this.#nowMs),
       stats: () => this.#stats(),
       upkeep: ({ nowMs, idle }) => this.#upkeep(nowMs, idle),
@@ -213,6 +221,7 @@ export class Storage {
     this.#nowMs = nowMs;
     this.#alarms.ensureOpen(nowMs);
     this.#outbox.ensureOpen(nowMs);
+    this.#annotations.probe(nowMs);
     this.#rate.add(this.#bytesSinceUpkeep, nowMs);
     this.#bytesSinceUpkeep = 0;
     let stored = 0;
@@ -289,9 +298,10 @@ export class Storage {
     const { lossCounts } = this.#outbox;
     this.#drops.add(lossCounts.take(), nowMs);
     const space = open?.space.space;
-    const notices = [...this.#outbox.takeNotices(), ...this.#alarms.takeNotices()];
+    const notices = [this.#outbox, this.#alarms, this.#annotations].flatMap((store) => store.takeNotices());
+    const stores = worse(worse(this.#outbox.health, this.#alarms.health), this.#annotations.health);
     return {
-      outbox: worse(worse(this.#outbox.health, this.#alarms.health), this.#drops.health(nowMs)),
+      outbox: worse(stores, this.#drops.health(nowMs)),
       epoch: open?.database.epochs.current ?? '',
       epochsStarted: this.#outbox.epochsStarted,
       bytes: space?.bytesUsed ?? 0,
@@ -314,6 +324,7 @@ export class Storage {
       // The next start is then not one after a clean stop, after which nothing is missing.
       this.#outbox.close(!this.#owesRecords && !this.#owesLosses);
       this.#alarms.close();
+      this.#annotations.close();
     }
   }
 }

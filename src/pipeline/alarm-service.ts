@@ -55,8 +55,8 @@ export type AlarmInput = {
   readonly raises: () => AlarmOccasion;
   /** Sentence on the condition now, if it may differ from the one that raised the alarm. */
   readonly present?: string | undefined;
-  /** Returns the message if the observation clears the alarm. */
-  readonly clears: () => string;
+  /** Called if the observation clears the alarm. */
+  readonly clears: () => Pick<AlarmOnset, 'message' | 'parameters'>;
   /** True if the state of the plant suppresses the alarm by design; undefined if the state is unknown. */
   readonly suppressed: boolean | undefined;
 };
@@ -231,7 +231,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     if (change === undefined) this.#describe(alarm, input);
     if (change === undefined) return [];
     if (change === 'cleared') {
-      const cleared = { cause: 'returned-to-normal', message: input.clears(), parameters: {} } as const;
+      const cleared = { cause: 'returned-to-normal', ...input.clears() } as const;
       return [this.#change(alarm, memory.facts, { ...cleared, by: undefined, timestampMs, score })];
     }
     const occasion = input.raises();
@@ -427,7 +427,8 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     alarm.last = transition;
     this.#count(transition.previous, transition.state, transition.priority);
     this.#metrics.andon_alarm_transitions_total.inc({ alarm: name, state: transition.state });
-    const { timestamp_ms: _time, present: _present, ...body } = alarmPayload(transition, undefined);
+    const { timestamp_ms: _time, present, ...payload } = alarmPayload(transition, undefined);
+    const body = present === null ? payload : { ...payload, present };
     const draft = {
       kind: 'alarm',
       timestampMs: transition.timestampMs,

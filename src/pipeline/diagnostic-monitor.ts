@@ -168,7 +168,7 @@ export class DiagnosticMonitor implements Disposable {
         parameters: { component: name, reason },
       }),
       present: message,
-      clears: () => `${name} works again.`,
+      clears: () => ({ message: `${name} works again.`, parameters: { component: name } }),
     });
     if (entries.length > 0) recorder.store(entries);
   }

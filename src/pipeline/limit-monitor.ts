@@ -197,6 +197,7 @@ function alarmInput(
   const quantity = (number: number) => `${formatNumber(number)} ${unit}`.trim();
   const verb = level === 'rateOfChange' ? 'changes by' : 'is at';
   const cause = raisingCauses[level];
+  const parameters = { tag: tag.name, level, value, limit: at, unit };
   const side = cause === 'value-below-limit' ? 'below' : 'above';
   return {
     alarm,
@@ -205,8 +206,11 @@ function alarmInput(
     raises: () => ({
       cause,
       message: `${tag.name} ${verb} ${quantity(value)}, ${side} its limit ${level} of ${quantity(at)}.`,
-      parameters: { tag: tag.name, level, value, limit: at, unit },
+      parameters,
     }),
-    clears: () => `${tag.name} is normal again: it ${verb} ${quantity(value)}, the limit ${level} is ${quantity(at)}.`,
+    clears: () => ({
+      message: `${tag.name} is normal again: it ${verb} ${quantity(value)}, the limit ${level} is ${quantity(at)}.`,
+      parameters,
+    }),
   };
 }

@@ -39,10 +39,19 @@ export function verdictAlarm({ verdict, abnormal, scoreExtreme, tags, suppressed
       const cause = `score-${abnormal}-threshold` as const;
       const occasion = { watch, score, threshold, tags: tags() };
       const [blamed] = occasion.tags;
-      const values = { watch, score, threshold, tag: blamed?.tag, value: blamed?.value, unit: blamed?.unit };
-      return { cause, message: scoreMessage(cause, occasion), parameters: defined(values) };
+      const { tag, value, unit, share, normalRange } = blamed ?? {};
+      const [normalLow, normalHigh] = normalRange ?? [];
+      const ofTag = { tag, value, unit, share, normal_low: normalLow, normal_high: normalHigh };
+      return {
+        cause,
+        message: scoreMessage(cause, occasion),
+        parameters: defined({ watch, score, threshold, ...ofTag }),
+      };
     },
-    clears: () => scoreMessage('returned-to-normal', { watch, score, threshold, tags: tags() }),
+    clears: () => ({
+      message: scoreMessage('returned-to-normal', { watch, score, threshold, tags: tags() }),
+      parameters: defined({ watch, score, threshold }),
+    }),
   };
 }
 

@@ -15,5 +15,6 @@ export const historyWorkerEntry = entryFile(import.meta.url, '../hosts/history-w
 export const inferenceHostEntry = entryFile(import.meta.url, '../hosts/inference-host.ts');
 export const tensorCodecEntry = entryFile(import.meta.url, '../hosts/tensor-codec.ts');
 export const trainingHostEntry = entryFile(import.meta.url, '../hosts/training-host.ts');
+export const backupHostEntry = entryFile(import.meta.url, '../hosts/backup-host.ts');
 export const modelServerEntry = entryFile(import.meta.url, '../hosts/model-server.ts');
 export const configCheckEntry = entryFile(import.meta.url, '../hosts/config-check.ts');

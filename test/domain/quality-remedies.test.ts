@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { notReadyText } from '../../src/contracts/window-models.ts';
-import { unknownReasonOf, unknownReasons } from '../../src/domain/alarm/unknown-reasons.ts';
+import { coded, unknownReasonOf, unknownReasons } from '../../src/domain/alarm/unknown-reasons.ts';
 import { qualityReasons, reasonCode } from '../../src/domain/sample/quality.ts';
 import { qualityRemedies } from '../../src/domain/sample/quality-remedies.ts';
 import type { WindowPlan } from '../../src/domain/window/window-plan.ts';
@@ -51,6 +51,15 @@ describe('every reason of an unknown verdict has its cause and remedy', () => {
     expect(unknownReasonOf(notReadyText('pump', undefined))?.text).toContain('is not ready');
     const absent = { state: 'absent' } as Parameters<typeof notReadyText>[1];
     expect(unknownReasonOf(notReadyText('pump', absent))?.text).toContain('learning');
+  });
+
+  test('has its parameters for translations', () => {
+    expect(coded('pump-1.pressure: no good value for 12 s (timeout)')).toEqual({
+      code: 'tag-stale',
+      parameters: { tag: 'pump-1.pressure', age: '12 s', quality: 'timeout' },
+    });
+    expect(coded('filling: window filling, 12 of 49 rows')?.parameters).toEqual({ rows: '12', length: '49' });
+    expect(coded('an error of the runtime')).toBe(undefined);
   });
 
   test('and the text of each kind is of that kind', () => {

@@ -23,6 +23,13 @@ test('the journal has the newest changes of all alarms, and says if there are mo
   await expect
     .poll(() => json('/api/v1/alarms/journal?limit=1'))
     .toMatchObject({ complete: false, changes: [{ change: 'acknowledged', by: 'anna' }] });
+  const { next } = await json('/api/v1/alarms/journal?limit=1');
+  expect(await json(`/api/v1/alarms/journal?limit=1&cursor=${String(next)}`)).toMatchObject({
+    complete: true,
+    next: null,
+    changes: [{ change: 'score-above-threshold' }],
+  });
+  expect((await get('/api/v1/alarms/journal?cursor=1')).status).toBe(400);
   expect((await get('/api/v1/alarms/journal?from=2&to=1')).status).toBe(400);
 });
 

@@ -105,7 +105,7 @@ const state = { state: 'abnormal', reason: '', sinceMs: atMs, judgedMs: atMs, le
 const summaries: WatchSummaries = { summaries: () => [{ watch: 'pump-1', ...state }] };
 
 /** Routes with these are tested with a running agent. */
-const untested = { configurationSchema: () => ({}) } as AgentEndpointOptions;
+const untested = {} as AgentEndpointOptions;
 
 const records: Pick<RecordStore, 'history'> = {
   history: async ({ kind, watch = 'pump-1' }) => [

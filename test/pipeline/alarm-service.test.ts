@@ -55,7 +55,7 @@ describe('what an alarm tells', () => {
         by: null,
         score: 2,
         number: START_NUMBER + 1,
-        parameters: { watch: 'pump-1', score: 2, threshold: 1, tag: 'vibration', value: 4.2, unit: 'g' },
+        parameters: { watch: 'pump-1', score: 2, threshold: 1, tag: 'vibration', value: 4.2, unit: 'g', share: 0.62 },
         onset_ms: START_NUMBER + 1000,
         acknowledged_by: null,
         acknowledged_ms: null,

@@ -36,7 +36,15 @@ describe('a limit of a tag', () => {
         parameters: { tag: 'current', level: 'high', value: 12.5, limit: 12, unit: 'A' },
         score: null,
       },
-      { state: 'returned-unacknowledged', message: 'current is normal again: it is at 11 A, the limit high is 12 A.' },
+      {
+        state: 'returned-unacknowledged',
+        change: 'returned-to-normal',
+        // Until an operator has seen it, the cause is still that of the onset.
+        cause: 'value-above-limit',
+        message: 'current is at 12.5 A, above its limit high of 12 A.',
+        parameters: { value: 12.5 },
+        present: 'current is normal again: it is at 11 A, the limit high is 12 A.',
+      },
     ]);
   });
 

@@ -12,6 +12,8 @@ const pages = [
   '/alarms/statistics',
   '/trends?tags=level',
   '/models/echo',
+  '/configuration',
+  '/configuration?tab=file',
   '/system',
   '/kiosk',
 ];

@@ -64,6 +64,25 @@ describeWith(['chromium'], 'the alarms page', () => {
     expect(await screen.page.locator('.actions .count').textContent()).toBe('Selected: 0');
   });
 
+  test('keeps the cause of an alarm that returned until it is acknowledged, in the language of the page', async () => {
+    const line = await start({ level: levelWatch });
+    await screen.page.goto(`${line.url}/alarms`);
+    line.setLevel(5);
+    await expect.poll(() => column('state')).toEqual(['unacknowledged']);
+    line.setLevel(0);
+    await expect.poll(() => column('state')).toEqual(['returned, unacknowledged']);
+    expect((await column('cause'))[0]).toMatch(
+      /^score above threshold.*the score of level is 5.*Normal again since \d/,
+    );
+    await screen.page.getByLabel('Language').selectOption('de');
+    await expect
+      .poll(async () => (await column('cause'))[0])
+      .toMatch(/der Wert von level ist 5, über der Schwelle 1\./);
+    await screen.page.getByLabel('Sprache').selectOption('zh');
+    await expect.poll(async () => (await column('cause'))[0]).toMatch(/level 的得分为 5，高于阈值 1。/);
+    expect(await screen.violations()).toEqual([]);
+  });
+
   test('shelves several alarms, shows the time left, and takes them from the shelf', async () => {
     const line = await start(three);
     await screen.page.goto(`${line.url}/alarms`);

@@ -82,6 +82,23 @@ describeWith(['chromium'], 'what happened', () => {
     expect(screen.errors).toEqual([]);
   });
 
+  test('a person records a note and a fault on the page of a watch, and removes one', async () => {
+    await using screen = await ScreenPage.open(chromium);
+    await screen.page.goto(`${line.url}/machine/level`);
+    const rows = screen.page.locator('#annotations li');
+    await screen.page.getByLabel('What happened').fill('bearing changed');
+    await screen.page.getByRole('button', { name: 'Record' }).click();
+    await expect.poll(() => rows.count()).toBe(1);
+    expect(await rows.first().textContent()).toMatch(/^Note .*bearing changed.*anonymous/);
+    await screen.page.getByLabel('Kind').selectOption('fault');
+    await screen.page.getByRole('button', { name: 'Record' }).click();
+    await expect.poll(() => rows.count()).toBe(2);
+    expect(await screen.violations()).toEqual([]);
+    await rows.first().getByRole('button', { name: 'Remove' }).click();
+    await expect.poll(() => rows.allTextContents()).toEqual([expect.stringMatching(/^Note /)]);
+    expect(screen.errors).toEqual([]);
+  });
+
   test('trends draw any tags, the address has them, and dragging zooms', async () => {
     await using screen = await ScreenPage.open(chromium);
     await screen.page.goto(`${line.url}/trends?range=15m`);

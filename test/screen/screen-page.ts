@@ -24,15 +24,16 @@ export class WatchedPlant implements AsyncDisposable {
   static async start(
     watches: Readonly<Record<string, object>> = { level: levelWatch },
     access: object = { anonymous: 'operator' },
+    more: object = {},
   ): Promise<WatchedPlant> {
     const line = new WatchedPlant(await CrashPlant.start());
-    line.configure(watches, access);
+    line.configure(watches, access, more);
     await line.startAgent();
     return line;
   }
 
   /** Writes the configuration for the next start. */
-  configure(watches: Readonly<Record<string, object>>, access: object): void {
+  configure(watches: Readonly<Record<string, object>>, access: object, more: object = {}): void {
     const http = { listen: '127.0.0.1:0', ...access };
     const { sources, models } = this.plant.sections('100ms');
     const { plc } = sources;
@@ -42,6 +43,7 @@ export class WatchedPlant implements AsyncDisposable {
       models,
       watches,
       http,
+      ...more,
     });
   }
 

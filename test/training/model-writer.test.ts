@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
 import type { ModelDraft } from '../../src/training/report/model-draft.ts';
 import { writeModel } from '../../src/training/report/model-writer.ts';
-import { algorithmFor } from '../../src/training/catalogue/algorithms.ts';
+import { candidates } from '../../src/training/catalogue/algorithms.ts';
 import { anomalyDecision, trainModel } from '../../src/training/report/train-model.ts';
 import { machineRows } from './machine.ts';
 
@@ -68,7 +68,7 @@ describe('a trained model is written to the model directory', () => {
 
 const { draft: made } = await trainModel({
   task: 'anomaly',
-  algorithm: algorithmFor('anomaly', 'wpca'),
+  algorithm: candidates('anomaly', 'wpca', 2)[0],
   segments: [machineRows(600, 1)],
   targets: undefined,
   classes: [],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
-import { algorithmFor } from '../../src/training/catalogue/algorithms.ts';
+import { candidates } from '../../src/training/catalogue/algorithms.ts';
 import { anomalyDecision, type TrainingOrder, trainModel } from '../../src/training/report/train-model.ts';
 import { trainingReport } from '../../src/training/report/training-report.ts';
 import { modelFiles } from '../../src/training/report/model-writer.ts';
@@ -119,7 +119,7 @@ describe('a regression is measured on rows that it has not seen', () => {
 function order(segments: readonly TrainingRows[]): TrainingOrder {
   return {
     task: 'anomaly',
-    algorithm: algorithmFor('anomaly', 'wpca'),
+    algorithm: candidates('anomaly', 'wpca', 3)[0],
     segments,
     targets: undefined,
     classes: [],
@@ -135,7 +135,7 @@ function regression(rows: TrainingRows, quality: Float64Array): TrainingOrder {
   return {
     ...order([rows]),
     task: 'regression',
-    algorithm: algorithmFor('regression', 'ridge'),
+    algorithm: candidates('regression', 'ridge', 3)[0],
     targets: [quality],
     decision: { threshold: 0, abnormal: 'below', deadband: 0, unit: 'g' },
   };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { algorithmFor } from '../../src/training/catalogue/algorithms.ts';
+import { candidates } from '../../src/training/catalogue/algorithms.ts';
 import { anomalyDecision, trainModel } from '../../src/training/report/train-model.ts';
 import { trainingReport } from '../../src/training/report/training-report.ts';
 import { machineRows } from './machine.ts';
@@ -12,7 +12,7 @@ test('the report names the states of the machine that the rows contain, by tags 
   const tags = ['load', 'running', 'temperature'].map((name) => ({ name, unit: '' }));
   const trained = await trainModel({
     task: 'anomaly',
-    algorithm: algorithmFor('anomaly', 'wpca'),
+    algorithm: candidates('anomaly', 'wpca', 3)[0],
     segments: [rows],
     targets: undefined,
     classes: [],

@@ -117,18 +117,23 @@ function takeVerdict(verdict: Verdict): void {
 }
 
 /** The state after a verdict. Only the agent decides when a watch is blind or learning. */
-function stateAfter({ state, reason, judged_ms }: Watch, verdict: Verdict): Partial<Watch> {
+function stateAfter({ state, judged_ms, ...before }: Watch, verdict: Verdict): Partial<Watch> {
   if (verdict.verdict !== 'unknown')
-    return { state: verdict.verdict, reason: verdict.reason, judged_ms: verdict.timestamp_ms };
-  if (state === 'learning' || state === 'blind') return { state, reason, judged_ms };
-  return { state: 'unknown', reason: verdict.reason };
+    return { state: verdict.verdict, ...reasonOf(verdict), judged_ms: verdict.timestamp_ms };
+  if (state === 'learning' || state === 'blind') return { state, ...reasonOf(before), judged_ms };
+  return { state: 'unknown', ...reasonOf(verdict) };
+}
+
+/** A reason with its code; without the code, that of an earlier reason would stay. */
+function reasonOf({ reason, reason_code, reason_parameters }: Partial<Verdict>) {
+  return { reason: reason ?? '', reason_code, reason_parameters };
 }
 
 function takeSummary(summary: WatchSummary): void {
   const watch = watches.value.get(summary.watch);
   if (watch === undefined) return;
   const judgedMs = Math.max(summary.judged_ms ?? 0, watch.value.judged_ms ?? 0);
-  watch.value = { ...watch.value, ...summary, judged_ms: judgedMs === 0 ? null : judgedMs };
+  watch.value = { ...watch.value, ...summary, ...reasonOf(summary), judged_ms: judgedMs === 0 ? null : judgedMs };
 }
 
 function takeTags(readings: readonly TagReading[]): void {

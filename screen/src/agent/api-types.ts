@@ -1,12 +1,17 @@
 import type * as z from 'zod';
 import type {
   alarmJson,
+  annotationJson,
+  configurationJson,
+  configurationProblemJson,
   floodJson,
   healthJson,
   journalEntryJson,
   modelJson,
   outboxJson,
+  registerJson,
   rollupJson,
+  sourceJson,
   tagReadingJson,
   tagSeriesJson,
   verdictJson,
@@ -24,7 +29,12 @@ import type { ComparisonJson, RolloutJson } from '../../../src/contracts/rollout
 import type { watchSummaryJson } from '../../../src/contracts/watch-json.ts';
 
 /** Answers of the agent's HTTP API, from the schemas that the agent validates them with. */
+export type Annotation = z.infer<typeof annotationJson>;
 export type Alarm = z.infer<typeof alarmJson>;
+export type Configuration = z.infer<typeof configurationJson>;
+export type ConfigurationProblem = z.infer<typeof configurationProblemJson>;
+export type RegisterReading = z.infer<typeof registerJson>;
+export type SourceState = z.infer<typeof sourceJson>;
 export type Flood = z.infer<typeof floodJson>;
 export type Health = z.infer<typeof healthJson>;
 export type JournalEntry = z.infer<typeof journalEntryJson>;

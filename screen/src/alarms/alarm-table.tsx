@@ -9,6 +9,7 @@ import { follow, machinePath } from '../parts/router.ts';
 import { formatMoment, formatNumber, formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { type AlarmAction, selected, toggle } from './alarm-actions.ts';
+import { alarmText } from '../parts/alarm-text.ts';
 
 type AlarmTableProps = {
   readonly alarms: readonly Alarm[];
@@ -106,7 +107,7 @@ function HeadRow({ alarms }: Pick<AlarmTableProps, 'alarms'>): JSX.Element {
 }
 
 function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
-  const { alarm: id, watch, state, priority, cause, message, onset_ms } = alarm;
+  const { alarm: id, watch, state, priority, cause, present, onset_ms } = alarm;
   const sinceMs = onset_ms ?? alarm.timestamp_ms;
   return (
     <>
@@ -141,7 +142,8 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
       </td>
       <td class="cause">
         {word('cause', cause)}
-        <small>{message}</small>
+        <small>{alarmText(alarm)}</small>
+        {present !== null && <small class="present">{presentText(alarm, present)}</small>}
       </td>
       <td class="blame">{blameOf(alarm)}</td>
       <td class="by">
@@ -149,6 +151,13 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
       </td>
     </>
   );
+}
+
+/** The reason now, if it is no longer that of the onset. */
+function presentText({ state, change, timestamp_ms }: Alarm, present: string): string {
+  if (state === 'returned-unacknowledged' || change === 'returned-to-normal')
+    return t('alarms.returned', { time: formatMoment(timestamp_ms, nowMs.value) });
+  return t('alarms.present', { reason: present });
 }
 
 /** The tag that the model blamed when the alarm was raised, with its value then. */

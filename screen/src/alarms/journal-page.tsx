@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals';
+import { type Signal, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { nowMs } from '../agent/agent-state.ts';
 import type { JournalEntry } from '../agent/api-types.ts';
@@ -7,10 +7,11 @@ import { PriorityMark } from '../parts/priority-mark.tsx';
 import { query, setQuery } from '../parts/router.ts';
 import { RangeChoice, rangeOfQuery } from '../parts/time-range.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
-import { formatMoment } from '../texts/format.ts';
+import { formatDateTime, formatMoment } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { AlarmTabs } from './alarm-tabs.tsx';
-import { alarmOf, journalCsv, readJournal } from './journal.ts';
+import { alarmText } from '../parts/alarm-text.ts';
+import { alarmOf, type Journal, journalCsv, readJournalPart, withNewest, withOlder } from './journal.ts';
 
 const REFRESH_MS = 10_000;
 const ROWS_STEP = 200;
@@ -20,18 +21,26 @@ const priorities = ['critical', 'high', 'medium', 'low'] as const;
 export function JournalPage(): JSX.Element {
   const range = rangeOfQuery('1d');
   const rows = useSignal(ROWS_STEP);
+  const isLoading = useSignal(false);
   const key = range.name ?? `${range.fromMs}-${range.toMs}`;
   const { data, problem } = useAnswer(
     key,
-    () => {
+    async (): Promise<Loaded> => {
       const { fromMs, toMs } = rangeOfQuery('1d');
-      return readJournal(fromMs, toMs);
+      const newest = await readJournalPart(fromMs, toMs);
+      const earlier = data.peek();
+      return { key, journal: earlier?.key === key ? withNewest(earlier.journal, newest) : newest };
     },
     REFRESH_MS,
   );
   const priority = query.value.get('priority') ?? '';
   const search = query.value.get('q') ?? '';
-  const shown = (data.value?.changes ?? []).filter((entry) => isShown(entry, priority, search));
+  const journal = data.value?.journal;
+  const showMore = (): void => {
+    rows.value += ROWS_STEP;
+    if (shown.length <= rows.value) void loadOlder(data, problem, isLoading);
+  };
+  const shown = (journal?.changes ?? []).filter((entry) => isShown(entry, priority, search));
   return (
     <>
       <AlarmTabs>
@@ -61,12 +70,12 @@ export function JournalPage(): JSX.Element {
       </AlarmTabs>
       {problem.value !== '' && <p class="problem">{problem}</p>}
       <p class="hint" role="status">
-        {data.value === undefined ? t('page.loading') : t('journal.count', { count: shown.length })}{' '}
-        {data.value?.complete === false && t('journal.incomplete')}
+        {journal === undefined ? t('page.loading') : t('journal.count', { count: shown.length })}{' '}
+        {journal?.complete === false && t('journal.more.loaded', { time: formatDateTime(oldestMs(journal)) })}
       </p>
       <JournalTable changes={shown.slice(0, rows.value)} />
-      {shown.length > rows.value && (
-        <button type="button" onClick={() => (rows.value += ROWS_STEP)}>
+      {(shown.length > rows.value || journal?.complete === false) && (
+        <button type="button" disabled={isLoading} onClick={showMore}>
           {t('journal.more')}
         </button>
       )}
@@ -74,9 +83,41 @@ export function JournalPage(): JSX.Element {
   );
 }
 
+/** Changes of a range of the address. */
+type Loaded = { readonly key: string; readonly journal: Journal };
+
+async function loadOlder(
+  data: Signal<Loaded | undefined>,
+  problem: Signal<string>,
+  isLoading: Signal<boolean>,
+): Promise<void> {
+  const earlier = data.peek();
+  if (earlier === undefined || earlier.journal.complete) return;
+  isLoading.value = true;
+  try {
+    data.value = { key: earlier.key, journal: await withOlder(earlier.journal) };
+  } catch (error) {
+    problem.value = error instanceof Error ? error.message : String(error);
+  } finally {
+    isLoading.value = false;
+  }
+}
+
+function oldestMs({ changes, from_ms }: Journal): number {
+  return changes.at(-1)?.timestamp_ms ?? from_ms;
+}
+
 function isShown(entry: JournalEntry, priority: string, search: string): boolean {
   if (priority !== '' && entry.priority !== priority) return false;
-  const text = [alarmOf(entry), entry.message, entry.by, entry.comment, entry.state, entry.change].join(' ');
+  const text = [
+    alarmOf(entry),
+    entry.message,
+    alarmText(entry),
+    entry.by,
+    entry.comment,
+    entry.state,
+    entry.change,
+  ].join(' ');
   return search
     .toLowerCase()
     .split(/\s+/)
@@ -112,7 +153,7 @@ function JournalTable({ changes }: { readonly changes: readonly JournalEntry[] }
               <td class="name">{alarmOf(entry).replace(/^watch\//, '')}</td>
               <td class="change">{word('cause', entry.change ?? entry.cause ?? '')}</td>
               <td class="state">{word('state', entry.state ?? '')}</td>
-              <td class="cause">{entry.message}</td>
+              <td class="cause">{alarmText(entry)}</td>
               <td class="by">
                 {entry.by}
                 {typeof entry.comment === 'string' && <q>{entry.comment}</q>}

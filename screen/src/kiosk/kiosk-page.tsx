@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import { alarms, connection, health, isLive, lastDataMs, nowMs, watches } from '../agent/agent-state.ts';
 import { Lamp } from '../parts/lamp.tsx';
 import { looks, openAlarms } from '../agent/plant-lamp.ts';
+import { alarmText } from '../parts/alarm-text.ts';
 import { PriorityMark } from '../parts/priority-mark.tsx';
 import { StackLight } from '../parts/stack-light.tsx';
 import { isOpen, isUnacknowledged, urgency } from '../agent/watch-look.ts';
@@ -50,7 +51,7 @@ export function KioskPage(): JSX.Element {
         {openAlarms.value.slice(0, ALARMS_MAX).map((alarm) => (
           <li key={alarm.alarm} data-priority={alarm.priority}>
             <PriorityMark priority={alarm.priority} isFilled={isUnacknowledged(alarm)} />
-            <span>{alarm.message}</span>
+            <span>{alarmText(alarm)}</span>
             <time>{formatSpan(nowMs.value - (alarm.onset_ms ?? alarm.timestamp_ms))}</time>
           </li>
         ))}

@@ -6,6 +6,7 @@ import { Lamp } from '../parts/lamp.tsx';
 import { looks } from '../agent/plant-lamp.ts';
 import { PriorityMark } from '../parts/priority-mark.tsx';
 import { follow, machinePath } from '../parts/router.ts';
+import { reasonText } from '../parts/reason-text.ts';
 import { ScoreBar } from '../parts/score-bar.tsx';
 import { formatNumber, formatShare, formatSpan, formatTime } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
@@ -42,11 +43,8 @@ function alarmLook(alarm: Alarm | undefined): string | undefined {
   return alarm.state;
 }
 
-function stateText(
-  look: Look,
-  { last_verdict, learning, reason, since_ms, judged_ms }: WatchView,
-  alarm?: Alarm,
-): string {
+function stateText(look: Look, watch: WatchView, alarm?: Alarm): string {
+  const { last_verdict, learning, since_ms, judged_ms } = watch;
   switch (look) {
     case 'normal':
     case 'abnormal': {
@@ -57,10 +55,10 @@ function stateText(
     case 'learning':
       return `${word('watch', look)} ${formatShare(learning?.progress ?? 0)}`;
     case 'blind':
-      return `${t('watch.blindSince', { time: formatTime(since_ms) })}: ${reason}`;
+      return `${t('watch.blindSince', { time: formatTime(since_ms) })}: ${reasonText(watch)}`;
     case 'uncertain':
     case 'unknown':
-      return `${word('watch', look)}: ${reason}`;
+      return `${word('watch', look)}: ${reasonText(watch)}`;
     case 'stale':
       return t('watch.staleSince', { time: judged_ms === null ? '–' : formatTime(judged_ms) });
     case 'away':

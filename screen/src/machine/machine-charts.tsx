@@ -10,18 +10,21 @@ import {
   resolutionFor,
   tailFromMs,
 } from '../agent/history.ts';
-import { Chart, type ChartData, type ChartSeries } from '../parts/chart.tsx';
+import { annotationMarks, readAnnotations } from '../parts/annotations.ts';
+import { Chart, type ChartData, type ChartMark, type ChartSeries } from '../parts/chart.tsx';
 import { chartColumns } from '../parts/series-columns.ts';
 import { canFollow, rangeOfQuery, zoomTo } from '../parts/time-range.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import { formatNumber } from '../texts/format.ts';
-import { t } from '../texts/language.ts';
+import { t, word } from '../texts/language.ts';
+import { AnnotationPanel } from './annotation-panel.tsx';
 import { contributionColumns } from './contribution-columns.ts';
 import { verdictMarks } from './verdict-marks.ts';
 
 /** New samples are read this often; minutes and hours change slowly. */
 const SAMPLES_REFRESH_MS = 2000;
 const ROLLUPS_REFRESH_MS = 30_000;
+const ANNOTATIONS_REFRESH_MS = 30_000;
 const CONTRIBUTORS_MAX = 5;
 const colors = ['--curve', '--high', '--low', '--normal', '--medium'] as const;
 
@@ -42,15 +45,25 @@ export function MachineCharts({ watch }: { readonly watch: Signal<WatchView> }):
     },
     isFollowing ? everyMs : undefined,
   );
+  const annotations = useAnswer(
+    `${id} ${range.name ?? `${range.fromMs}-${range.toMs}`}`,
+    () => {
+      const now = rangeOfQuery('1h');
+      return readAnnotations(id, now.fromMs, now.toMs);
+    },
+    ANNOTATIONS_REFRESH_MS,
+  ).data;
   if (problem.value !== '' && data.value === undefined) return <p class="problem">{problem}</p>;
   if (data.value === undefined) return <p class="empty">{t('page.loading')}</p>;
+  const notes = annotationMarks(annotations.value ?? []);
   return (
     <>
-      <ScoreChart shown={data.value} watch={watch} />
+      <ScoreChart shown={data.value} watch={watch} notes={notes} />
+      <AnnotationPanel watch={id} annotations={annotations} />
       <Contributions shown={data.value} />
       <div class="tag-charts">
         {tags.map((tag) => (
-          <TagChart key={tag.tag} tag={tag} shown={data.value as Shown} />
+          <TagChart key={tag.tag} tag={tag} shown={data.value as Shown} notes={notes} />
         ))}
       </div>
     </>
@@ -84,7 +97,13 @@ async function readSince(
   };
 }
 
-function ScoreChart({ shown, watch }: { readonly shown: Shown; readonly watch: Signal<WatchView> }): JSX.Element {
+type ScoreChartProps = {
+  readonly shown: Shown;
+  readonly watch: Signal<WatchView>;
+  readonly notes: readonly ChartMark[];
+};
+
+function ScoreChart({ shown, watch, notes }: ScoreChartProps): JSX.Element {
   const { history, fromMs, toMs } = shown;
   const verdicts = history.verdicts;
   const threshold = useComputed(() => watch.value.last_verdict?.threshold ?? null).value;
@@ -106,7 +125,7 @@ function ScoreChart({ shown, watch }: { readonly shown: Shown; readonly watch: S
         data={scoreColumns(history, verdicts, threshold)}
         series={scoreSeries}
         areas={history.score === null ? [] : [[2, 3]]}
-        marks={verdictMarks(verdicts, Math.min(toMs, lastVerdictEndMs(verdicts)))}
+        marks={[...verdictMarks(verdicts, Math.min(toMs, lastVerdictEndMs(verdicts))), ...notes]}
         fromMs={fromMs}
         toMs={toMs}
         height={220}
@@ -153,9 +172,13 @@ function Contributions({ shown }: { readonly shown: Shown }): JSX.Element | null
   );
 }
 
-type TagChartProps = { readonly tag: WatchView['tags'][number]; readonly shown: Shown };
+type TagChartProps = {
+  readonly tag: WatchView['tags'][number];
+  readonly shown: Shown;
+  readonly notes: readonly ChartMark[];
+};
 
-function TagChart({ tag, shown }: TagChartProps): JSX.Element {
+function TagChart({ tag, shown, notes }: TagChartProps): JSX.Element {
   const series = shown.history.tags.find((each) => each.tag === tag.tag);
   const reading = useComputed(() => readings.value.get(tag.tag)).value;
   const isRollup = series !== undefined && !isSamples(series);
@@ -186,6 +209,7 @@ function TagChart({ tag, shown }: TagChartProps): JSX.Element {
             : []),
         ]}
         areas={isRollup ? [[2, 3]] : []}
+        marks={notes}
         band={tag.normal_range ?? undefined}
         fromMs={shown.fromMs}
         toMs={shown.toMs}
@@ -202,7 +226,7 @@ function ReadingText({ reading }: { readonly reading: TagReading | undefined }):
   const { quality, reason, text, value, unit } = reading;
   return (
     <b class="reading" data-quality={quality}>
-      {quality === 'bad' ? `– ${reason}` : `${text ?? formatNumber(value)} ${unit}`}
+      {quality === 'bad' ? `– ${word('quality', reason)}` : `${text ?? formatNumber(value)} ${unit}`}
     </b>
   );
 }

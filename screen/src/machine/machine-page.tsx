@@ -5,6 +5,7 @@ import { looks } from '../agent/plant-lamp.ts';
 import { isOpen, isUnacknowledged } from '../agent/watch-look.ts';
 import { Lamp } from '../parts/lamp.tsx';
 import { PriorityMark } from '../parts/priority-mark.tsx';
+import { reasonText } from '../parts/reason-text.ts';
 import { follow, route } from '../parts/router.ts';
 import { RangeChoice, rangeOfQuery } from '../parts/time-range.tsx';
 import { formatNumber, formatShare, formatSpan, formatTime } from '../texts/format.ts';
@@ -62,7 +63,7 @@ function StateFacts({ watch }: { readonly watch: Signal<WatchView> }): JSX.Eleme
     [t('machine.score'), `${formatNumber(last_verdict?.score)} / ${formatNumber(last_verdict?.threshold)}`],
     [t('machine.since'), `${formatTime(since_ms)} (${formatSpan(nowMs.value - since_ms)})`],
     [t('watch.age'), judged_ms === null ? '–' : formatSpan(nowMs.value - judged_ms)],
-    ...(reason === '' || state === 'learning' ? [] : [[t('system.reason'), reason] as const]),
+    ...(reason === '' || state === 'learning' ? [] : [[t('system.reason'), reasonText(watch.value)] as const]),
   ] as const;
   return (
     <dl class="cards machine-facts">

@@ -6,7 +6,18 @@ addEventListener('popstate', () => (path.value = location.pathname + location.se
 
 /** A page of this application, from the path in the address bar. */
 export type Route =
-  | { readonly page: 'line' | 'alarms' | 'journal' | 'statistics' | 'trends' | 'system' | 'kiosk' | 'unknown' }
+  | {
+      readonly page:
+        | 'line'
+        | 'alarms'
+        | 'journal'
+        | 'statistics'
+        | 'trends'
+        | 'configuration'
+        | 'system'
+        | 'kiosk'
+        | 'unknown';
+    }
   | { readonly page: 'machine'; readonly watch: string }
   /** `model` is '' for the list alone. */
   | { readonly page: 'models'; readonly model: string };
@@ -26,9 +37,10 @@ function routeOf(pathname: string): Route {
     case '/alarms/statistics':
       return { page: 'statistics' };
     case '/trends':
+    case '/configuration':
     case '/system':
     case '/kiosk':
-      return { page: pathname.slice(1) as 'trends' | 'system' | 'kiosk' };
+      return { page: pathname.slice(1) as 'trends' | 'configuration' | 'system' | 'kiosk' };
     case '/models':
       return { page: 'models', model: '' };
     default: {

@@ -50,6 +50,7 @@ const pages = [
   { to: '/alarms', text: 'nav.alarms', pages: ['alarms', 'journal', 'statistics'] },
   { to: '/trends', text: 'nav.trends', pages: ['trends'] },
   { to: '/models', text: 'nav.models', pages: ['models'] },
+  { to: '/configuration', text: 'nav.configuration', pages: ['configuration'] },
   { to: '/system', text: 'nav.system', pages: ['system'] },
 ] as const satisfies readonly { to: string; text: string; pages: readonly Route['page'][] }[];
 

@@ -4,8 +4,13 @@ import { useEffect } from 'preact/hooks';
 import { readJson } from '../agent/agent-api.ts';
 import { health, isLive, nowMs } from '../agent/agent-state.ts';
 import type { Outbox } from '../agent/api-types.ts';
+import { session } from '../agent/session.ts';
+import { useAnswer } from '../parts/use-answer.ts';
 import { formatBytes, formatDateTime, formatMoment, formatNumber, formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
+import { BackupPanel } from './backup-panel.tsx';
+import { LogPanel } from './log-panel.tsx';
+import { RewindForm } from './rewind-form.tsx';
 
 const REFRESH_MS = 5000;
 const ranks = { failed: 0, degraded: 1, starting: 2, ok: 3 } as const;
@@ -21,9 +26,13 @@ export function SystemPage(): JSX.Element {
         <HealthTable />
         <OutboxPanel />
       </div>
+      {may('administer') && <BackupPanel />}
+      {may('maintain') && <LogPanel />}
     </>
   );
 }
+
+const may = (permission: string): boolean => session.value.permissions.includes(permission);
 
 function HealthTable(): JSX.Element {
   const components = [...(health.value?.components ?? [])].sort((a, b) => ranks[a.status] - ranks[b.status]);
@@ -84,12 +93,27 @@ function OutboxPanel(): JSX.Element {
       {problem.value !== '' && <p class="problem">{problem}</p>}
       {outbox.value !== undefined && <OutboxFacts outbox={outbox.value} />}
       <dl class="facts">
-        <dt>{t('system.version')}</dt>
-        <dd>andon {health.value?.version ?? '–'}</dd>
+        <Versions />
         <dt>{t('system.agent')}</dt>
         <dd>{health.value?.agent ?? '–'}</dd>
       </dl>
     </section>
+  );
+}
+
+function Versions(): JSX.Element {
+  const { data } = useAnswer('versions', () => readJson<Readonly<Record<string, string>>>('/api/v1/versions'));
+  const { andon = health.value?.version ?? '–', system = '–', ...others } = data.value ?? {};
+  const libraries = Object.entries(others).map(([name, version]) => `${name} ${version}`);
+  return (
+    <>
+      <dt>{t('system.version')}</dt>
+      <dd>andon {andon}</dd>
+      <dt>{t('system.libraries')}</dt>
+      <dd>{libraries.join(', ')}</dd>
+      <dt>{t('system.machine')}</dt>
+      <dd>{system}</dd>
+    </>
   );
 }
 
@@ -110,7 +134,10 @@ function OutboxFacts({ outbox }: { readonly outbox: Outbox }): JSX.Element {
         <tbody>
           {uplinks.map(({ uplink, waiting, oldest_waiting_ms }) => (
             <tr key={uplink}>
-              <td>{uplink}</td>
+              <td>
+                {uplink}
+                {may('maintain') && <RewindForm uplink={uplink} />}
+              </td>
               <td class="number">{formatNumber(waiting)}</td>
               <td>{oldest_waiting_ms === null ? '–' : formatSpan(nowMs.value - oldest_waiting_ms)}</td>
             </tr>

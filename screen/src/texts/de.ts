@@ -1,9 +1,15 @@
+import { deSystem } from './de-system.ts';
+import { deMessages } from './de-messages.ts';
+import { deConfiguration } from './de-configuration.ts';
 import { deModels } from './de-models.ts';
 import type { Catalogue } from './en.ts';
 
 /** Texts of the page in German. */
 export const de: Catalogue = {
+  ...deMessages,
+  ...deSystem,
   ...deModels,
+  ...deConfiguration,
   'nav.skip': 'Zur Seite springen',
   'nav.pages': 'Seiten',
   'nav.line': 'Linie',

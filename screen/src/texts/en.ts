@@ -1,8 +1,14 @@
+import { enSystem } from './en-system.ts';
+import { enMessages } from './en-messages.ts';
+import { enConfiguration } from './en-configuration.ts';
 import { enModels } from './en-models.ts';
 
 /** Texts of the page in English. The other languages have the same keys and placeholders. */
 export const en = {
+  ...enMessages,
+  ...enSystem,
   ...enModels,
+  ...enConfiguration,
   'nav.skip': 'Skip to the page',
   'nav.pages': 'Pages',
   'nav.line': 'Line',

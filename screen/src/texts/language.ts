@@ -25,7 +25,18 @@ export function t<Key extends TextKey>(key: Key, ...[values]: Values<Key>): stri
 
 /** Returns the text of a word of the API, such as the state of an alarm; the word itself if there is no text for it. */
 export function word(
-  kind: 'state' | 'watch' | 'priority' | 'cause' | 'health' | 'role' | 'models.state' | 'models.task',
+  kind:
+    | 'state'
+    | 'watch'
+    | 'priority'
+    | 'cause'
+    | 'health'
+    | 'role'
+    | 'quality'
+    | 'severity'
+    | 'applied'
+    | 'models.state'
+    | 'models.task',
   name: string,
 ): string {
   const key = `${kind}.${name}`;
@@ -50,10 +61,11 @@ export async function chooseLanguage(chosen: string): Promise<void> {
   await useLanguage(chosen);
 }
 
-async function useLanguage(chosen: Language): Promise<void> {
+/** Shows a language. */
+export async function useLanguage(chosen: Language): Promise<void> {
   catalogue.value = await load(chosen);
   language.value = chosen;
-  document.documentElement.lang = chosen;
+  if (typeof document !== 'undefined') document.documentElement.lang = chosen;
 }
 
 async function load(chosen: Language): Promise<Catalogue> {

@@ -1,9 +1,15 @@
+import { zhSystem } from './zh-system.ts';
+import { zhMessages } from './zh-messages.ts';
+import { zhConfiguration } from './zh-configuration.ts';
 import { zhModels } from './zh-models.ts';
 import type { Catalogue } from './en.ts';
 
 /** Texts of the page in Chinese (simplified). */
 export const zh: Catalogue = {
+  ...zhMessages,
+  ...zhSystem,
   ...zhModels,
+  ...zhConfiguration,
   'nav.skip': '跳到页面内容',
   'nav.pages': '页面',
   'nav.line': '产线',

@@ -2,8 +2,10 @@ import { computed, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { readJson } from '../agent/agent-api.ts';
+import { watches } from '../agent/agent-state.ts';
 import type { Rollup, TagReading, TagSeries } from '../agent/api-types.ts';
 import { appendSeries, isSamples, readTags, type Resolution, resolutionFor, tailFromMs } from '../agent/history.ts';
+import { annotationMarks, readAnnotations } from '../parts/annotations.ts';
 import { Chart, type ChartSeries } from '../parts/chart.tsx';
 import { csvField, download } from '../parts/csv.ts';
 import { query, setQuery } from '../parts/router.ts';
@@ -125,6 +127,21 @@ function TrendChart({ units }: { readonly units: ReadonlyMap<string, string> }):
     (): Promise<Shown> => readSince(data.peek(), tags, rangeOfQuery('1h'), resolution),
     range.name === undefined ? undefined : everyMs,
   );
+  const notes = useAnswer(
+    `${tags.join()} ${range.name ?? `${range.fromMs}-${range.toMs}`}`,
+    async () => {
+      const { fromMs, toMs } = rangeOfQuery('1h');
+      const all = await readAnnotations(undefined, fromMs, toMs);
+      return all.filter(({ watch }) =>
+        watches
+          .peek()
+          .get(watch)
+          ?.peek()
+          .tags.some(({ tag }) => tags.includes(tag)),
+      );
+    },
+    ROLLUPS_REFRESH_MS,
+  ).data;
   if (problem.value !== '') return <p class="problem">{problem}</p>;
   if (data.value === undefined) return <p class="empty">{t('page.loading')}</p>;
   const shown = data.value;
@@ -136,6 +153,7 @@ function TrendChart({ units }: { readonly units: ReadonlyMap<string, string> }):
         data={chartColumns(shown.tags)}
         series={shown.tags.flatMap((series) => seriesOf(series, chosen.value.indexOf(series.tag), units))}
         areas={isRollup ? shown.tags.map((_series, index) => [3 * index + 2, 3 * index + 3] as const) : []}
+        marks={annotationMarks(notes.value ?? [])}
         fromMs={shown.fromMs}
         toMs={shown.toMs}
         height={Math.max(320, innerHeight - 220)}

@@ -13,7 +13,7 @@ import { demoTimings } from '../../plant/pump-scenario.ts';
 import { SystemClock, sleep } from '../../platform/clock.ts';
 import { configCheckEntry } from '../../platform/entries.ts';
 import { errorMessage } from '../../platform/errors.ts';
-import { createLogger } from '../../platform/log.ts';
+import { createLogger, RecentLog } from '../../platform/log.ts';
 import { systemdServiceManager } from '../../platform/systemd-notify.ts';
 import { type DemoSetup, prepareDemo } from './demo-setup.ts';
 import { DemoStory } from './demo-story.ts';
@@ -52,8 +52,14 @@ export async function demoCommand(
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ending.abort());
 
   const setup = await prepareDemo();
-  const { log, flush } = createLogger({ level: 'info', fd: openSync(setup.logFile, 'a'), onDrop: () => undefined });
-  const deps = systemDeps(log);
+  const recentLog = new RecentLog();
+  const { log, flush } = createLogger({
+    level: 'info',
+    fd: openSync(setup.logFile, 'a'),
+    onDrop: () => undefined,
+    recent: recentLog,
+  });
+  const deps = { ...systemDeps(log), recentLog };
   {
     await using _broker = await startBrokerProcess(setup.mqttPort);
     await using _plant = await startPlantProcess(

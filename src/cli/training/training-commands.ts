@@ -24,9 +24,10 @@ export function defineTrain(command: Command): void {
   const names = algorithms.map(({ name, tasks, description }) => `${name} (${tasks.join(', ')}): ${description}`);
   recordingOptions(withConfig(command))
     .addOption(
-      new Option('--algorithm <name>', 'how to learn; the default suits the task').choices(
-        algorithms.map(({ name }) => name),
-      ),
+      new Option(
+        '--algorithm <name>',
+        'how to learn; default: control-chart for one tag and wpca for more; for labels the best of all on held-out rows',
+      ).choices(algorithms.map(({ name }) => name)),
     )
     .addOption(new Option('--task <task>', 'what to learn').choices(['anomaly', 'regression', 'classification']))
     .option('--above <number>', 'a regression is abnormal above this', finiteNumber)

@@ -1,4 +1,3 @@
-import { isAction } from '../alarm/alarm-logic.ts';
 import type { AlarmTransition } from '../alarm/alarm.ts';
 import { snakeJson } from './snake-json.ts';
 
@@ -6,21 +5,22 @@ import { snakeJson } from './snake-json.ts';
  * Returns the last change of an alarm as JSON, the same for MQTT, server-sent events and HTTP. `number` increases with each
  * change, so a message with a lower number than the last one is old.
  *
- * `change` is what happened now. While the alarm is not normal, an action of an operator replaces neither its cause nor
- * its message.
+ * `change` is what happened now. While the alarm is not normal, its cause and its message are those of the onset. After a return
+ * to normal that is not acknowledged, `present` has the message of the return.
  *
  * @param id Id of the record of the transition; undefined omits it.
  */
 export function alarmPayload({ facts, watch, ...transition }: AlarmTransition, id: string | undefined) {
   const { onset, acknowledgement, shelvedUntilMs, shelvedComment } = facts;
-  const { cause, message, parameters } = isAction(transition.cause) ? (onset ?? transition) : transition;
+  const { cause, message, parameters } = onset ?? transition;
+  const returned = onset !== undefined && transition.cause === 'returned-to-normal' ? transition.message : null;
   return {
     ...snakeJson({
       ...transition,
       watch: watch === '' ? undefined : watch,
       cause,
       message,
-      present: transition.present ?? null,
+      present: transition.present ?? returned,
       parameters,
       change: transition.cause,
       timestampMs: Math.round(transition.timestampMs),

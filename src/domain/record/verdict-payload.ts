@@ -1,3 +1,4 @@
+import { coded, type UnknownReasonCode } from '../alarm/unknown-reasons.ts';
 import type { Verdict } from '../alarm/verdict.ts';
 
 /**
@@ -13,10 +14,20 @@ export function verdictPayload(verdict: Verdict, id: string | undefined) {
     threshold: verdict.threshold ?? null,
     verdict: verdict.verdict,
     reason: verdict.reason,
+    ...codedReason(verdict.reason),
     model: verdict.judgedBy?.model ?? null,
     version: verdict.judgedBy?.version ?? null,
     contributions: verdict.contributions,
     ...(verdict.imputed === undefined ? {} : { imputed: verdict.imputed }),
     ...(id === undefined ? {} : { id }),
   };
+}
+
+/** Returns code and parameters of a reason as JSON; empty if the reason has no code. */
+export function codedReason(reason: string): {
+  readonly reason_code?: UnknownReasonCode;
+  readonly reason_parameters?: Readonly<Record<string, string>>;
+} {
+  const found = reason === '' ? undefined : coded(reason);
+  return found === undefined ? {} : { reason_code: found.code, reason_parameters: found.parameters };
 }

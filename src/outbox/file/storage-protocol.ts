@@ -2,6 +2,8 @@ import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RecordKind } from '../../domain/record/record.ts';
 import type { RecordRef } from '../../domain/record/record-batch.ts';
+import type { Annotation, AnnotationDraft, AnnotationQuery } from '../../contracts/operation/annotations.ts';
+import type { RewindStart, Rewound } from '../../contracts/operation/maintenance.ts';
 import type { OutboxStats, ReadRequest } from '../../contracts/record-store.ts';
 import type { ComponentState } from '../../platform/health.ts';
 import type { AppendBatch } from './append-batch.ts';
@@ -98,6 +100,23 @@ export type StorageProtocol = {
       readonly nowMs: EpochMs;
     };
     readonly result: undefined;
+  };
+  /** Moves an uplink that does not read now back to an earlier record. */
+  rewind: {
+    readonly params: { readonly uplink: string; readonly from: RewindStart; readonly nowMs: EpochMs };
+    readonly result: Rewound;
+  };
+  annotate: {
+    readonly params: { readonly draft: AnnotationDraft; readonly actor: string; readonly nowMs: EpochMs };
+    readonly result: Annotation;
+  };
+  removeAnnotation: {
+    readonly params: { readonly id: string; readonly actor: string; readonly nowMs: EpochMs };
+    readonly result: Annotation | undefined;
+  };
+  annotations: {
+    readonly params: AnnotationQuery & { readonly nowMs: EpochMs };
+    readonly result: readonly Annotation[];
   };
   alarms: { readonly params: undefined; readonly result: readonly AlarmTransition[] };
   stats: { readonly params: undefined; readonly result: OutboxStats };

@@ -59,13 +59,17 @@ export class HistoryIndex {
 
   /** Returns records of a kind, of one or all watches, at most `limit`. Damaged ones are omitted. */
   find(query: HistoryQuery): readonly StoredRecord[] {
-    const { watch, kind, fromMs, toMs, newestFirst = false } = query;
+    const { watch, kind, fromMs, newestFirst = false, before } = query;
+    const toMs = Math.min(query.toMs, before?.timestampMs ?? Infinity);
+    const isBefore = ({ timestamp, sequence }: Found) =>
+      before === undefined || timestamp < before.timestampMs || sequence < before.sequence;
     const limit = Math.min(query.limit, LIMIT_MAX);
-    const isWanted = (located: { readonly timestamp: EpochMs; readonly kind: string; readonly watch: string }) =>
+    const isWanted = (located: Found & { readonly kind: string; readonly watch: string }) =>
       located.kind === kind &&
       (watch === undefined || located.watch === watch) &&
       located.timestamp >= fromMs &&
-      located.timestamp <= toMs;
+      located.timestamp <= toMs &&
+      isBefore(located);
     const first = newestFirst ? newest : oldest;
     let found: readonly Found[] = [];
     const spans = newestFirst ? this.#statements.spansBack : this.#statements.spans;
@@ -74,7 +78,8 @@ export class HistoryIndex {
       const last = found[limit - 1]?.timestamp;
       if (last !== undefined && from_ms !== null && (newestFirst ? to_ms < last : from_ms > last)) break;
       const more = this.#indexed(bucket, watch, kind) ?? this.#scan(bucket, bucket).filter(isWanted);
-      found = first([...found, ...more.filter(({ timestamp }) => timestamp >= fromMs && timestamp <= toMs)], limit);
+      const inRange = more.filter((each) => each.timestamp >= fromMs && each.timestamp <= toMs && isBefore(each));
+      found = first([...found, ...inRange], limit);
     }
     found = first([...found, ...this.#scan(this.#firstGrowing(), Infinity).filter(isWanted)], limit);
     return found.flatMap(({ sequence }) => {

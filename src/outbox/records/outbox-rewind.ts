@@ -1,4 +1,4 @@
-import type { EpochMs } from '../../domain/epoch-ms.ts';
+import type { RewindStart, Rewound } from '../../contracts/operation/maintenance.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { OutboxLock } from '../file/outbox-lock.ts';
 import { OutboxDatabase, type OutboxDatabaseOptions } from './outbox-database.ts';
@@ -7,24 +7,12 @@ import { RecordLanes } from './record-lanes.ts';
 export type RewindOptions = Omit<OutboxDatabaseOptions, 'readOnly' | 'lossCounts'> & {
   readonly uplink: string;
   /** First record to send again: its sequence, or the time of the oldest. */
-  readonly from: { readonly sequence: number } | { readonly timeMs: EpochMs };
-};
-
-export type Rewound = {
-  /** First sequence that is sent again. */
-  readonly from: number;
-  /** Time of that record. */
-  readonly fromMs: EpochMs;
-  /** Records that wait for the uplink now, and before. */
-  readonly waiting: number;
-  readonly waitedBefore: number;
+  readonly from: RewindStart;
 };
 
 /**
- * Moves the position of an uplink back, so that delivered records are sent again with the same ids. Only records that are
- * still stored can be: `outbox.retention`.
- *
- * The agent must be stopped: it has the positions in memory and would overwrite the new one.
+ * Moves the position of an uplink back in the file of a stopped agent, so that delivered records are sent again with the same
+ * ids. Only records that are still stored can be: `outbox.retention`.
  *
  * @throws {OperatingError} 'outbox-in-use' (retry) while an agent runs; 'rewind-refused' (reject) with the reason.
  */
@@ -45,7 +33,12 @@ export function rewindUplink({ uplink, from, ...options }: RewindOptions): Rewou
   }
 }
 
-function rewind(database: OutboxDatabase, uplink: string, from: RewindOptions['from']): Rewound {
+/**
+ * Moves the position of an uplink back. The uplink must not read or acknowledge meanwhile.
+ *
+ * @throws {OperatingError} 'rewind-refused' (reject) with the reason.
+ */
+export function rewind(database: OutboxDatabase, uplink: string, from: RewindStart): Rewound {
   const { cursors, sqlite, statements } = database;
   const position = cursors.positions.get(uplink);
   if (position === undefined) {
@@ -72,6 +65,7 @@ function rewind(database: OutboxDatabase, uplink: string, from: RewindOptions['f
     cursor.restore([{ acknowledged: first.sequence - 1, through: undefined }]);
     cursors.moved(uplink);
   });
+  cursors.handedOut.release(uplink);
   return { from: first.sequence, fromMs: first.timestamp, waiting: waiting(first.sequence - 1), waitedBefore };
 }
 

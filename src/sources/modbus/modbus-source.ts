@@ -1,11 +1,12 @@
 import { nameSome } from '../../domain/name-list.ts';
 import type { SampleBatch } from '../../domain/sample/sample-batch.ts';
-import type { Source, SourceContext } from '../../contracts/source.ts';
+import type { RegisterBlock, RegisterReading, Source, SourceContext } from '../../contracts/source.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import { tagNumberOf } from '../source-tags.ts';
 import type { ModbusSourceConfig } from './plan/modbus-config.ts';
 import { INVALID_ADVICE } from './frame/not-available.ts';
+import type { EndpointLinkOptions } from './link/endpoint-link.ts';
 import { LinkPool } from './link/link-pool.ts';
 import type { ModbusLink } from './link/modbus-link.ts';
 import { ModbusMeters } from './link/modbus-metrics.ts';
@@ -13,6 +14,7 @@ import { parseModbusUrl } from './frame/modbus-url.ts';
 import { RequestGroups } from './scan/request-groups.ts';
 import { ScanClass } from './scan/scan-class.ts';
 import { ScanQueue } from './scan/scan-queue.ts';
+import { RegisterBrowser } from './register-browser.ts';
 import { planScanClasses, readLimits } from './plan/scan-plan.ts';
 import { Scanner } from './scan/scanner.ts';
 import { SuspectTags } from './scan/suspect-tags.ts';
@@ -25,6 +27,7 @@ export class ModbusSource implements Source {
   readonly #context: SourceContext<ModbusSourceConfig>;
   readonly #meters: ModbusMeters;
   readonly #link: ModbusLink;
+  readonly #browser: RegisterBrowser;
   readonly #breaker: UnitBreaker;
   readonly #groups: RequestGroups;
   readonly #suspects = new SuspectTags();
@@ -40,22 +43,22 @@ export class ModbusSource implements Source {
     this.#meters = new ModbusMeters(deps.metrics, id);
     this.#breaker = new UnitBreaker(deps.random);
     this.#groups = new RequestGroups(config.requestsInFlight, deps.random);
-    this.#link = LinkPool.of(deps).share(
-      {
-        endpoint: parseModbusUrl(config.url),
-        connectTimeoutMs: config.connectTimeoutMs,
-        reconnectFirstMs: config.reconnect.firstMs,
-        reconnectMaxMs: config.reconnect.maxMs,
-        pauseMs: config.pauseBetweenRequestsMs,
-        pauseAfterConnectMs: config.pauseAfterConnectMs,
-        closeAfterScan: config.closeAfterScan,
-        tls: config.tls,
-        rs485: config.rs485,
-        framing: config.framing,
-        transactionId: config.transactionId,
-      },
-      { meters: this.#meters, onChange: () => this.#report(), spareRegisters: config.maxGap },
-    );
+    const options: EndpointLinkOptions = {
+      endpoint: parseModbusUrl(config.url),
+      connectTimeoutMs: config.connectTimeoutMs,
+      reconnectFirstMs: config.reconnect.firstMs,
+      reconnectMaxMs: config.reconnect.maxMs,
+      pauseMs: config.pauseBetweenRequestsMs,
+      pauseAfterConnectMs: config.pauseAfterConnectMs,
+      closeAfterScan: config.closeAfterScan,
+      tls: config.tls,
+      rs485: config.rs485,
+      framing: config.framing,
+      transactionId: config.transactionId,
+    };
+    const user = { meters: this.#meters, onChange: () => this.#report(), spareRegisters: config.maxGap };
+    this.#link = LinkPool.of(deps).share(options, user);
+    this.#browser = new RegisterBrowser(options, config, deps);
     this.#classes = this.#createClasses();
   }
 
@@ -65,6 +68,10 @@ export class ModbusSource implements Source {
     this.#health = this.#context.deps.health.component(`source/${this.#context.id}`);
     this.#link.start();
     for (const { scanner, scanClass } of this.#classes) scanner.start(scanClass);
+  }
+
+  readRegisters(block: RegisterBlock): Promise<readonly RegisterReading[]> {
+    return this.#browser.read(block);
   }
 
   lastTickMs(): number {
@@ -79,6 +86,7 @@ export class ModbusSource implements Source {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#state = 'disposed';
     for (const { scanner } of this.#classes) scanner.stop();
+    await this.#browser[Symbol.asyncDispose]();
     await this.#link[Symbol.asyncDispose]();
     this.#meters.close();
     this.#health?.remove();

@@ -7,24 +7,31 @@ import { ridgeAlgorithm } from '../ridge/ridge.ts';
 import { softmaxAlgorithm } from '../softmax/softmax.ts';
 import { wpcaAlgorithm } from '../wpca/wpca-detector.ts';
 
-/** Every way to learn; the first that has a task is its default. */
+/** Every way to learn. Of those that have a task, the first is preferred. */
 export const algorithms: readonly TrainingAlgorithm[] = [
   wpcaAlgorithm,
   controlChartAlgorithm,
+  boostedTreesAlgorithm,
   ridgeAlgorithm,
   softmaxAlgorithm,
-  boostedTreesAlgorithm,
   mlpAlgorithm,
 ];
 
 /**
- * @param name Undefined takes the default of the task.
+ * Returns the algorithms to choose from, the preferred one first: the named one alone; for anomalies the control chart
+ * for one tag and WPCA for more; for qualities and classes all that have the task.
+ *
  * @throws {OperatingError} 'training-algorithm-unknown' (reject).
  */
-export function algorithmFor(task: TrainingTask, name: string | undefined): TrainingAlgorithm {
+export function candidates(
+  task: TrainingTask,
+  name: string | undefined,
+  tags: number,
+): readonly [TrainingAlgorithm, ...(readonly TrainingAlgorithm[])] {
+  if (task === 'anomaly' && name === undefined) return [tags === 1 ? controlChartAlgorithm : wpcaAlgorithm];
   const able = algorithms.filter(({ tasks }) => tasks.includes(task));
-  const found = able.find((algorithm) => name === undefined || algorithm.name === name);
-  if (found !== undefined) return found;
+  const [first, ...others] = able.filter((algorithm) => name === undefined || algorithm.name === name);
+  if (first !== undefined) return [first, ...others];
   const names = able.map((algorithm) => algorithm.name).join(', ');
   throw trainingFailure(
     'training-algorithm-unknown',

@@ -95,3 +95,27 @@ export function binnedError(predicted: readonly number[], happened: readonly boo
   }
   return differences.reduce((sum, difference) => sum + Math.abs(difference), 0) / predicted.length;
 }
+
+/**
+ * Returns the mean precision over the recalls that the scores reach (area under the curve of precision and recall). It does
+ * not depend on a threshold, and a rare class counts fully.
+ *
+ * @param isPositive True for at least one row.
+ */
+export function averagePrecision(scores: readonly number[], isPositive: readonly boolean[]): number {
+  const order = [...scores.keys()].toSorted((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0));
+  let hits = 0;
+  let sum = 0;
+  // Rows with the same score are one step: their order means nothing.
+  for (let at = 0; at < order.length;) {
+    const score = scores[order[at] ?? 0];
+    let end = at;
+    let found = 0;
+    for (; end < order.length && scores[order[end] ?? 0] === score; end += 1)
+      found += Number(isPositive[order[end] ?? 0]);
+    hits += found;
+    sum += (found * hits) / end;
+    at = end;
+  }
+  return sum / hits;
+}

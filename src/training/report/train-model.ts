@@ -1,25 +1,21 @@
 import { trainingFailure } from '../core/training-errors.ts';
-import { invariant, OperatingError } from '../../platform/errors.ts';
-import type { FittedModel, TrainingInput } from '../core/algorithm.ts';
-import { assess, type Assessment } from './assessment.ts';
-import { type LabelledRows, splitInTime } from '../core/labelled-rows.ts';
+import { invariant } from '../../platform/errors.ts';
+import type { FittedModel } from '../core/algorithm.ts';
+import { assessFit, type FitOrder, trainingInput } from './algorithm-choice.ts';
+import type { Assessment } from './assessment.ts';
 import { type Decision, type DraftFacts, type ModelDraft, modelDraft, windowAt } from './model-draft.ts';
 import { centredOnModes, limitedModes } from './mode-centres.ts';
 import { concatenated, indexOfLargest, rounded } from '../core/statistics.ts';
 import type { RowSpan } from '../core/training-blocks.ts';
 import { checkTrainingRows, countRows, longestRun, type TrainingRows } from '../core/training-rows.ts';
 
-/** Share of the rows, from the start, of the assessment fit; the other rows assess it. */
-const ASSESSED_FROM_SHARE = 0.75;
-
 /** An anomaly starts with a score above 1, the limit, and ends at 0.8. */
 export const anomalyDecision: Decision = { threshold: 1, abnormal: 'above', deadband: 0.2, unit: '' };
 /** Abnormal if the probability of not being normal is above 0.5; ends at 0.4. */
 export const classificationDecision: Decision = { threshold: 0.5, abnormal: 'above', deadband: 0.1, unit: '' };
 
-export type TrainingOrder = LabelledRows &
+export type TrainingOrder = FitOrder &
   DraftFacts & {
-    readonly windowRows?: number | undefined;
     /** Rows known to be abnormal: the window with the highest score among them becomes a golden vector too. */
     readonly faulty?: readonly TrainingRows[];
     /** Time of each row of each segment, epoch ms; undefined if the rows have none. */
@@ -28,12 +24,11 @@ export type TrainingOrder = LabelledRows &
     readonly modeColumn?: number | undefined;
     /** True to fit a model on fewer rows than the algorithm advises; the model has a warning. */
     readonly force?: boolean;
+    /** Assessment of a trial fit, if there is one already. */
+    readonly assessment?: Assessment | undefined;
     /** Origin of the rows, for the manifest. */
     readonly provenance: Readonly<Record<string, unknown>>;
-    readonly onProgress?: (stage: TrainingStage, share: number) => void;
   };
-
-export type TrainingStage = 'fitting' | 'trying out';
 
 export type TrainedModel = {
   readonly draft: ModelDraft;
@@ -70,7 +65,7 @@ export async function trainModel(given: TrainingOrder): Promise<TrainedModel> {
   const tooFew = rowsWarning(order);
   const fitted = await algorithm.fit(trainingInput(order, order, 'fitting'));
   const decided = { ...order, decision: { ...order.decision, ...fitted.decision } };
-  const assessment = await assessFit(order);
+  const assessment = order.assessment ?? (await assessFit(algorithm, order));
   const longest = judgedLongest(fitted, order);
   const untested = ['There are too few rows to assess the model on held-out rows.'];
   const warnings = [
@@ -87,6 +82,7 @@ export async function trainModel(given: TrainingOrder): Promise<TrainedModel> {
       rows: countRows(segments),
       warnings,
       ...detectionOf(assessment, order),
+      ...(assessment?.confusion === undefined ? {} : { confusion: assessment.confusion }),
     },
     metrics: assessment?.metrics ?? {},
     modes: centred === undefined ? undefined : limitedModes(centred, fitted),
@@ -129,27 +125,6 @@ function leftOutWarnings(spans: readonly RowSpan[], { segments, timesMs }: Train
 
 function isoTime(timeMs = 0): string {
   return new Date(timeMs).toISOString().replace('.000Z', 'Z');
-}
-
-function trainingInput(order: TrainingOrder, rows: LabelledRows, stage: TrainingStage): TrainingInput {
-  const { task, classes, windowRows, onProgress } = order;
-  const { segments, targets } = rows;
-  return { task, segments, targets, classes, windowRows, seed: 1, onProgress: (share) => onProgress?.(stage, share) };
-}
-
-/** @returns Undefined if there are too few rows to fit or to assess. */
-async function assessFit(order: TrainingOrder): Promise<Assessment | undefined> {
-  const { algorithm } = order;
-  const [before, after] = splitInTime(order, ASSESSED_FROM_SHARE);
-  if (countRows(before.segments) < algorithm.rowsMin) return undefined;
-  try {
-    const fitted = await algorithm.fit(trainingInput(order, before, 'trying out'));
-    return assess(fitted, { ...order, decision: { ...order.decision, ...fitted.decision }, before, after });
-  } catch (error) {
-    // All rows are enough for a fit but the first three quarters are not: no assessment.
-    if (error instanceof OperatingError && error.disposition === 'reject') return undefined;
-    throw error;
-  }
 }
 
 function judgedLongest(fitted: FittedModel, { segments, timesMs }: TrainingOrder): JudgedRun {

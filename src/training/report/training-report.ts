@@ -1,3 +1,4 @@
+import type { Confusion } from './assessment.ts';
 import type { DataFinding } from './data-check.ts';
 import { faultNames, type TagDetections } from './fault-table.ts';
 import type { DetectedShift } from './injected-faults.ts';
@@ -16,6 +17,8 @@ export type ReportFacts = Pick<DraftFacts, 'task' | 'tags' | 'segments'> & {
   readonly rowsRead: number;
   readonly findings: readonly DataFinding[];
   readonly provenance: Readonly<Record<string, unknown>>;
+  /** Losses of the algorithms that were compared; undefined if one was named. */
+  readonly compared?: Readonly<Record<string, number>> | undefined;
 };
 
 /** Returns a short report for the engineer who decides about the model: Markdown and its plots, by file name. */
@@ -99,7 +102,7 @@ ${
 ${table(Object.entries(assessment.metrics).map(([name, value]) => [name, String(rounded(value, 4))]))}`
 }
 
-${list(trained.warnings, 'No warnings.')}
+${comparisonText(facts)}${confusionText(assessment?.confusion)}${list(trained.warnings, 'No warnings.')}
 
 ## What it detects
 
@@ -121,6 +124,29 @@ ${fitted.explain === undefined ? '' : '\nShares in the highest score of the trai
 
 ${table(Object.entries(fitted.details).map(([name, value]) => [name, String(value)]))}
 `;
+}
+
+function comparisonText({ compared, task, algorithm }: ReportFacts): string {
+  if (compared === undefined) return '';
+  const loss = task === 'regression' ? 'RMSE' : 'log loss';
+  const rows = Object.entries(compared).map(([name, value]) => `| ${name} | ${rounded(value, 4)} |`);
+  return `${algorithm} was chosen. Each algorithm on the same held-out rows:\n\n| | ${loss} |\n| --- | --- |\n${rows.join('\n')}\n\n`;
+}
+
+function confusionText(confusion: Confusion | undefined): string {
+  if (confusion === undefined) return '';
+  const classes = Object.keys(confusion);
+  const rows = classes.map(
+    (truth) => `| ${truth} | ${classes.map((found) => confusion[truth]?.[found] ?? 0).join(' | ')} |`,
+  );
+  return [
+    'Held-out rows of each class (lines), by the class that the trial fit gives them (columns):',
+    '',
+    `| | ${classes.join(' | ')} |`,
+    `| --- | ${classes.map(() => '---').join(' | ')} |`,
+    ...rows,
+    '\n',
+  ].join('\n');
 }
 
 function shiftText(shifts: readonly DetectedShift[] | undefined, tags: readonly TagLabel[]): string {

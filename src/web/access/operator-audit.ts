@@ -23,6 +23,10 @@ const operatorActions = [
   'acknowledge',
   'shelve',
   'unshelve',
+  'annotate',
+  'remove-annotation',
+  'rewind',
+  'backup',
   'mend',
 ] as const;
 export type OperatorAction = (typeof operatorActions)[number];

@@ -8,13 +8,15 @@ export const permissions = {
   view: 'viewer',
   /** Run a model. */
   infer: 'viewer',
-  /** Acknowledge, shelve and unshelve alarms. */
+  /** Acknowledge, shelve and unshelve alarms; record notes and labelled periods. */
   operate: 'operator',
   /** Install, train, activate, roll back, pin, remove, load and unload models. */
   models: 'engineer',
   /** Change the configuration, and read registers and topics for it. */
   configure: 'engineer',
-  /** See users, tokens and sessions, and end sessions. */
+  /** Read the log, send delivered records again. */
+  maintain: 'engineer',
+  /** See users, tokens and sessions, end sessions, download backups. */
   administer: 'admin',
 } as const satisfies Readonly<Record<string, Role>>;
 export type Permission = keyof typeof permissions;

@@ -145,7 +145,9 @@ export class EndpointLink {
     const user = reads[0]?.user;
     if (this.#state === 'disposed' || user === undefined || !this.#users.has(user)) return;
     if (this.#down !== undefined) return failAll(reads, this.#down);
-    this.#waiting.push(reads);
+    const ahead =
+      user.isBackground === true ? -1 : this.#waiting.findIndex(([each]) => each?.user.isBackground === true);
+    this.#waiting.splice(ahead === -1 ? this.#waiting.length : ahead, 0, reads);
     if (this.#parked) this.#connect();
     else this.#sendNext();
   }

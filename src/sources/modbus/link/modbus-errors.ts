@@ -1,5 +1,5 @@
 import type { QualityReason } from '../../../domain/sample/quality.ts';
-import { type ErrorCatalogue, reject, retry } from '../../../platform/errors.ts';
+import { type ErrorCatalogue, failures, reject, retry } from '../../../platform/errors.ts';
 import type { ReadFailure } from './modbus-link.ts';
 
 export const modbusErrors = {
@@ -27,7 +27,14 @@ export const modbusErrors = {
     'The device answered with an exception. A joined read is split until the refused tag is found. That tag is disabled and retried with waits of 5 s to 5 min; the other tags keep their rate.',
     "Check the tag's register kind and address against the device's manual (many number from 1, andon counts from 0 as on the wire).",
   ),
+  'modbus-browser-busy': retry(
+    'Another read of registers for a person is under way on this source: there is one at a time, so that scans are not disturbed.',
+    'Try again.',
+  ),
 } as const satisfies ErrorCatalogue;
+
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
+export const modbusFailure = failures(modbusErrors);
 
 /** Returns the reason of the tags of a read without a response. */
 export function reasonOfFailure(code: ReadFailure['code']): QualityReason {

@@ -59,6 +59,8 @@ export type LinkUser = {
   readonly onChange: () => void;
   /** Extra registers that a read may include to make its response differ from a late one. */
   readonly spareRegisters: number;
+  /** True if its reads let all waiting reads of other users go first. */
+  readonly isBackground?: boolean;
 };
 
 /** A read with its frame on the link that prepared it. */

@@ -1,0 +1,120 @@
+import { computed, effect, signal } from '@preact/signals';
+import { api, readJson, sendJson } from '../agent/agent-api.ts';
+import type { Configuration, ConfigurationProblem } from '../agent/api-types.ts';
+import { session } from '../agent/session.ts';
+
+const PATH = '/api/v1/configuration';
+const FOLLOW_MS = 500;
+const CHECK_DELAY_MS = 400;
+
+/** The file, as the agent sent it last. */
+export const configuration = signal<Configuration | undefined>(undefined);
+/** Text under edit; undefined while nothing was changed. */
+const draft = signal<string | undefined>(undefined);
+/** The file that the draft started from. */
+const base = signal<Pick<Configuration, 'text' | 'version'> | undefined>(undefined);
+/** Why the last request failed; '' if it did not. */
+export const problem = signal('');
+
+/** Problems of a text, once the agent has checked it. */
+const checked = signal<{ readonly text: string; readonly problems: readonly ConfigurationProblem[] } | undefined>(
+  undefined,
+);
+
+export const text = computed(() => draft.value ?? configuration.value?.text ?? '');
+export const baseText = computed(() => base.value?.text ?? '');
+export const isChanged = computed(() => draft.value !== undefined && draft.value !== baseText.value);
+/** True if the file is no longer the one that the draft started from. */
+export const isOutdated = computed(() => isChanged.value && base.value?.version !== configuration.value?.version);
+export const isEditable = computed(
+  () => configuration.value?.read_only === null && session.value.permissions.includes('configure'),
+);
+export const isApplying = computed(() => configuration.value?.last_apply?.state === 'applying');
+/** Problems of the text; of an earlier one until the agent has checked it. */
+export const problems = computed(() => checked.value?.problems ?? []);
+export const isChecked = computed(() => checked.value?.text === text.value);
+export const isValid = computed(
+  () => isChecked.value && problems.value.every(({ severity }) => severity === 'warning'),
+);
+
+/** Reads the file. A draft stays. */
+export async function readConfiguration(): Promise<void> {
+  const answer = await attempt(() => readJson<Configuration>(PATH));
+  if (answer === undefined) return;
+  configuration.value = answer;
+  if (!isChanged.value) takeFile();
+}
+
+/** Makes the file of now the start of the draft. */
+export function rebase(): void {
+  base.value = configuration.value;
+}
+
+/** Drops the draft. */
+export function takeFile(): void {
+  base.value = configuration.value;
+  draft.value = undefined;
+}
+
+export function edit(next: string): void {
+  draft.value = next;
+}
+
+/** Replaces the file by the draft, and waits for the result of the reload. @returns False if nothing was changed. */
+export async function apply(): Promise<boolean> {
+  const headers = { 'content-type': 'application/json', 'if-match': `"${base.value?.version ?? ''}"` };
+  const body = JSON.stringify({ text: text.value });
+  const answer = await attempt(() => api(PATH, { method: 'PUT', headers, body }));
+  if (answer === undefined) {
+    const refusal = problem.value;
+    await readConfiguration();
+    problem.value = refusal;
+    return false;
+  }
+  const applied = draft.value;
+  await follow();
+  // The text of a reverted change stays in the editor.
+  if (configuration.value?.text === applied) takeFile();
+  else rebase();
+  return true;
+}
+
+async function follow(): Promise<void> {
+  do {
+    await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
+    await readConfiguration();
+  } while (isApplying.value || problem.value !== '');
+}
+
+/** Checks the text shortly after it was changed. Returns a function that ends this. */
+export function checkWhileEditing(): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const end = effect(() => {
+    const present = text.value;
+    clearTimeout(timer);
+    if (!session.value.permissions.includes('configure') || present === '') return;
+    timer = setTimeout(() => void check(present), CHECK_DELAY_MS);
+  });
+  return () => {
+    clearTimeout(timer);
+    end();
+  };
+}
+
+async function check(present: string): Promise<void> {
+  const answer = await attempt(() =>
+    sendJson<{ readonly problems: readonly ConfigurationProblem[] }>(`${PATH}/check`, { text: present }),
+  );
+  if (answer !== undefined && text.value === present) checked.value = { text: present, problems: answer.problems };
+}
+
+async function attempt<Answer>(request: () => Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    const answer = await request();
+    problem.value = '';
+    return answer;
+  } catch (error) {
+    problem.value = error instanceof Error ? error.message : String(error);
+    return undefined;
+  }
+}

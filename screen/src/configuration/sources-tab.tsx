@@ -1,0 +1,107 @@
+import { signal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { nowMs } from '../agent/agent-state.ts';
+import { readJson } from '../agent/agent-api.ts';
+import type { SourceState } from '../agent/api-types.ts';
+import { useAnswer } from '../parts/use-answer.ts';
+import { formatMoment, formatNumber } from '../texts/format.ts';
+import { t, word } from '../texts/language.ts';
+import { isEditable } from './draft.ts';
+import { WatchForm } from './watch-form.tsx';
+
+const REFRESH_MS = 2000;
+
+/** Tags that were chosen for a new watch, in the order of the choice. */
+const chosen = signal<readonly string[]>([]);
+
+/** Sources with their state and live values, and the choice of tags for a new watch. */
+export function SourcesTab(): JSX.Element {
+  const { data, problem } = useAnswer(
+    'sources',
+    () => readJson<{ readonly sources: readonly SourceState[] }>('/api/v1/sources'),
+    REFRESH_MS,
+  );
+  const sources = data.value?.sources;
+  return (
+    <>
+      {problem.value !== '' && <p class="problem">{problem}</p>}
+      {isEditable.value && <WatchForm tags={chosen.value} onDone={() => (chosen.value = [])} />}
+      {sources?.length === 0 && <p class="empty">{t('configuration.noSources')}</p>}
+      {sources?.map((source) => (
+        <SourcePanel key={source.source} source={source} />
+      ))}
+    </>
+  );
+}
+
+function SourcePanel({
+  source: { source, type, url, status, reason, since_ms, tags },
+}: {
+  readonly source: SourceState;
+}): JSX.Element {
+  return (
+    <section class="panel source" aria-label={source} data-source={source}>
+      <h2>
+        {source} <small>{type}</small> {url !== null && <code>{url}</code>}{' '}
+        <span class="status" data-status={status}>
+          {word('health', status)}
+        </span>{' '}
+        <small>{formatMoment(since_ms, nowMs.value)}</small>
+      </h2>
+      {reason !== '' && <p class="reason">{reason}</p>}
+      <div class="scroll" tabIndex={0} role="group" aria-label={t('configuration.tagsOf', { source })}>
+        <table>
+          <thead>
+            <tr>
+              {isEditable.value && (
+                <th scope="col">
+                  <span class="unseen">{t('configuration.choose')}</span>
+                </th>
+              )}
+              <th scope="col">{t('configuration.tag')}</th>
+              <th scope="col" class="number">
+                {t('configuration.value')}
+              </th>
+              <th scope="col">{t('configuration.unit')}</th>
+              <th scope="col">{t('configuration.quality')}</th>
+              <th scope="col">{t('configuration.time')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {tags.map((tag) => (
+              <TagRow key={tag.tag} tag={tag} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function TagRow({ tag: reading }: { readonly tag: SourceState['tags'][number] }): JSX.Element {
+  const { tag, value, text, unit, quality, reason, timestamp_ms } = reading;
+  return (
+    <tr data-quality={quality}>
+      {isEditable.value && (
+        <td>
+          <input
+            type="checkbox"
+            aria-label={t('configuration.chooseTag', { tag })}
+            checked={chosen.value.includes(tag)}
+            onChange={() => toggle(tag)}
+          />
+        </td>
+      )}
+      <td>{tag}</td>
+      <td class="number">{text ?? (value === null ? '–' : formatNumber(value))}</td>
+      <td>{unit}</td>
+      <td class="quality">{quality === 'good' ? quality : `${quality}: ${reason}`}</td>
+      <td>{timestamp_ms === null || timestamp_ms === 0 ? '–' : formatMoment(timestamp_ms, nowMs.value)}</td>
+    </tr>
+  );
+}
+
+function toggle(tag: string): void {
+  const { value } = chosen;
+  chosen.value = value.includes(tag) ? value.filter((each) => each !== tag) : [...value, tag];
+}

@@ -1,0 +1,84 @@
+import { OperatingError } from '../../platform/errors.ts';
+import type { TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
+import { type LabelledRows, splitInTime } from '../core/labelled-rows.ts';
+import { countRows } from '../core/training-rows.ts';
+import { assess, type Assessment } from './assessment.ts';
+import type { DraftFacts } from './model-draft.ts';
+
+/** Share of the rows, from the start, of the trial fit; the other rows assess it. */
+const ASSESSED_FROM_SHARE = 0.75;
+/** An algorithm replaces the first candidate only if its loss is smaller by this share: less may be chance. */
+const BETTER_BY = 0.02;
+
+/** Loss of a task on held-out rows, as in `metrics:` of model.yaml, and that of a guess without a model. */
+const losses = {
+  regression: { own: 'rmse', naive: 'naive_rmse' },
+  classification: { own: 'log_loss', naive: 'naive_log_loss' },
+} as const;
+
+export type TrainingStage = 'fitting' | 'trying out';
+
+/** Rows and purpose of a fit. */
+export type FitOrder = LabelledRows &
+  Pick<DraftFacts, 'task' | 'classes' | 'decision' | 'stepMs'> & {
+    readonly windowRows?: number | undefined;
+    readonly onProgress?: ((stage: TrainingStage, share: number) => void) | undefined;
+  };
+
+export type AlgorithmChoice = {
+  readonly algorithm: TrainingAlgorithm;
+  /** Assessment of its trial fit; undefined if there was no choice, or too few rows. */
+  readonly assessment?: Assessment | undefined;
+  /** Loss of each candidate on the held-out rows, and of a guess without a model; undefined if none was compared. */
+  readonly compared?: Readonly<Record<string, number>>;
+};
+
+/**
+ * Fits each candidate on the first three quarters of the rows and takes the one with the smallest loss on the last. The
+ * first candidate is preferred if the difference is small.
+ *
+ * @param candidates At least one. Without enough rows for a trial fit, the first one is taken.
+ */
+export async function chooseAlgorithm(
+  order: FitOrder,
+  [first, ...others]: readonly [TrainingAlgorithm, ...(readonly TrainingAlgorithm[])],
+): Promise<AlgorithmChoice> {
+  const { task } = order;
+  if (task === 'anomaly' || others.length === 0) return { algorithm: first };
+  let best = { algorithm: first, assessment: await assessFit(first, order) };
+  if (best.assessment === undefined) return best;
+  const { own, naive } = losses[task];
+  const lossOf = ({ assessment }: typeof best) => assessment?.metrics[own] ?? Number.POSITIVE_INFINITY;
+  const compared: Record<string, number> = {
+    'no model': best.assessment.metrics[naive] ?? 0,
+    [first.name]: lossOf(best),
+  };
+  const prior = lossOf(best);
+  for (const algorithm of others) {
+    // oxlint-disable-next-line no-await-in-loop -- one fit at a time uses one core
+    const trial = { algorithm, assessment: await assessFit(algorithm, order) };
+    compared[algorithm.name] = lossOf(trial);
+    if (lossOf(trial) < Math.min(lossOf(best), prior * (1 - BETTER_BY))) best = trial;
+  }
+  return { ...best, compared };
+}
+
+/** @returns Undefined if there are too few rows to fit or to assess. */
+export async function assessFit(algorithm: TrainingAlgorithm, order: FitOrder): Promise<Assessment | undefined> {
+  const [before, after] = splitInTime(order, ASSESSED_FROM_SHARE);
+  if (countRows(before.segments) < algorithm.rowsMin) return undefined;
+  try {
+    const fitted = await algorithm.fit(trainingInput(order, before, 'trying out'));
+    return assess(fitted, { ...order, decision: { ...order.decision, ...fitted.decision }, before, after });
+  } catch (error) {
+    // All rows are enough for a fit but the first three quarters are not: no assessment.
+    if (error instanceof OperatingError && error.disposition === 'reject') return undefined;
+    throw error;
+  }
+}
+
+export function trainingInput(order: FitOrder, rows: LabelledRows, stage: TrainingStage): TrainingInput {
+  const { task, classes, windowRows, onProgress } = order;
+  const { segments, targets } = rows;
+  return { task, segments, targets, classes, windowRows, seed: 1, onProgress: (share) => onProgress?.(stage, share) };
+}
