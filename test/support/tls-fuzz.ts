@@ -97,7 +97,7 @@ async function spoil(port: number, bytes: Buffer): Promise<boolean> {
   const raw = connect(port, '127.0.0.1');
   const secure = connectTls({ socket: raw, rejectUnauthorized: false }, () => raw.write(bytes));
   for (const socket of [raw, secure]) socket.on('error', () => undefined);
-  secure.resume();
+  secure.on('end', () => secure.destroy()).resume();
   await closed(raw);
   return false;
 }
@@ -107,6 +107,8 @@ async function renegotiate(port: number, times: number): Promise<boolean> {
   const secure: TLSSocket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion: 'TLSv1.2' });
   let text = '';
   secure.on('error', () => undefined).on('data', (data) => (text += data.toString('latin1')));
+  // In the middle of a renegotiation, it cannot write its own end, and would stay open for ever.
+  secure.on('end', () => secure.destroy());
   const again = (left: number): void => {
     if (left === 0) secure.write(REQUEST);
     else
