@@ -23,6 +23,8 @@ const goals: Readonly<Record<LoadId, Readonly<Record<string, Goal>>>> = {
     residentBytes: { kind: 'at-most', value: 260 },
   },
   w2: { cpu: { kind: 'ratio-at-most', value: 1.2 } },
+  'w2-8': { cpu: { kind: 'ratio-at-most', value: 1.2 } },
+  'w3-8': { verdictsPerSecond: { kind: 'ratio-at-least', value: 2 } },
   w3: { verdictsPerSecond: { kind: 'ratio-at-least', value: 0.6 } },
 };
 

@@ -66,7 +66,7 @@ export function startMinimalScript(site: BenchSite, load: Load): Subject {
 /** Returns the configuration of the agent for a load; `agent` and `http` are the defaults of the folder, except the id. */
 export function agentSections(
   site: Pick<BenchSite, 'devicePorts' | 'brokerUrl' | 'modelDirectory'>,
-  load: Pick<Load, 'devices' | 'scanIntervalMs'>,
+  load: Pick<Load, 'devices' | 'scanIntervalMs' | 'requestsInFlight'>,
 ) {
   const units = Array.from({ length: load.devices }, (_, index) => index + 1);
   return {
@@ -79,6 +79,7 @@ export function agentSections(
           url: `tcp://127.0.0.1:${site.devicePorts[unitId - 1]}`,
           unitId,
           scanInterval: `${load.scanIntervalMs}ms`,
+          requestsInFlight: load.requestsInFlight ?? 1,
           tags: deviceTags(unitId),
         },
       ]),

@@ -12,7 +12,7 @@ export const WATCHED_TAGS = 32;
 export const AGENT_ID = 'bench';
 export const MODEL = 'bench-autoencoder';
 
-export type LoadId = 'w1' | 'w2' | 'w3';
+export type LoadId = 'w1' | 'w2' | 'w2-8' | 'w3' | 'w3-8';
 
 /** A load for both the agent and the minimal script. */
 export type Load = {
@@ -22,6 +22,8 @@ export type Load = {
   readonly devices: number;
   /** 0 begins the next scan when the last one has ended. */
   readonly scanIntervalMs: number;
+  /** Modbus requests in flight of the agent; the minimal script has one. */
+  readonly requestsInFlight?: number;
   /**
    * True if agent and script run at the same time, each with its own devices. Then other load affects both in the same second, and
    * there is time to warm up: code that runs ten times a second needs a minute until V8 has compiled its hot parts.
@@ -36,16 +38,15 @@ export const DEVICES_MAX = 64;
 /** Added to the unit ids of the agent's devices, it gives those of the script's devices. */
 export const SCRIPT_UNITS_FROM = 100;
 
+const fleet = { devices: 64, scanIntervalMs: 100, sideBySide: false } as const;
+const unpaced = { devices: 1, scanIntervalMs: 0, sideBySide: false } as const;
+
 export const loads: readonly Load[] = [
   { id: 'w1', title: 'one device, 1,000 registers every 100 ms', devices: 1, scanIntervalMs: 100, sideBySide: true },
-  {
-    id: 'w2',
-    title: '64 devices, 1,000 registers each, every 100 ms',
-    devices: 64,
-    scanIntervalMs: 100,
-    sideBySide: false,
-  },
-  { id: 'w3', title: 'one device, 1,000 registers, without a pause', devices: 1, scanIntervalMs: 0, sideBySide: false },
+  { id: 'w2', title: '64 devices, 1,000 registers each, every 100 ms', ...fleet },
+  { id: 'w2-8', title: 'the same, 8 requests of the agent in flight', ...fleet, requestsInFlight: READS },
+  { id: 'w3', title: 'one device, 1,000 registers, without a pause', ...unpaced },
+  { id: 'w3-8', title: 'the same, 8 requests of the agent in flight', ...unpaced, requestsInFlight: READS },
 ];
 
 /** Returns the watch of a device, which is also the last level of its topic. */
