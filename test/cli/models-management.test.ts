@@ -10,6 +10,7 @@ import type { TestModel } from '../support/onnx-directory.ts';
 import { meanModel } from '../support/onnx-models.ts';
 import { AgentFolder } from '../support/start-agent.ts';
 import { andon } from './run-andon.ts';
+import { latencyRuns } from '../support/latency-runs.ts';
 
 /** A configuration with one watch on one tag, and no model. */
 let folder: AgentFolder;
@@ -62,7 +63,7 @@ test('versions from a folder, a .tgz and a URL are installed, activated, pinned,
     document: {
       model: 'level@2',
       alreadyInstalled: false,
-      activated: { model: 'level@2', previous: null, latency: { runs: 100 } },
+      activated: { model: 'level@2', previous: null, latency: { runs: latencyRuns } },
     },
   });
   expect(await json('install', tgz)).toMatchObject({ code: 0, document: { alreadyInstalled: true } });

@@ -11,6 +11,7 @@ import { meanOf4x2, until } from '../support/onnx-host-harness.ts';
 import { loopModel, meanModel } from '../support/onnx-models.ts';
 import { TestKey } from '../support/signing-keys.ts';
 import { metricValue } from '../support/test-deps.ts';
+import { latencyRuns } from '../support/latency-runs.ts';
 
 /*
  * Invariants: the active version was proved, for any order of concurrent operations; and each operation, also a refused
@@ -28,7 +29,11 @@ describe('installing', () => {
       name: 'pump',
       version: 1,
       fresh: true,
-      proof: { provider: 'cpu', golden: { vectors: 2 }, latency: { warmUpRuns: 3, runs: 100, deadlineMs: 1000 } },
+      proof: {
+        provider: 'cpu',
+        golden: { vectors: 2 },
+        latency: { warmUpRuns: 3, runs: latencyRuns, deadlineMs: 1000 },
+      },
     });
     expect(harness.versions('pump')).toEqual(['1']);
     expect(harness.pointer('pump', 'active')).toBeUndefined();
@@ -40,7 +45,7 @@ describe('installing', () => {
         model: 'pump',
         version: 1,
         outcome: 'ok',
-        detail: { provider: 'cpu', latency: { runs: 100 } },
+        detail: { provider: 'cpu', latency: { runs: latencyRuns } },
       },
     ]);
     expect(await metricValue(harness.deps, 'andon_model_acts_total{action="install",outcome="ok"}')).toBe(1);
@@ -159,7 +164,10 @@ test('the latency of a graph without golden vectors is measured on zeros', async
     golden: [],
     manifest: { task: 'other', tags: undefined, window: undefined, threshold: undefined },
   };
-  expect((await harness.install(graph)).proof).toMatchObject({ golden: { vectors: 0 }, latency: { runs: 100 } });
+  expect((await harness.install(graph)).proof).toMatchObject({
+    golden: { vectors: 0 },
+    latency: { runs: latencyRuns },
+  });
 });
 
 describe('activation', () => {

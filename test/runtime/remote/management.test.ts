@@ -12,6 +12,7 @@ import { hostEntry, meanOf4x2, model } from '../../support/onnx-host-harness.ts'
 import { localMean, RemoteHarness } from '../../support/remote-harness.ts';
 import { TestKey } from '../../support/signing-keys.ts';
 import { testDeps } from '../../support/test-deps.ts';
+import { latencyRuns } from '../../support/latency-runs.ts';
 
 /** A package with a model.yaml and nothing else, as a folder. */
 function remotePackage(harness: RegistryHarness, remote: object, version = 1) {
@@ -36,7 +37,7 @@ describe('a remote version', () => {
     expect(await verify()).toMatchObject({
       provider: 'remote',
       golden: { vectors: 2, largestDifference: 0, rowsStayApart: true },
-      latency: { runs: 100, deadlineMs: 10_000 },
+      latency: { runs: latencyRuns, deadlineMs: 10_000 },
     });
     server.fault = 'slow';
     await expect(verify('100ms')).rejects.toMatchObject({ code: 'model-too-slow' });
