@@ -106,7 +106,7 @@ async function withRemote<Result>(
   const session = await RemoteSession.prove(client, stored.manifest, limits);
   const run: ProvedModel['run'] = (inputs, finite, timeoutMs) => session.run({ inputs, finite }, timeoutMs);
   const loaded = { ...session.loaded, nodesByProvider: {} };
-  return use({ stored, loaded, provider: REMOTE_PROVIDER, fallbacks: [], run });
+  return await use({ stored, loaded, provider: REMOTE_PROVIDER, fallbacks: [], run });
 }
 
 /** Stops the work at the end of the scope, or when it is cancelled. */
