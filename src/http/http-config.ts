@@ -23,7 +23,7 @@ export const httpFields = {
       'Whether engineers may change this file on the page and over HTTP. Some keys are never changed there: see docs/security.md',
     ),
   requestTimeout: requestTimeoutField.prefault('10s'),
-  maxConnections: maxConnectionsField.default(100),
+  maxConnections: maxConnectionsField.default(250),
 };
 
 export const httpConfigSchema = configObject(httpFields);
