@@ -90,12 +90,12 @@ export async function* csvRecords(path: string, separator: CsvSeparator): AsyncG
   }
 }
 
-/** Spreadsheets write a number that must stay as it is as ="12.5" or '12.5. */
+/** Spreadsheets write a number or a date that must stay as it is as ="12.5" or '12.5. */
 function plainText(cell: string): string {
   return cell
     .trim()
     .replace(/^="(.*)"$/, '$1')
-    .replace(/^'(?=[\d+-])/, '');
+    .replace(/^'(?=[+-]?\d)/, '');
 }
 
 function isText(cell: string, separator: CsvSeparator): boolean {
