@@ -22,4 +22,6 @@ export const maxConnectionsField = z
   .int()
   .min(1)
   .max(10_000)
-  .describe('Most connections at a time. One more takes the place of the longest idle one without a login; those of one address have half of the places at most');
+  .describe(
+    'Most connections at a time. One more takes the place of the longest idle one without a login; those of one address have half of the places at most',
+  );
