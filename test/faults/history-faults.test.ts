@@ -17,7 +17,8 @@ const faults = [
  * A slice whose fsync failed may be in both: it is unknown if it is stored.
  */
 describeWith(['gcc'], 'a history.db whose disk fails', () => {
-  test.for(faults)(
+  // Each case waits most of the time.
+  test.concurrent.for(faults)(
     '%s: samples wait, and a stop reports those that are left',
     { timeout: 240_000 },
     async ([, field]) => {
