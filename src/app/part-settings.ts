@@ -119,7 +119,7 @@ export function trainingJob(config: AgentConfig, request: TrainingRequest): Trai
   return { ...request, config: watch, tags, models: config.models, outboxPath: config.outbox.path };
 }
 
-/** Returns the numbers of tags. Those that are unknown are left out. */
+/** Returns the numbers of tags. Unknown ones are left out. */
 export function numbersOf(names: Iterable<string>, register: TagRegister): readonly TagNumber[] {
   const numbers = register.numbers();
   return [...names].flatMap((name) => numbers.get(name) ?? []);

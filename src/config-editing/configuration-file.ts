@@ -18,7 +18,7 @@ import type { ConfigCheckThread } from './config-check-thread.ts';
 import { configurationFailure } from './configuration-errors.ts';
 import { redactedText } from './redacted-text.ts';
 
-/** Largest text, in bytes of UTF-8: that of `readConfigText`. */
+/** Largest text, in bytes of UTF-8, as in `readConfigText`. */
 const TEXT_BYTES_MAX = 4_000_000;
 
 /** Result of a reload. */

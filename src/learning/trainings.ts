@@ -67,7 +67,7 @@ export class Trainings implements ModelTrainings, AsyncDisposable {
     return training.status;
   }
 
-  /** Trains for a watch that learns by itself, after the training in progress. @throws {Error} As `trainInProcess`. */
+  /** Trains for a watch that learns automatically, after the training in progress. @throws {Error} As `trainInProcess`. */
   train(request: TrainingRequest, actor: string, signal: AbortSignal): Promise<TrainedVersion> {
     const training = this.#add(request.watch, actor);
     signal.addEventListener('abort', () => training.cancelling.abort(), { once: true });

@@ -3,7 +3,7 @@ import type { ModelManifest } from '../contracts/model-manifest.ts';
 import type { BlamedTag } from '../domain/alarm/alarm-message.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
 
-/** Returns the tags for an alarm message: those that the model blames, or all measured tags if it blames none. */
+/** Returns the tags for an alarm message: the ones that the model blames, or all measured tags if it blames none. */
 export function blamedTags(
   verdict: Verdict,
   readings: readonly TagReading[],

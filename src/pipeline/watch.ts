@@ -181,7 +181,7 @@ export class Watch {
     const isSameModel = this.#judgedBy === undefined || isSameVersion(this.#judgedBy, judgement.judgedBy);
     const after = judgeScore(judgement.score, rule, isSameModel ? before : { ...before, extreme: undefined });
     const isUncertain = imputed !== undefined && after.verdict === 'normal';
-    // An uncertain verdict is no evidence of normal running: the next complete window is judged as if it had not been.
+    // An uncertain verdict does not prove normal running: the next complete window is judged as if it had not been.
     if (!isUncertain) this.#scoreMemory = after;
     this.#judgedBy = judgement.judgedBy;
     const { tags } = this.config;

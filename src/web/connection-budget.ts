@@ -16,7 +16,7 @@ export type Connection = {
   isKnown: boolean;
   /** Request that is not answered yet. */
   request: IncomingMessage | undefined;
-  /** Socket on which an answer can be sent: that of TLS after the handshake. */
+  /** Socket on which an answer can be sent: the TLS socket after the handshake. */
   answers: Socket | undefined;
   /** When a request must have arrived, on the monotonic clock. It does not matter while one is answered. */
   dueMs: number;

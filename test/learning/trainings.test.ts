@@ -82,7 +82,7 @@ describe('a training that a person starts', () => {
     expect(start).toThrow(expect.objectContaining({ code: 'training-watch-unknown' }) as Error);
   });
 
-  test('delays the training of a watch that learns by itself until its end', async () => {
+  test('delays the training of a watch that learns automatically until its end', async () => {
     const bench = new Bench();
     bench.trainings.start(request, 'anna');
     const learned = bench.trainings.train(request, 'agent', new AbortController().signal);

@@ -102,7 +102,7 @@ describeWith(['chromium'], 'a login on the page', () => {
     expect(await userOf(`${name}=${own?.value}`)).toBe('bert');
   });
 
-  test('is kept by what a person does, and not by what the page reads by itself', async () => {
+  test('is kept by what a person does, and not by what the page reads automatically', async () => {
     await logIn('bert');
     const mark = (wanted: string | undefined) =>
       page.waitForRequest((sent) => sent.headers()['x-andon-background'] === wanted);

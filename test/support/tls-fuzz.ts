@@ -18,7 +18,7 @@ export type TlsFuzzReport = {
 
 /**
  * Sends malformed and incomplete TLS to an endpoint, and what is correct but unusual. Resolves when each connection is closed,
- * so the endpoint must close those that never complete a handshake.
+ * so the endpoint must close connections that never complete a handshake.
  */
 export async function fuzzTls(url: string, seed: number, connections: number): Promise<TlsFuzzReport> {
   const random = seededRandom(seed);

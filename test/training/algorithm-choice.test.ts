@@ -30,7 +30,7 @@ describe('the algorithm with the smallest loss on held-out rows is chosen', () =
     expect(bent.compared?.['boosted-trees']).toBeLessThan(bent.compared?.['ridge'] ?? 0);
   });
 
-  test('and its assessment is that of the trial fit', async () => {
+  test('and its assessment comes from the trial fit', async () => {
     const { assessment, compared } = await choose(lineTable(600));
     expect(assessment?.metrics['rmse']).toBe(compared?.['ridge']);
   });
@@ -71,7 +71,7 @@ test('the confusion of a classification counts every labelled held-out row once'
   expect(right / (metrics['held_out_rows'] ?? 1)).toBeCloseTo(metrics['accuracy'] ?? 0);
 });
 
-test('the average precision is that of scikit-learn, also with equal scores', () => {
+test('the average precision equals the one of scikit-learn, also with equal scores', () => {
   // sklearn.metrics.average_precision_score of the same rows.
   expect(averagePrecision([0.1, 0.4, 0.35, 0.8], [false, false, true, true])).toBeCloseTo(0.8333333, 6);
   expect(averagePrecision([0.5, 0.5, 0.5, 0.1], [true, false, false, true])).toBeCloseTo(0.4166667, 6);

@@ -66,7 +66,7 @@ describe('a session', () => {
     expect((await post(`${url}/view`, { cookie: idle.cookie })).status).toBe(401);
   });
 
-  test('is not kept by the requests that an open page sends by itself', async () => {
+  test('is not kept by the requests that an open page sends automatically', async () => {
     const clock = new FakeClock();
     await using timed = new AccessServer(testDeps(clock));
     await timed.writeUsers();

@@ -50,7 +50,7 @@ export function numberRange(least: number, most: number, countMax = Infinity): (
     const [first, last] = [Number(from), Number(to)];
     if (from === undefined || first < least || last < first || last > most)
       throw new InvalidArgumentError(`expected numbers such as ${least}-${most}`);
-    if (last - first + 1 > countMax) throw new InvalidArgumentError(`at most ${countMax} at once`);
+    if (last - first + 1 > countMax) throw new InvalidArgumentError(`at most ${countMax} at a time`);
     return { first, last };
   };
 }

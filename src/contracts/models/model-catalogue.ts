@@ -51,7 +51,7 @@ export interface ModelCatalogue {
   ): Promise<{ readonly models: readonly ListedModel[]; readonly more: boolean }>;
   /**
    * @returns The versions below a number, the newest first, at most `limit`; `more` if there are others below them.
-   * @throws {OperatingError} 'model-version-unknown' if there is no such model.
+   * @throws {OperatingError} 'model-version-unknown' for an unknown model.
    */
   versions(
     name: string,

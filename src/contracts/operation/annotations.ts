@@ -39,7 +39,7 @@ export interface Annotations {
   /**
    * Records that an annotation is not valid. Resolves when that is on disk.
    *
-   * @returns Undefined if there is no such annotation. One that was removed before stays as it is.
+   * @returns Undefined for an unknown id. One that was removed before stays as it is.
    */
   remove(id: string, actor: string): Promise<Annotation | undefined>;
   /** Returns the newest, also removed ones, by the order in which they were recorded. */

@@ -32,7 +32,7 @@ export function isFallbackOfRemote({ fallbacks }: JudgedBy): boolean {
  * Verdict on one window. `unknown` and `uncertain` neither raise nor clear an alarm.
  *
  * - normal, abnormal: the side of the threshold on which the score is
- * - uncertain: the model estimated missing tags, and found nothing abnormal. That is no evidence of normal running
+ * - uncertain: the model estimated missing tags, and found nothing abnormal. That does not prove normal running
  * - unknown: the window was not judged
  */
 export type Verdict = {

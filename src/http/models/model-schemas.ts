@@ -91,7 +91,7 @@ export const trainingJson = z.object({
   id: z.number(),
   watch: z.string(),
   model: z.string(),
-  by: z.string().describe('Who started it; `agent` for a watch that learns by itself'),
+  by: z.string().describe('Who started it; `agent` for a watch that learns automatically'),
   state: z.enum(['waiting', 'running', 'trained', 'failed', 'cancelled']),
   stage: z.enum(['reading', 'fitting', 'trying out', 'proving']).nullable(),
   done: z.number().nullable().describe('Rows read in the stage reading; share of 0 to 1 in fitting and trying out'),

@@ -67,7 +67,7 @@ export class AnnotationDatabase {
     this.#statements.add.run(id, watch, fromMs, toMs, crc32(entry), entry);
   }
 
-  /** On disk when this returns. @returns Undefined if there is no such annotation. */
+  /** On disk when this returns. @returns Undefined for an unknown id. */
   remove(id: string, removal: Removal): Annotation | undefined {
     if (this.#one(id) === undefined) return undefined;
     const entry = JSON.stringify(removal);

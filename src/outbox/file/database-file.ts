@@ -16,7 +16,7 @@ const PAGES_MAX = 4_294_967_294;
 const JOURNAL_BYTES_MAX = 16_777_216;
 /** A file up to this size is checked completely when it is opened; a larger one as its pages are read. */
 const QUICK_CHECK_BYTES_MAX = 64_000_000;
-/** Quarantined files kept for analysis, in addition to those that may not be deleted. The oldest are deleted. */
+/** Quarantined files kept for analysis, in addition to the ones that may not be deleted. The oldest are deleted. */
 const QUARANTINES_MAX = 3;
 
 /**

@@ -10,7 +10,7 @@ const ASSESSED_FROM_SHARE = 0.75;
 /** An algorithm replaces the first candidate only if its loss is smaller by this share: less may be chance. */
 const BETTER_BY = 0.02;
 
-/** Loss of a task on held-out rows, as in `metrics:` of model.yaml, and that of a guess without a model. */
+/** Loss of a task on held-out rows, as in `metrics:` of model.yaml, and the loss of a guess without a model. */
 const losses = {
   regression: { own: 'rmse', naive: 'naive_rmse' },
   classification: { own: 'log_loss', naive: 'naive_log_loss' },

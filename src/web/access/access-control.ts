@@ -45,7 +45,7 @@ const LOOPBACK_ADDRESS = /^(127\.|::1$|::ffff:127\.)/;
 const PROXY_HEADER = /^(forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|.*-connecting-ip)$/;
 /** Header in which a command on the box names the Unix user. It is believed only with the local token. */
 export const LOCAL_USER_HEADER = 'x-andon-user';
-/** Header of requests that an open page sends by itself. They do not keep a session. */
+/** Header of requests that an open page sends automatically. They do not keep a session. */
 const BACKGROUND_HEADER = 'x-andon-background';
 const COOKIE = 'andon-session';
 const SECRETS_READ_INTERVAL_MS = 1_000;

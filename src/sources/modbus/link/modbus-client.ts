@@ -73,7 +73,7 @@ export type ModbusClientOptions = {
  * the connection: every read in flight fails. On a serial line it starts a silence instead, during which received bytes
  * are discarded.
  *
- * Several reads of one unit may be in flight if the responses carry transaction ids. They are written at once, and the
+ * Several reads of one unit may be in flight if the responses carry transaction ids. They are written with one call, and the
  * deadline of the next response counts from the one before it: many devices work on one request at a time.
  */
 export class ModbusClient {

@@ -4,7 +4,7 @@ import type { ReadRequest } from '../frame/read-pdu.ts';
 import type { ProbeConnection } from './probe-connection.ts';
 
 const SIZES = [1, 2, 4, 8, 16] as const;
-/** Groups of each size: a device that drops requests now and then is found out. */
+/** Groups of each size: enough to notice a device that drops requests occasionally. */
 const GROUPS = 25;
 /** A smaller group with this share of the highest rate is preferred: what else the device does needs its time, too. */
 const RATE_SHARE = 0.9;

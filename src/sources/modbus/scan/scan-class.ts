@@ -50,7 +50,7 @@ type ScanRead = {
 
 /**
  * Tags that are read together with one scan interval. Runs one scan at a time, read after read, and delivers one batch
- * with every tag of the class at its end. Reads that were answered before may be sent in groups; those that their group
+ * with every tag of the class at its end. Reads that were answered before may be sent in groups; reads that their group
  * leaves without data are sent again alone, so that each failure has one cause.
  *
  * A read that the device refuses is split until the refused tag is found; that tag is disabled and retried with growing
