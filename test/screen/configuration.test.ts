@@ -141,7 +141,8 @@ describeWith(['chromium'], 'the page of the configuration', () => {
     await isChecked();
     await page.getByRole('button', { name: 'Compare and apply…' }).focus();
     await page.keyboard.press('Enter');
-    await page.locator('#apply:enabled').focus();
+    // A focus on a dialog that is not open yet would do nothing.
+    await page.locator('dialog[open] #apply:enabled').focus();
     await page.keyboard.press('Enter');
     await page.locator('#last-apply[data-state="applied"]').waitFor();
     await page.goto(line.url);

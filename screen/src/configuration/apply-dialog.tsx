@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useModal } from '../parts/use-modal.ts';
 import { t } from '../texts/language.ts';
 import { apply, baseText, configuration, isOutdated, isValid, problem, problems, rebase, text } from './draft.ts';
 import { lineDiff } from './line-diff.ts';
@@ -8,9 +8,8 @@ import { ProblemList } from './problem-list.tsx';
 
 /** The changed lines, and the button that applies them. */
 export function ApplyDialog({ onClose }: { readonly onClose: () => void }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const isBusy = useSignal(false);
-  useEffect(() => dialog.current?.showModal(), []);
   const submit = async (): Promise<void> => {
     isBusy.value = true;
     if (await apply()) onClose();

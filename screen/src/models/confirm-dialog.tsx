@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useModal } from '../parts/use-modal.ts';
 import { t } from '../texts/language.ts';
 
 type ConfirmDialogProps = {
@@ -13,8 +13,7 @@ type ConfirmDialogProps = {
 
 /** Asks before an act, with its consequences. Escape cancels. */
 export function ConfirmDialog({ title, action, onConfirm, onCancel, children }: ConfirmDialogProps): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  const dialog = useModal();
   return (
     <dialog ref={dialog} aria-labelledby="confirm-title" onClose={onCancel}>
       <form

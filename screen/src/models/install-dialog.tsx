@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { JSX, TargetedSubmitEvent } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { formText } from '../parts/form-text.ts';
+import { useModal } from '../parts/use-modal.ts';
 import { formatPercent } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
 import { carryOut, sendLong } from './model-acts.ts';
@@ -16,12 +17,11 @@ type Installed = {
 
 /** Installs a package from a file of this device, or from a URL that the agent fetches. */
 export function InstallDialog({ onClose }: { readonly onClose: () => void }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const problem = useSignal('');
   const progress = useSignal<{ readonly text: string; readonly share: number | undefined } | undefined>(undefined);
   const cancelling = useRef(new AbortController());
   useEffect(() => {
-    dialog.current?.showModal();
     const { current } = cancelling;
     return () => current.abort();
   }, []);

@@ -1,9 +1,9 @@
 import { useSignal } from '@preact/signals';
 import type { JSX, TargetedSubmitEvent } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
 import { sendJson } from '../agent/agent-api.ts';
 import { nowMs, watches } from '../agent/agent-state.ts';
 import { formatSpan } from '../texts/format.ts';
+import { useModal } from '../parts/use-modal.ts';
 import { t } from '../texts/language.ts';
 import { changes } from './model-acts.ts';
 
@@ -12,9 +12,8 @@ const ranges = [1, 8, 24, 7 * 24, 30 * 24] as const;
 
 /** Starts the training of the model of a watch. */
 export function TrainDialog({ watch, onClose }: { readonly watch: string; readonly onClose: () => void }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const problem = useSignal('');
-  useEffect(() => dialog.current?.showModal(), []);
   const submit = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { JSX, TargetedSubmitEvent } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { loginRequest } from '../agent/login-request.ts';
 import { logIn, logInWithToken, session } from '../agent/session.ts';
 import { formText } from './form-text.ts';
@@ -11,7 +11,7 @@ export function LoginDialog(): JSX.Element | null {
   const request = loginRequest.value;
   const dialog = useRef<HTMLDialogElement>(null);
   const problem = useSignal('');
-  useEffect(() => {
+  useLayoutEffect(() => {
     problem.value = request?.reason ?? '';
     if (request !== undefined) dialog.current?.showModal();
   }, [request, problem]);
