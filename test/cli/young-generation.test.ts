@@ -50,7 +50,9 @@ async function probed(
   const ofOthers = () => all().filter((each) => each.pid !== pid);
   // The agent with its storage thread; the model server; the model host with the thread that watches over it.
   await expect.poll(() => [ofAgent().length, ofOthers().length]).toEqual([4, 3]);
-  const commands = [pid ?? 0, modelServerPid(pid ?? 0) ?? 0].map((each) => readFileSync(`/proc/${each}/cmdline`, 'utf8'));
+  const commands = [pid ?? 0, modelServerPid(pid ?? 0) ?? 0].map((each) =>
+    readFileSync(`/proc/${each}/cmdline`, 'utf8'),
+  );
   return { agent: ofAgent(), others: ofOthers(), commands };
 }
 
