@@ -3,7 +3,7 @@ import { formatDuration } from '../domain/duration.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { RemoteServer } from '../contracts/remote-server.ts';
 import type { ScanPlan } from '../contracts/source.ts';
-import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
+import { endpointName, parseModbusUrl } from '../protocols/modbus/modbus-url.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { FoundModel, ModelLookup } from '../config/config-model-checks.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
