@@ -68,8 +68,7 @@ export class RecordRows {
   #writeHead(kind: RecordKind, row: OutboxRow, to: JsonWriter): void {
     const { sequence, original_id, timestamp } = row;
     const timestampMs = Math.round(timestamp);
-    if (original_id !== null || timestampMs < 0)
-      return to.text(recordHead(this.#epochs.idOf(row), kind, timestamp));
+    if (original_id !== null || timestampMs < 0) return to.text(recordHead(this.#epochs.idOf(row), kind, timestamp));
     const epoch = this.#epochs.at(sequence);
     if (epoch !== this.#start.epoch) {
       const json = JSON.stringify(this.#epochs.idOf(row));
