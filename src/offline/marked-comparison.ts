@@ -177,9 +177,9 @@ type Periods = MarkedComparison['periods'];
 function recommendationOf(periods: Periods, present: string): Pick<MarkedComparison, 'recommendation' | 'reason'> {
   const both = periods.filter((period) => period.present !== undefined && period.present.rows > 0);
   const errors = (version: 'present' | 'next') =>
-    both.reduce((sum, period) => {
+    both.reduce((total, period) => {
       const judged = period[version] ?? NOT_JUDGED;
-      return sum + (period.label === 'normal' ? shareOf(judged) : judged.abnormal === 0 ? 1 : 0);
+      return total + (period.label === 'normal' ? shareOf(judged) : judged.abnormal === 0 ? 1 : 0);
     }, 0);
   const better = errors('present') - errors('next');
   const figures = `${textOf(`The present version ${present}`, both, 'present')} ${textOf('The new one', both, 'next')}`;

@@ -113,13 +113,22 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
     markedRows,
     rowsRead: check.rows,
     findings: [...check.findings(segments, feed.outside), ...lateFinding(feed.lateSamples)],
-    provenance: {
-      data: recording.name,
-      ...(byRows ? { firstRow: range.first, lastRow: range.first + check.rows - 1 } : {}),
-      ...(span.first === '' ? {} : { from: span.first, to: span.last }),
-      rowsRead: check.rows,
-      fingerprint: `sha256:${hash.digest('hex')}`,
-    },
+    provenance: provenanceOf(order, check.rows, span, `sha256:${hash.digest('hex')}`),
+  };
+}
+
+function provenanceOf(
+  { recording, range, pacing }: ReadOrder,
+  rows: number,
+  span: { readonly first: string; readonly last: string },
+  fingerprint: string,
+) {
+  return {
+    data: recording.name,
+    ...(pacing === 'rows' ? { firstRow: range.first, lastRow: range.first + rows - 1 } : {}),
+    ...(span.first === '' ? {} : { from: span.first, to: span.last }),
+    rowsRead: rows,
+    fingerprint,
   };
 }
 
