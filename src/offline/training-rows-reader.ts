@@ -64,12 +64,13 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
   let gridRows = 0;
   const missing = tags.map(() => 0);
   const isMarked = recording.marked.length > 0;
+  let suppressedRows = 0;
   const markedRows = { fault: 0, normal: 0 };
   const feed = new RecordedFeed({
     tags,
     plan,
     pacing,
-    onDue: ({ lastRow, timestampMs }, { label, timeMs }) => {
+    onDue: ({ lastRow, timestampMs }, { label, timeMs, suppressed }) => {
       hash.update(lastRow);
       if (!byRows) check.add(lastRow, timestampMs);
       // The windower restarted after a long gap.
@@ -83,7 +84,9 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
       for (const [tag, value] of lastRow.entries()) if (!Number.isFinite(value)) missing[tag] = (missing[tag] ?? 0) + 1;
       const isNormal = task === 'anomaly' ? isNormalLabel(label) : undefined;
       if (isNormal !== undefined) markedRows[isNormal ? 'normal' : 'fault'] += 1;
-      if (isNormal !== false && lastRow.every(Number.isFinite)) collector.add(columns, isMarked && isNormal);
+      if (suppressed) suppressedRows += 1;
+      if (!suppressed && isNormal !== false && lastRow.every(Number.isFinite))
+        collector.add(columns, isMarked && isNormal);
       else collector.endRun();
     },
   });
@@ -112,7 +115,11 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
       : undefined,
     markedRows,
     rowsRead: check.rows,
-    findings: [...check.findings(segments, feed.outside), ...lateFinding(feed.lateSamples)],
+    findings: [
+      ...check.findings(segments, feed.outside),
+      ...lateFinding(feed.lateSamples),
+      ...suppressedFinding(watch, suppressedRows),
+    ],
     provenance: provenanceOf(order, check.rows, span, `sha256:${hash.digest('hex')}`),
   };
 }
@@ -147,6 +154,12 @@ function lateFinding(samples: number): readonly DataFinding[] {
   return [
     { kind: 'order', tag: undefined, message: `${samples} values came after later ones, too late for their row` },
   ];
+}
+
+function suppressedFinding({ alarm }: WatchConfig, rows: number): readonly DataFinding[] {
+  if (rows === 0) return [];
+  const tag = alarm?.suppressWhen?.tag;
+  return [{ kind: 'suppressed', tag, message: `suppresses the alarm in ${rows} rows, which were left out` }];
 }
 
 /** Texts of labels as numbers while rows are collected. */
