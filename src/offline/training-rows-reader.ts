@@ -115,11 +115,7 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
       : undefined,
     markedRows,
     rowsRead: check.rows,
-    findings: [
-      ...check.findings(segments, feed.outside),
-      ...lateFinding(feed.lateSamples),
-      ...suppressedFinding(watch, suppressedRows),
-    ],
+    findings: [...check.findings(segments, feed.outside), ...feedFindings(watch, feed.lateSamples, suppressedRows)],
     provenance: provenanceOf(order, check.rows, span, `sha256:${hash.digest('hex')}`),
   };
 }
@@ -149,17 +145,13 @@ function noCompleteRow(watch: WatchConfig, missing: readonly number[], rows: num
   );
 }
 
-function lateFinding(samples: number): readonly DataFinding[] {
-  if (samples === 0) return [];
-  return [
-    { kind: 'order', tag: undefined, message: `${samples} values came after later ones, too late for their row` },
-  ];
-}
-
-function suppressedFinding({ alarm }: WatchConfig, rows: number): readonly DataFinding[] {
-  if (rows === 0) return [];
-  const tag = alarm?.suppressWhen?.tag;
-  return [{ kind: 'suppressed', tag, message: `suppresses the alarm in ${rows} rows, which were left out` }];
+function feedFindings({ alarm }: WatchConfig, late: number, suppressed: number): readonly DataFinding[] {
+  const found: DataFinding[] = [];
+  const lateText = `${late} values came after later ones, too late for their row`;
+  if (late > 0) found.push({ kind: 'order', tag: undefined, message: lateText });
+  const suppressedText = `suppresses the alarm in ${suppressed} rows, which were left out`;
+  if (suppressed > 0) found.push({ kind: 'suppressed', tag: alarm?.suppressWhen?.tag, message: suppressedText });
+  return found;
 }
 
 /** Texts of labels as numbers while rows are collected. */
