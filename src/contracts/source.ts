@@ -3,6 +3,7 @@ import type { TagDefinition, TagNumber, TagPattern } from '../domain/sample/tag.
 import type { Deps } from '../platform/deps.ts';
 import type { SampleHistory } from './sample-history.ts';
 import type { SampleSink } from './sample-sink.ts';
+import type { TopicBrowse, TopicListing } from './topic-browsing.ts';
 
 /**
  * A live connection to devices or topics.
@@ -25,6 +26,13 @@ export interface Source extends AsyncDisposable {
    * @throws {OperatingError} 'modbus-refused' (reject); 'modbus-browser-busy' and the errors of a connection (retry).
    */
   readRegisters?(block: RegisterBlock): Promise<readonly RegisterReading[]>;
+  /**
+   * Listens to the broker for a person who looks for tags, over a connection of its own. Publishes nothing. Absent if the source
+   * has no topics.
+   *
+   * @throws {OperatingError} 'mqtt-browser-busy', 'mqtt-browse-failed' (retry).
+   */
+  browseTopics?(request: TopicBrowse): Promise<TopicListing>;
 }
 
 export const registerKinds = ['holding', 'input', 'coil', 'discrete'] as const;

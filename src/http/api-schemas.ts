@@ -234,3 +234,18 @@ export const registerJson = z.object({
     .array(z.object({ type: z.string(), byte_order: z.string(), value: z.number().nullable() }))
     .describe('Values of this and the next registers; null for NaN and infinity. Empty for bits'),
 });
+
+/** A topic of a broker with the values that could become tags. */
+export const topicJson = z.object({
+  topic: z.string(),
+  messages: z.number(),
+  payload: z.string().nullable().describe('First 1,000 characters of the last payload; null if it is not a text'),
+  values: z.array(
+    z.object({
+      name: z.string().describe('Name that the tag could have'),
+      value: z.number().nullable().describe('Null for NaN and infinity'),
+      tag: z.record(z.string(), z.string()).describe('Keys of the tag that reads the value'),
+    }),
+  ),
+  unnamed: z.number().describe('Metrics of Sparkplug without a name, because no birth was received'),
+});
