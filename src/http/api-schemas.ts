@@ -249,3 +249,9 @@ export const topicJson = z.object({
   ),
   unnamed: z.number().describe('Metrics of Sparkplug without a name, because no birth was received'),
 });
+
+/** Tags of a table, with the keys and values of the configuration. */
+export const tagTableJson = z.object({
+  tags: z.array(z.object({ name: z.string(), fields: z.record(z.string(), z.unknown()) })),
+  problems: z.array(z.object({ line: z.number(), column: z.number(), message: z.string() })),
+});
