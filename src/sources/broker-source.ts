@@ -1,5 +1,4 @@
-import type { Source, SourceContext } from '../contracts/source.ts';
-import type { TopicBrowse, TopicListing } from '../contracts/topic-browsing.ts';
+import type { Source, SourceContext, TopicBrowse, TopicListing } from '../contracts/source.ts';
 import { BAD, type QualityReason } from '../domain/sample/quality.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';

@@ -1,4 +1,4 @@
-import type { TopicBrowse, TopicListing, TopicReading } from '../contracts/topic-browsing.ts';
+import type { TopicBrowse, TopicListing, TopicReading } from '../contracts/source.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { Metrics } from '../platform/metrics.ts';

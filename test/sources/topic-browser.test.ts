@@ -1,6 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import type { Source } from '../../src/contracts/source.ts';
-import type { TopicListing } from '../../src/contracts/topic-browsing.ts';
+import type { Source, TopicListing } from '../../src/contracts/source.ts';
 import { mqttKind } from '../../src/sources/mqtt/mqtt-kind.ts';
 import { MqttSource } from '../../src/sources/mqtt/mqtt-source.ts';
 import { PayloadReader, topicValues } from '../../src/sources/mqtt/topic-values.ts';

@@ -1,4 +1,4 @@
-import type { TopicReading, TopicValue } from '../../contracts/topic-browsing.ts';
+import type { TopicReading, TopicValue } from '../../contracts/source.ts';
 import type { TopicReader } from '../topic-browser.ts';
 import { decodeJson, decodeJsonValue, decodePlainValue, payloadText } from './payload-decode.ts';
 

@@ -1,4 +1,4 @@
-import type { TopicReading, TopicValue } from '../../contracts/topic-browsing.ts';
+import type { TopicReading, TopicValue } from '../../contracts/source.ts';
 import { decodeSparkplug, type SparkplugPayload } from '../../protocols/sparkplug/sparkplug-payload.ts';
 import { BD_SEQ, parseSparkplugTopic, type SparkplugTopic } from '../../protocols/sparkplug/sparkplug-topic.ts';
 import type { TopicReader } from '../topic-browser.ts';
