@@ -86,9 +86,9 @@ describeWith(['mosquitto'], 'topics of a broker', () => {
       reconnectMin: '20ms',
       tags: { speed: { topic: 'acme/speed' } },
     });
-    const { tagNumbers, bindTag, sink, history, batches } = new SourceHarness(['speed']);
+    const { tagNumbers, bindTag, sink, stateFolder, history, batches } = new SourceHarness(['speed']);
     const deps = testDeps();
-    const source = own(new MqttSource({ id: 'cell', config, tagNumbers, bindTag, sink, history, deps }));
+    const source = own(new MqttSource({ id: 'cell', config, tagNumbers, bindTag, sink, history, stateFolder, deps }));
     source.start();
     const peer = await sparkplugPlant(broker.url, own, { tags: { x: { group: 'g', edgeNode: 'e', metric: 'x' } } });
     return { broker, source, batches, deps, say: peer.say };
