@@ -17,4 +17,5 @@ export const tensorCodecEntry = entryFile(import.meta.url, '../hosts/tensor-code
 export const trainingHostEntry = entryFile(import.meta.url, '../hosts/training-host.ts');
 export const backupHostEntry = entryFile(import.meta.url, '../hosts/backup-host.ts');
 export const modelServerEntry = entryFile(import.meta.url, '../hosts/model-server.ts');
+export const limitGarbageEntry = entryFile(import.meta.url, '../hosts/limit-garbage.ts');
 export const configCheckEntry = entryFile(import.meta.url, '../hosts/config-check.ts');
