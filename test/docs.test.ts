@@ -172,7 +172,7 @@ describe('configurations in documents', () => {
 
   test.each(located(isPart))('$name has only keys and values that the schema knows', ({ text }) => {
     const data: unknown = parse(text, (key, value: unknown) =>
-      ['tags', 'outputs'].includes(key) ? withoutFile(value) : value,
+      ['tags', 'outputs'].includes(String(key)) ? withoutFile(value) : value,
     );
     expect(configSchema.partial({ agent: true }).safeParse(data).error?.issues ?? []).toEqual([]);
   });
