@@ -175,11 +175,12 @@ export class AccessControl {
   }
 
   get #users(): Users {
-    const users = this.#usersFile?.current() ?? noUsers;
+    if (this.#usersFile === undefined) return noUsers;
+    const users = this.#usersFile.current();
     if (users !== this.#knownUsers) {
       const { by, changes } = accountChanges(this.#knownUsers, users);
       this.#knownUsers = users;
-      void this.#options.audit?.record(by, 'accounts', this.#options.config.users ?? '', { changes });
+      void this.#options.audit?.record(by, 'accounts', this.#usersFile.path, { changes });
     }
     return users;
   }
