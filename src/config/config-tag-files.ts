@@ -13,8 +13,8 @@ import {
   valueAt,
 } from '../platform/positioned-document.ts';
 import { branches, schemaAt, type SchemaNode } from './config-json-schema.ts';
-import { nearestKey } from './config-suggestions.ts';
-import { type ConfigText, readConfigText } from './config-text.ts';
+import { nearestKey } from './files/config-suggestions.ts';
+import { type ConfigText, readConfigText } from './files/config-text.ts';
 
 /** Column with the name of the tag. The other columns are the keys of a tag. */
 const NAME = 'name';
