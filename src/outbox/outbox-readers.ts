@@ -66,9 +66,9 @@ export class OutboxReaders implements UplinkRecords {
     // Messages are mostly full by their bytes, and records that are claimed but not read cost as much as the read ones.
     const recordsMax = Math.min(limits.recordsMax * batchesMax, this.#recordsMax.get(uplink) ?? Infinity);
     const claim = await storage.call('claim', { ...request, recordsMax, nowMs: deps.clock.nowMs() });
+    if (claim.spans.length === 0) return [];
     const spare = this.#spare;
     this.#spare = [];
-    if (claim.spans.length === 0) return [];
     const wanted = { ...claim, uplink, kinds, limits, batchesMax, values, spare };
     const { batches, damaged } = await reader.call('read', wanted);
     const found = batches.reduce((sum, { ends }) => sum + ends.length, 0);
