@@ -84,6 +84,8 @@ export class ConfigurationFile implements ConfigurationEditor {
     return this.#options.checks.check({ text, file: this.#file, former: await this.#text() });
   }
 
+  readTags: ConfigurationEditor['readTags'] = (table) => this.#options.checks.readTags(table);
+
   apply: ConfigurationEditor['apply'] = (text, version, actor) => {
     const applied = this.#writing.then(() => this.#apply(text, version, actor));
     this.#writing = applied.catch(() => undefined);
