@@ -27,6 +27,8 @@ const operatorActions = [
   'remove-annotation',
   'rewind',
   'backup',
+  'output',
+  'output-test',
   'mend',
 ] as const;
 export type OperatorAction = (typeof operatorActions)[number];
