@@ -205,6 +205,9 @@ describeWith(['chromium'], 'the page of models', () => {
     await button('Run').click();
     await expect.poll(result).toMatch(/^Score 0.5, threshold 1: normal/);
     expect(await cells('outputs', 1)).toEqual(['score']);
+    // The level of the plant is 0 or 5.
+    await button('Last window of level').click();
+    await expect.poll(() => field.inputValue()).toMatch(/^[05]$/);
   });
 
   test.each(['viewer', 'operator'])('a %s sees models and no act on them', async (role) => {
