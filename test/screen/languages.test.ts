@@ -35,13 +35,14 @@ describeWith(['chromium'], 'each page in each language', () => {
   ])('has a text for every key in $locale', async ({ locale, heading }) => {
     await using screen = await ScreenPage.open(own.chromium, { locale });
     const { page } = screen;
+    await page.goto(line.url);
+    await expect.poll(() => page.locator('h1').textContent()).toBe(heading);
     for (const path of pages) {
       await page.goto(line.url + path);
       await page
         .locator(path === '/kiosk' ? 'main' : 'h1')
         .first()
         .waitFor();
-      if (path === '/') await expect.poll(() => page.locator('h1').textContent()).toBe(heading);
       const shown = new Set((await page.locator('body').innerText()).split(/\s+/));
       expect(Object.keys(en).filter((key) => shown.has(key))).toEqual([]);
       expect([...shown].filter((word) => /^\{\w+\}$|^undefined$|^NaN$/.test(word))).toEqual([]);

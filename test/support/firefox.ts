@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { programPath } from './programs.ts';
 
 type Reply = { readonly id?: number; readonly type: string; readonly result?: unknown; readonly message?: string };
