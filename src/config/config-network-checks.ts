@@ -120,7 +120,14 @@ type Connection = {
 };
 
 /** Sections with a connection, and their paths. */
-function connecting({ sources = {}, publish, sparkplug, uplinks = {}, outputs = {} }: CheckContext['config']) {
+function connecting({
+  sources = {},
+  publish,
+  sparkplug,
+  uplinks = {},
+  outputs = {},
+  notify = {},
+}: CheckContext['config']) {
   return [
     ...Object.entries(sources).map(([id, entry]) => [['sources', id], entry] as const),
     ...(publish === undefined ? [] : [[['publish'], publish] as const]),
@@ -129,7 +136,13 @@ function connecting({ sources = {}, publish, sparkplug, uplinks = {}, outputs = 
     ...Object.entries(outputs).flatMap(([id, entry]) =>
       entry.type === 'mqtt' ? [[['outputs', id], entry] as const] : [],
     ),
+    ...Object.entries(notify).map(([id, entry]) => [['notify', id], { ...entry, url: urlOf(entry.url) }] as const),
   ];
+}
+
+/** Returns a URL; empty for one that is a secret. */
+function urlOf(url: string | object): string {
+  return typeof url === 'string' ? url : '';
 }
 
 function connections({ config }: CheckContext): readonly Connection[] {
@@ -156,12 +169,15 @@ function clientIdFindings(context: CheckContext): readonly Finding[] {
 const SECRET_HEADER = /^(authorization|proxy-authorization|cookie)$|token|secret|password|api-?key/i;
 
 function headerFindings({ config }: CheckContext): readonly Finding[] {
-  return Object.entries(config.uplinks ?? {}).flatMap(([id, uplink]) => {
-    if (!('headers' in uplink)) return [];
-    return Object.entries(uplink.headers).flatMap(([name, value]) => {
+  const entries = [
+    ...Object.entries(config.uplinks ?? {}).map(([id, entry]) => [['uplinks', id], entry] as const),
+    ...Object.entries(config.notify ?? {}).map(([id, entry]) => [['notify', id], entry] as const),
+  ];
+  return entries.flatMap(([at, entry]) => {
+    if (!('headers' in entry)) return [];
+    return Object.entries(entry.headers).flatMap(([name, value]) => {
       if (typeof value !== 'string' || !SECRET_HEADER.test(name)) return [];
-      const path = ['uplinks', id, 'headers', name];
-      return [error(path, SECRET_IN_CLEAR)];
+      return [error([...at, 'headers', name], SECRET_IN_CLEAR)];
     });
   });
 }
