@@ -8,6 +8,7 @@ import { listenAddress } from '../web/listen-address.ts';
 import { type CheckContext, duplicates, error, type Finding, warning } from './config-finding.ts';
 import { isPlainObject } from '../platform/positioned-document.ts';
 import { SECRET_IN_CLEAR } from './config-messages.ts';
+import type { AgentConfig } from './config-schema.ts';
 
 /** Checks what crosses the network: access from outside, client ids, and secrets in clear text. */
 export function networkFindings(context: CheckContext): readonly Finding[] {
@@ -25,10 +26,35 @@ export function networkFindings(context: CheckContext): readonly Finding[] {
 function accessFindings({ config: { http, serving, models } }: CheckContext): readonly Finding[] {
   if (http === undefined) return [];
   const server = models === undefined ? undefined : modelServerConfig({ http, serving, models });
+  const isReached = [http, server].some((each) => each !== undefined && listenAddress(each.listen)?.loopback === false);
   return [
     ...endpointFindings('http', http),
     ...(server === undefined ? [] : endpointFindings('serving', server)),
     ...usersFileFindings(http.users),
+    ...(models === undefined || !isReached ? [] : modelSourceFindings(models)),
+  ];
+}
+
+/** Other machines reach the agent: then a stolen login of an engineer should not be able to bring any model. */
+function modelSourceFindings({ trust, remoteServers }: AgentConfig['models']): readonly Finding[] {
+  const unset = 'is not set, and other machines reach the agent';
+  return [
+    ...(trust === undefined
+      ? [
+          warning(
+            ['models', 'trust'],
+            `${unset}: any model that an engineer installs is loaded. Name the keys that sign models (andon models keygen)`,
+          ),
+        ]
+      : []),
+    ...(remoteServers === undefined
+      ? [
+          warning(
+            ['models', 'remoteServers'],
+            `${unset}: a model may send values to any server. Name the servers; [] allows none`,
+          ),
+        ]
+      : []),
   ];
 }
 
