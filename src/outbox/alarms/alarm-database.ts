@@ -28,7 +28,7 @@ export type AlarmKey = { readonly watch: string; readonly number: number };
 
 /** Returns the key of a stored transition. */
 export function storedKey({ watch, alarm, number }: AlarmTransition): AlarmKey {
-  return { watch: watch === '' ? alarm : watch, number };
+  return { watch: watch ?? alarm, number };
 }
 
 /** An alarm record that may be missing from the outbox. */
@@ -98,7 +98,8 @@ export class AlarmDatabase {
       for (const { transition, body } of alarms) {
         const { watch, number } = storedKey(transition);
         const { timestampMs } = transition;
-        const text = JSON.stringify(transition);
+        // Earlier versions, which may read the file again, stored an empty text for no watch.
+        const text = JSON.stringify({ ...transition, watch: transition.watch ?? '' });
         this.#statements.save.run(watch, number, crc32(text), text);
         this.#statements.addPending.run(watch, number, timestampMs, body, crc32(body));
       }
@@ -170,7 +171,12 @@ function transitionOf({ watch, number, checksum, transition: text }: AlarmRow): 
   // An earlier version stored neither the id nor the parameters.
   const stored = JSON.parse(text) as Omit<AlarmTransition, 'alarm' | 'parameters'> &
     Partial<Pick<AlarmTransition, 'alarm' | 'parameters'>>;
-  const transition = { ...stored, alarm: stored.alarm ?? watchAlarmId(watch), parameters: stored.parameters ?? {} };
+  const transition = {
+    ...stored,
+    alarm: stored.alarm ?? watchAlarmId(watch),
+    watch: stored.watch || undefined,
+    parameters: stored.parameters ?? {},
+  };
   const key = storedKey(transition);
   return key.watch === watch && key.number === number ? transition : undefined;
 }
