@@ -22,6 +22,8 @@ import { remoteErrors } from '../models/errors/remote-errors.ts';
 import { remoteMetrics } from '../runtime/remote/remote-metrics.ts';
 import { outboxErrors } from '../outbox/file/outbox-errors.ts';
 import { outboxMetrics } from '../outbox/file/outbox-metrics.ts';
+import { outputErrors } from '../outputs/output-errors.ts';
+import { outputMetrics } from '../outputs/output-metrics.ts';
 import { plantErrors } from '../plant/plant-errors.ts';
 import { healthMetrics } from '../platform/health.ts';
 import type { MetricCatalogue } from '../platform/metrics.ts';
@@ -31,6 +33,8 @@ import { wallClockMetrics } from '../platform/wall-clock-monitor.ts';
 import { modbusErrors } from '../sources/modbus/link/modbus-errors.ts';
 import { modbusMetrics } from '../sources/modbus/link/modbus-metrics.ts';
 import { mqttSourceMetrics } from '../sources/mqtt/mqtt-source-metrics.ts';
+import { opcuaErrors } from '../sources/opcua/opcua-errors.ts';
+import { opcuaMetrics } from '../sources/opcua/opcua-metrics.ts';
 import { sparkplugSourceMetrics } from '../sources/sparkplug/sparkplug-source-metrics.ts';
 import { trainingErrors } from '../training/core/training-errors.ts';
 import { publishMetrics } from '../uplinks/publish-metrics.ts';
@@ -76,12 +80,14 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'The agent', catalogue: agentErrors },
   { title: 'Modbus sources', catalogue: modbusErrors },
   { title: 'MQTT, as source, publisher and uplink', catalogue: mqttErrors },
+  { title: 'OPC UA sources', catalogue: opcuaErrors },
   { title: 'Models', catalogue: inferenceErrors },
   { title: 'Remote models', catalogue: remoteErrors },
   { title: 'Management of models', catalogue: registryErrors },
   { title: 'Alarms', catalogue: alarmErrors },
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },
+  { title: 'Outputs', catalogue: outputErrors },
   {
     title: 'HTTP',
     catalogue: { ...httpErrors, ...accessErrors, ...apiErrors, ...backupDownloadErrors, ...configurationErrors },
@@ -98,6 +104,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Modbus sources', catalogue: modbusMetrics },
   { title: 'MQTT sources', catalogue: mqttSourceMetrics },
   { title: 'Sparkplug sources', catalogue: sparkplugSourceMetrics },
+  { title: 'OPC UA sources', catalogue: opcuaMetrics },
   { title: 'MQTT connections', catalogue: mqttMetrics },
   { title: 'Watches', catalogue: pipelineMetrics },
   { title: 'Drift', catalogue: driftMetrics },
@@ -110,5 +117,6 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Local subscribers', catalogue: publishMetrics },
   { title: 'Sparkplug edge node', catalogue: sparkplugPublishMetrics },
   { title: 'Uplinks', catalogue: uplinkMetrics },
+  { title: 'Outputs', catalogue: outputMetrics },
   { title: 'HTTP', catalogue: { ...httpMetrics, ...accessMetrics, ...apiMetrics, ...v2Metrics } },
 ];

@@ -19,6 +19,15 @@ export const commandErrors = {
     'The new password is too short, contains the name of the user, or could not be asked for.',
     'Use 12 characters or more, or `--generate`.',
   ),
+  'not-confirmed': reject(
+    'The command asks before it acts, and there is no terminal.',
+    'Run it at a terminal, or with `--yes`.',
+  ),
+  'output-unknown': reject('The configuration has no output of this name.', 'See section `outputs`.'),
+  'output-held': reject(
+    'The test of an output is refused: its file may be changed by more than an administrator, or the duration is too long.',
+    'Run the command that the message names.',
+  ),
   'unit-missing': reject(
     'The command needs the systemd unit of andon, which is not installed.',
     'Install the service: docs/install.md.',

@@ -73,6 +73,11 @@ const entries: readonly Entry[] = [
   ],
   ['alarms', 'alarms of the running agent', async () => (await import('./alarms-command.ts')).defineAlarms],
   [
+    'output',
+    'lamps, horns and commands that follow alarms',
+    async () => (await import('./output-command.ts')).defineOutput,
+  ],
+  [
     'users',
     'who may log in; a change applies without a restart',
     async () => (await import('./access/users-commands.ts')).defineUsers,

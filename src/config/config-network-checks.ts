@@ -93,12 +93,15 @@ type Connection = {
 };
 
 /** Sections with a connection, and their paths. */
-function connecting({ sources = {}, publish, sparkplug, uplinks = {} }: CheckContext['config']) {
+function connecting({ sources = {}, publish, sparkplug, uplinks = {}, outputs = {} }: CheckContext['config']) {
   return [
     ...Object.entries(sources).map(([id, entry]) => [['sources', id], entry] as const),
     ...(publish === undefined ? [] : [[['publish'], publish] as const]),
     ...(sparkplug === undefined ? [] : [[['sparkplug'], sparkplug] as const]),
     ...Object.entries(uplinks).map(([id, entry]) => [['uplinks', id], entry] as const),
+    ...Object.entries(outputs).flatMap(([id, entry]) =>
+      entry.type === 'mqtt' ? [[['outputs', id], entry] as const] : [],
+    ),
   ];
 }
 

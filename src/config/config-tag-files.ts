@@ -13,8 +13,8 @@ import {
   valueAt,
 } from '../platform/positioned-document.ts';
 import { branches, schemaAt, type SchemaNode } from './config-json-schema.ts';
-import { nearestKey } from './config-suggestions.ts';
-import { type ConfigText, readConfigText } from './config-text.ts';
+import { nearestKey } from './files/config-suggestions.ts';
+import { type ConfigText, readConfigText } from './files/config-text.ts';
 
 /** Column with the name of the tag. The other columns are the keys of a tag. */
 const NAME = 'name';
@@ -26,6 +26,9 @@ type TagPlace = {
   readonly format: CsvFormat;
   readonly cells: ReadonlyMap<string, number>;
 };
+
+/** Reads a tag file as text. */
+type ReadTagFile = (file: string) => Promise<ConfigText>;
 
 /** A configuration with the tags of the CSV files that `tags: { file: … }` names. */
 export class ConfigTagFiles implements PositionedData {
@@ -43,8 +46,13 @@ export class ConfigTagFiles implements PositionedData {
   }
 
   /** @param directory Folder that the paths of the files start from, for reading and for messages. */
-  static async read(document: PositionedDocument, schema: SchemaNode, directory: string): Promise<ConfigTagFiles> {
-    const reader = new TagFileReader(document, schema, directory);
+  static async read(
+    document: PositionedDocument,
+    schema: SchemaNode,
+    directory: string,
+    readText: ReadTagFile = (file) => readConfigText(file, textOf),
+  ): Promise<ConfigTagFiles> {
+    const reader = new TagFileReader(document, schema, directory, readText);
     return new ConfigTagFiles(document, await reader.read(), reader);
   }
 
@@ -68,11 +76,13 @@ class TagFileReader {
   readonly #document: PositionedDocument;
   readonly #schema: SchemaNode;
   readonly #directory: string;
+  readonly #readText: ReadTagFile;
 
-  constructor(document: PositionedDocument, schema: SchemaNode, directory: string) {
+  constructor(document: PositionedDocument, schema: SchemaNode, directory: string, readText: ReadTagFile) {
     this.#document = document;
     this.#schema = schema;
     this.#directory = directory;
+    this.#readText = readText;
   }
 
   /** @returns The configuration with the tags of the files instead of their names. */
@@ -99,7 +109,7 @@ class TagFileReader {
     const keys = tagKeys(this.#schema, path, this.#document.value);
     // A source of an unknown type has no keys. The schema reports the type.
     if (keys.size === 0) return {};
-    const read = await readConfigText(file, textOf);
+    const read = await this.#readText(file);
     if ('problem' in read) {
       const position = this.#document.position([...path, 'file'], 'value');
       this.problems.push({ ...position, path: [...path, 'file'], message: `${file}: ${read.problem}` });
