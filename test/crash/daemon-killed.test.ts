@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { childPids, living } from '../support/crash-children.ts';
 import { CompileCache, CrashPlant } from '../support/crash-plant.ts';
 import {
@@ -128,7 +128,7 @@ async function expectLivesKeepAll(ownSeed: number): Promise<void> {
     await wait(50 + random() * 550);
     const children = childPids(agent.child.pid ?? 0);
     expect(await agent.end('SIGKILL')).toBe('SIGKILL');
-    ends.push(expect.poll(() => living(children)).toEqual([]));
+    ends.push(vi.waitFor(() => expect(living(children)).toEqual([]), { timeout: 60_000 }));
   }
   await drain(folder, cache, plant, broker, lake);
 
