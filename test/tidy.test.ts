@@ -85,7 +85,7 @@ const floors: readonly (readonly string[])[] = [
   ['hosts'],
   ['cli/output'],
   ['cli/access'],
-  ['cli/models', 'cli/demo', 'cli/setup'],
+  ['cli/models', 'cli/demo', 'cli/setup', 'cli/opcua'],
   ['cli/training'],
   ['cli'],
 ];

@@ -60,6 +60,11 @@ const entries: readonly Entry[] = [
     'units, identification and readable registers of Modbus devices, or the topics of a broker; never writes',
     async () => (await import('./setup/scan-command.ts')).defineScan,
   ],
+  [
+    'opcua',
+    'OPC UA: trust a server, list its variables, show the certificate of andon',
+    async () => (await import('./opcua/opcua-commands.ts')).defineOpcua,
+  ],
   ['tags', 'tags of the configuration', async () => (await import('./setup/tags-command.ts')).defineTags],
   [
     'unit',

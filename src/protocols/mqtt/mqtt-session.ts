@@ -11,7 +11,7 @@ import {
 import { endReason } from './mqtt-end-reason.ts';
 import { type MqttErrorCode, mqttFailure } from './mqtt-errors.ts';
 import { MqttOutgoingStore } from './mqtt-outgoing-store.ts';
-import { prepareMqttPackets } from './mqtt-packet-cache.ts';
+import { KEPT_LENGTHS, prepareMqttPackets } from './mqtt-packet-cache.ts';
 import { MqttStream } from './mqtt-stream.ts';
 import { takeoverRemedy } from './mqtt-takeover.ts';
 import { openTransport } from './mqtt-transport.ts';
@@ -92,7 +92,6 @@ export class MqttSession {
    * @throws {OperatingError} 'secret-missing' | 'mqtt-unreachable' if a file of the options cannot be read.
    */
   constructor(options: MqttConnectionOptions, version: MqttProtocolVersion, events: MqttSessionEvents, clock: Clock) {
-    prepareMqttPackets();
     this.#options = options;
     this.#version = version;
     this.#clock = clock;
@@ -268,6 +267,7 @@ export class MqttSession {
   #send(pending: Pending, topic: string, payload: string | Buffer, options: MqttPublishOptions): void {
     const { qos, retain, expiryMs } = options;
     if (qos === 1) this.#unacknowledged += 1;
+    if (payload.length < KEPT_LENGTHS) prepareMqttPackets();
     if (typeof payload !== 'string') this.#outgoing.protect(payload);
     this.#client.publish(topic, payload, { qos, retain, ...expiryOf(expiryMs, this.#version) }, (error) => {
       // mqtt.js calls back with 'Connection closed' just before it reports that the connection is lost.
