@@ -307,9 +307,9 @@ test('docs/architecture.md has a row for each folder of src', () => {
   const text = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
   const table = text.slice(text.indexOf('## Folders'), text.indexOf('## The data path of a sample'));
   const rows = [...table.matchAll(/^\| (`[^|]+) \|/gm)].map((row) => row[1] ?? '');
-  const named = rows.flatMap((row) => [...row.matchAll(/`([\w-]+)`/g)].map((name) => name[1]));
+  const named = rows.flatMap((row) => [...row.matchAll(/`([\w-]+)`/g)].flatMap((name) => name[1] ?? []));
   const folders = readdirSync(source, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  expect(named.toSorted()).toEqual(folders.map(({ name }) => name).toSorted());
+  expect(new Set(named)).toEqual(new Set(folders.map(({ name }) => name)));
 });
 
 describe('the web application keeps the rules, too', () => {
