@@ -88,12 +88,11 @@ async function checkText(text: string, file: string, options: LoadOptions): Prom
   });
   if (!document.readable) return failed(document.problems);
   if (!isPlainObject(document.value)) return failed([...document.problems, notAMap(document.value)]);
-  const schema = configJsonSchema();
-  const content = await ConfigTagFiles.read(document, schema, dirname(file));
+  const content = await ConfigTagFiles.read(document, dirname(file));
   // A tag that cannot be read would be missing in every watch that names it.
   if (content.problems.length > 0) return failed([...document.problems, ...content.problems]);
   const parsed = configSchema.safeParse(content.value, { error: noDefaultMessages });
-  const wrong = parsed.success ? [] : new ConfigMessages(content, schema).problems(parsed.error.issues);
+  const wrong = parsed.success ? [] : new ConfigMessages(content, configJsonSchema()).problems(parsed.error.issues);
   const valid = parsed.success ? parsed.data : validParts(content.value, parsed.error.issues);
   const directory = dirname(resolve(file));
   const paths = resolvePaths(valid, directory);

@@ -12,7 +12,7 @@ import {
   type PositionedData,
   valueAt,
 } from '../platform/positioned-document.ts';
-import { branches, schemaAt, type SchemaNode } from './config-json-schema.ts';
+import { branches, configJsonSchema, schemaAt, type SchemaNode } from './config-json-schema.ts';
 import { nearestKey } from './config-suggestions.ts';
 import { type ConfigText, readConfigText } from './config-text.ts';
 
@@ -43,8 +43,8 @@ export class ConfigTagFiles implements PositionedData {
   }
 
   /** @param directory Folder that the paths of the files start from, for reading and for messages. */
-  static async read(document: PositionedDocument, schema: SchemaNode, directory: string): Promise<ConfigTagFiles> {
-    const reader = new TagFileReader(document, schema, directory);
+  static async read(document: PositionedDocument, directory: string): Promise<ConfigTagFiles> {
+    const reader = new TagFileReader(document, directory);
     return new ConfigTagFiles(document, await reader.read(), reader);
   }
 
@@ -66,12 +66,10 @@ class TagFileReader {
   readonly problems: DocumentProblem[] = [];
   readonly places = new Map<string, TagPlace>();
   readonly #document: PositionedDocument;
-  readonly #schema: SchemaNode;
   readonly #directory: string;
 
-  constructor(document: PositionedDocument, schema: SchemaNode, directory: string) {
+  constructor(document: PositionedDocument, directory: string) {
     this.#document = document;
-    this.#schema = schema;
     this.#directory = directory;
   }
 
@@ -96,7 +94,7 @@ class TagFileReader {
 
   async #tagsOf(path: ConfigPath, name: string, inline: object): Promise<Readonly<Record<string, unknown>>> {
     const file = name.startsWith('/') ? name : join(this.#directory, name);
-    const keys = tagKeys(this.#schema, path, this.#document.value);
+    const keys = tagKeys(configJsonSchema(), path, this.#document.value);
     // A source of an unknown type has no keys. The schema reports the type.
     if (keys.size === 0) return {};
     const read = await readConfigText(file, textOf);

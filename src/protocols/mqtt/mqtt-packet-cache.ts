@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import mqttPacket from 'mqtt-packet';
 
 /** mqtt-packet keeps the encoded length of each message shorter than this. */
@@ -20,7 +20,8 @@ export function prepareMqttPackets(): void {
   if (isPrepared) return;
   isPrepared = true;
   mqttPacket.writeToStream.cacheNumbers = false;
-  const discarded = new Discarded();
+  // A real stream takes three times as long, and mqtt-packet only writes to it.
+  const discarded = { write: () => true } as unknown as Writable;
   const payload = Buffer.alloc(KEPT_LENGTHS);
   for (let length = PUBLISH_BYTES; length < KEPT_LENGTHS; length += 1)
     mqttPacket.writeToStream(
@@ -34,13 +35,4 @@ export function prepareMqttPackets(): void {
       },
       discarded,
     );
-}
-
-/** Takes each chunk at once: a corked stream would hold all of them until the next turn of the event loop. */
-class Discarded extends Writable {
-  override cork(): void {}
-  override uncork(): void {}
-  override _write(_chunk: unknown, _encoding: string, done: () => void): void {
-    done();
-  }
 }
