@@ -88,7 +88,7 @@ function print(): void {
     goalText(figure),
     verdictText(figure),
   ]);
-  console.log(table(['', 'unit', 'agent', options.compare ?? 'limit', 'compared', 'goal', ''], rows));
+  console.log(table(['', 'unit', 'agent', options.compare?.slice(0, 12) ?? 'limit', 'compared', 'goal', ''], rows));
 }
 
 function jsonOf(figure: Figure): object {
