@@ -6,8 +6,9 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-const source = new URL('../src/cli/main.ts', import.meta.url);
-const entry = existsSync(source) ? source : new URL('../dist/cli/main.js', import.meta.url);
+const isCheckout = existsSync(new URL('../src', import.meta.url));
+const programFile = (path) => new URL(isCheckout ? `../src/${path}.ts` : `../dist/${path}.js`, import.meta.url);
+const entry = programFile('cli/main');
 const [major] = process.versions.node.split('.').map(Number);
 
 // V8 lets the young generation of each thread grow to 128 MB before it collects. The limit must be on the command line: set
@@ -15,7 +16,7 @@ const [major] = process.versions.node.split('.').map(Number);
 const HEAP_FLAG = '--max-semi-space-size';
 const isDaemon = ['run', 'demo'].includes(process.argv[2] ?? '');
 const isLimited = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((flag) => flag.includes(HEAP_FLAG));
-const flags = isDaemon && !isLimited ? [`${HEAP_FLAG}=4`] : [];
+const flags = isDaemon && !isLimited ? [`${HEAP_FLAG}=4`, '--import', programFile('hosts/limit-garbage').href] : [];
 
 if (major >= 24) {
   // Replaces the program in the same process, with its id, parent and standard streams. Windows has no such call.

@@ -27,7 +27,7 @@ const floors: readonly (readonly string[])[] = [
   ['contracts'],
   ['contracts/models'],
   ['csv'],
-  ['protocols/http', 'protocols/open-inference', 'protocols/sparkplug'],
+  ['protocols/http', 'protocols/modbus', 'protocols/open-inference', 'protocols/sparkplug'],
   ['protocols/mqtt'],
   ['models/errors'],
   ['models/signing'],

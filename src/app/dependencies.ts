@@ -15,7 +15,7 @@ type Dependencies = {
 export function dependencies(config: AgentConfig): Dependencies {
   const { derived, watches } = config;
   const tags = agentTags(config);
-  const sourceOf = new Map(tags.map(({ name, source }) => [name, `source/${source}`]));
+  const sourceOf = new Map(tags.map(({ name, source }) => [name, [`source/${source}`]]));
   const inputs = (tag: string): readonly string[] => {
     const expression = Object.hasOwn(derived, tag) ? derived[tag]?.expr : undefined;
     return expression === undefined
@@ -23,7 +23,7 @@ export function dependencies(config: AgentConfig): Dependencies {
       : [...new Set(inputsOf(expression).flatMap((name) => [name, ...inputs(name)]))];
   };
   const sourcesOf = (tag: string): readonly string[] =>
-    Object.hasOwn(derived, tag) ? inputs(tag).flatMap((name) => sourcesOf(name)) : [sourceOf.get(tag) ?? ''];
+    Object.hasOwn(derived, tag) ? inputs(tag).flatMap((name) => sourcesOf(name)) : (sourceOf.get(tag) ?? []);
   const needs = (names: readonly string[]): readonly string[] => [
     ...new Set([...names.flatMap(sourcesOf), ...names.flatMap(inputs).map((name) => `tag/${name}`)]),
   ];

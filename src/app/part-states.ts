@@ -2,8 +2,8 @@ import type { AgentConfig } from '../config/config-schema.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { ComponentStatus } from '../platform/health.ts';
 
-/** State of a part: 'starts' until there is a result. The reason comes from its health. */
-export type PartState = { readonly state: 'works' | 'starts' | 'fails'; readonly reason: string };
+/** State of a part: 'starts' until there is a result. The reason comes from its health; undefined if it reports none. */
+export type PartState = { readonly state: 'works' | 'starts' | 'fails'; readonly reason?: string };
 
 const worst = ['fails', 'starts', 'works'] as const;
 
@@ -22,11 +22,10 @@ export function partStates(
   const byName = new Map(components.map((component) => [component.name, stateOf(component)]));
   return new Map(
     Object.entries(componentsOf(config)).map(([key, names]) => {
-      if (key.startsWith('sources.') && delivering.has(key.slice('sources.'.length)))
-        return [key, { state: 'works', reason: '' }];
+      if (key.startsWith('sources.') && delivering.has(key.slice('sources.'.length))) return [key, { state: 'works' }];
       const states = names.flatMap((name) => byName.get(name) ?? []);
       const found = worst.flatMap((state) => states.find((each) => each.state === state) ?? [])[0];
-      return [key, found ?? { state: 'starts', reason: '' }];
+      return [key, found ?? { state: 'starts' }];
     }),
   );
 }

@@ -88,7 +88,7 @@ export class ReloadableAgent implements AsyncDisposable {
 
   /** One line for `systemctl status`. */
   get summary(): string {
-    return this.#agent?.summary() ?? '';
+    return this.#agent?.summary() ?? 'stopped';
   }
 
   /**

@@ -36,7 +36,7 @@ export async function planCommand(argument: string | undefined, options: PlanOpt
     const plan = planAgent(config, await lookUpModels(config, { readGraphs: true }));
     const met = canBeMet(plan);
     const restart = restartSections(config);
-    if (options.json) output.out(JSON.stringify({ ok: met, file, ...plan, restart, warnings }, undefined, 2));
+    if (options.json) output.out(JSON.stringify({ ok: met, file, ...planJson(plan), restart, warnings }, undefined, 2));
     else {
       for (const warning of warnings) output.err(formatConfigProblem(warning, 'warning: '));
       output.out(sections(plan, restart).join('\n\n'));
@@ -48,6 +48,11 @@ export async function planCommand(argument: string | undefined, options: PlanOpt
     else for (const problem of error.problems) output.err(formatConfigProblem(problem));
     return EXIT_CONFIG;
   }
+}
+
+/** The JSON has an empty text for a model without a problem. */
+function planJson(plan: AgentPlan): object {
+  return { ...plan, models: plan.models.map((model) => ({ ...model, problem: model.problem ?? '' })) };
 }
 
 function sections(plan: AgentPlan, restart: readonly string[]): readonly string[] {
@@ -129,7 +134,7 @@ function modelTable({ models }: AgentPlan): string {
     task ?? '',
     placeText(executionProviders, remote),
     watches.join(', '),
-    absent === undefined ? problem || 'ok' : `learning: ${absent}`,
+    absent === undefined ? (problem ?? 'ok') : `learning: ${absent}`,
   ]);
   return table(['model', 'version', 'task', 'providers', 'watches', 'state'], rows);
 }

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { sleep } from '../platform/clock.ts';
-import { modbusUrlProblem, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
+import { modbusUrlProblem, parseModbusUrl } from '../protocols/modbus/modbus-url.ts';
 import { type InFlightTrial, tryInFlight } from '../sources/modbus/probe/in-flight-trial.ts';
 import { ProbeConnection } from '../sources/modbus/probe/probe-connection.ts';
 import {

@@ -1,5 +1,5 @@
 import { formatDuration } from '../domain/duration.ts';
-import { endpointName, type ModbusEndpoint, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
+import { endpointName, type ModbusEndpoint, parseModbusUrl } from '../protocols/modbus/modbus-url.ts';
 import {
   type CheckContext,
   duplicates,

@@ -50,7 +50,10 @@ export async function lookUpModels(
         found.set(reference, await find(directory, named, names, checkGraph));
     }
   for (const name of models.serve === 'all' ? names : names.filter((one) => models.serve.includes(one))) {
-    const problem = await directory.find({ name, version: undefined }).then(checkGraph).catch(problemText);
+    const problem = await directory
+      .find({ name, version: undefined })
+      .then(async (stored) => (await checkGraph(stored)) ?? authorityProblem(name, stored.manifest))
+      .catch(problemText);
     if (problem !== undefined) unusable.set(name, problem);
   }
   return { names, models: found, unusable };
@@ -109,7 +112,7 @@ export function modelFindings({ config, tags }: CheckContext, lookup: ModelLooku
 }
 
 /** Returns why the certificate authority of a model on a server cannot be used; undefined if it can. */
-function authorityProblem(name: string, { remote }: ModelManifest): string | undefined {
+function authorityProblem(name: string, { remote }: Pick<ModelManifest, 'remote'>): string | undefined {
   if (remote?.ca === undefined) return undefined;
   const problem = pemProblem(remote.ca.includes('-----BEGIN') ? { pem: remote.ca } : remote.ca, 'certificate');
   return problem === undefined ? undefined : `remote.ca in model.yaml of ${name}: ${problem}`;

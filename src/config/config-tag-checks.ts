@@ -1,5 +1,5 @@
 import type { Tag } from '../domain/sample/tag.ts';
-import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
+import { endpointName, parseModbusUrl } from '../protocols/modbus/modbus-url.ts';
 import {
   type CheckContext,
   type DeclaredTag,

@@ -110,8 +110,8 @@ export type RepositoryEntry = {
   readonly version: number;
   /** 'unloaded': on disk only. */
   readonly state: ModelStatus['state'] | 'unloaded';
-  /** Why it cannot be used, or that it is unverified; '' otherwise. */
-  readonly reason: string;
+  /** Why it cannot be used, or that it is unverified; undefined otherwise. */
+  readonly reason: string | undefined;
   /** True if the name without a version selects this version. */
   readonly active: boolean;
 };

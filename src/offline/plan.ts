@@ -3,7 +3,7 @@ import { formatDuration } from '../domain/duration.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { RemoteServer } from '../contracts/remote-server.ts';
 import type { ScanPlan } from '../contracts/source.ts';
-import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
+import { endpointName, parseModbusUrl } from '../protocols/modbus/modbus-url.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { FoundModel, ModelLookup } from '../config/config-model-checks.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
@@ -64,8 +64,8 @@ type ModelPlan = {
   readonly watches: readonly string[];
   /** Why it has no version yet, so that its watches learn; undefined if it has one. */
   readonly absent: string | undefined;
-  /** Reason why it cannot be used; '' if it can. */
-  readonly problem: string;
+  /** Reason why it cannot be used; undefined if it can. */
+  readonly problem: string | undefined;
 };
 
 /** Samples of one source that the history keeps, at most: a deadband makes them fewer. */
@@ -188,9 +188,9 @@ function modelPlans({ models, watches }: AgentConfig, lookup: ModelLookup): read
   }));
 }
 
-function problemOf(found: FoundModel): string {
+function problemOf(found: FoundModel): string | undefined {
   if ('problem' in found) return found.problem;
-  return ('manifest' in found ? found.graphProblem : undefined) ?? '';
+  return 'manifest' in found ? found.graphProblem : undefined;
 }
 
 function placePlan(

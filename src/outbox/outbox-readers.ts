@@ -24,6 +24,8 @@ export class OutboxReaders implements UplinkRecords {
   #isChanged = false;
   /** Buffers of acknowledged batches. The next read writes into them. */
   #spare: Uint8Array[] = [];
+  /** Most records that the next read of an uplink may need: twice those of the last one. */
+  readonly #recordsMax = new Map<string, number>();
 
   constructor(options: OutboxReadersOptions) {
     this.#options = options;
@@ -61,13 +63,16 @@ export class OutboxReaders implements UplinkRecords {
   async read(request: ReadRequest): Promise<readonly RecordBatch[]> {
     const { uplink, kinds, limits, batchesMax, values } = request;
     const { storage, reader, deps } = this.#options;
-    const recordsMax = limits.recordsMax * batchesMax;
+    // Messages are mostly full by their bytes, and records that are claimed but not read cost as much as the read ones.
+    const recordsMax = Math.min(limits.recordsMax * batchesMax, this.#recordsMax.get(uplink) ?? Infinity);
     const claim = await storage.call('claim', { ...request, recordsMax, nowMs: deps.clock.nowMs() });
     const spare = this.#spare;
     this.#spare = [];
     if (claim.spans.length === 0) return [];
     const wanted = { ...claim, uplink, kinds, limits, batchesMax, values, spare };
     const { batches, damaged } = await reader.call('read', wanted);
+    const found = batches.reduce((sum, { ends }) => sum + ends.length, 0);
+    this.#recordsMax.set(uplink, Math.max(limits.recordsMax, 2 * found));
     if (damaged.length > 0) await storage.call('damaged', { sequences: damaged });
     if (batches.length === 0 && damaged.length > 0) return await this.read(request);
     return batches.map((batch) => new RecordBatch(batch));

@@ -302,7 +302,7 @@ export class Storage {
     const stores = worse(worse(this.#outbox.health, this.#alarms.health), this.#annotations.health);
     return {
       outbox: worse(stores, this.#drops.health(nowMs)),
-      epoch: open?.database.epochs.current ?? '',
+      epoch: open?.database.epochs.current,
       epochsStarted: this.#outbox.epochsStarted,
       bytes: space?.bytesUsed ?? 0,
       bytesMax: space?.bytesMax ?? 0,

@@ -11,6 +11,7 @@ export const tensorCodecEntry = hostEntry('tensor-codec');
 export const trainingHostEntry = hostEntry('training-host');
 export const backupHostEntry = hostEntry('backup-host');
 export const modelServerEntry = hostEntry('model-server');
+export const limitGarbageEntry = hostEntry('limit-garbage');
 export const configCheckEntry = hostEntry('config-check');
 export const plantEntry = hostEntry('plant');
 export const brokerEntry = hostEntry('broker');

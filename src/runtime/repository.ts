@@ -39,10 +39,10 @@ async function entriesOf(
 }
 
 /** Returns the remark for a version that is not loaded, or that runs. */
-async function remark(directory: ModelDirectory, name: string, version: number): Promise<string> {
+async function remark(directory: ModelDirectory, name: string, version: number): Promise<string | undefined> {
   try {
     const { manifest } = await directory.find({ name, version });
-    return manifest.golden.length === 0 ? UNVERIFIED : '';
+    return manifest.golden.length === 0 ? UNVERIFIED : undefined;
   } catch (error) {
     return errorMessage(error);
   }

@@ -5,6 +5,7 @@ import { Backoff } from '../platform/backoff.ts';
 import { childPort } from '../platform/rpc-ports.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
+import { limitGarbageEntry } from '../platform/entries.ts';
 import { errorMessage } from '../platform/errors.ts';
 import type { ComponentHealth, HealthChange } from '../platform/health.ts';
 import { childFlags } from '../platform/heap-flags.ts';
@@ -80,7 +81,7 @@ export class ModelServer implements AsyncDisposable {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       env,
-      execArgv: [...childFlags(YOUNG_MB)],
+      execArgv: [...childFlags(YOUNG_MB), '--import', limitGarbageEntry.href],
     });
     const port = childPort(child);
     const rpc = new RpcClient<ModelServerProtocol>(port, deps.clock);

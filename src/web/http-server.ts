@@ -60,7 +60,8 @@ export class HttpServer implements AsyncDisposable {
       this.#certificate?.watch((options) => (app.server as Server as TlsServer).setSecureContext(options));
       this.#backoff.reset();
       this.#health.report('ok');
-      this.#options.onListening?.(this.url ?? '');
+      const { url } = this;
+      if (url !== undefined) this.#options.onListening?.(url);
     } catch (error) {
       await close(opened);
       this.#startLater(error);

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { modelServerPid } from '../support/crash-children.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 
 /*
@@ -22,7 +23,7 @@ type Probed = {
 
 async function probed(
   flags: string,
-): Promise<{ readonly agent: readonly Probed[]; readonly others: readonly Probed[] }> {
+): Promise<{ readonly agent: readonly Probed[]; readonly others: readonly Probed[]; readonly commands: string[] }> {
   using folder = new AgentFolder();
   folder.configure({
     sources: {
@@ -49,13 +50,18 @@ async function probed(
   const ofOthers = () => all().filter((each) => each.pid !== pid);
   // The agent with its storage threads; the reader of the manifest, the model server and the model host.
   await expect.poll(() => [ofAgent().length, ofOthers().length]).toEqual([4, 3]);
-  return { agent: ofAgent(), others: ofOthers() };
+  const commands = [pid ?? 0, modelServerPid(pid ?? 0) ?? 0].map((each) =>
+    readFileSync(`/proc/${each}/cmdline`, 'utf8'),
+  );
+  return { agent: ofAgent(), others: ofOthers(), commands };
 }
 
 test('the young generation is bounded in the agent, its storage threads, its model server and its model host', async () => {
-  const { agent, others } = await probed('');
+  const { agent, others, commands } = await probed('');
   for (const { bytes, isModelServer } of [...agent, ...others])
     expect(bytes).toBeLessThanOrEqual(isModelServer ? SERVER_LIMITED_BYTES : LIMITED_BYTES);
+  // The old generation is measured by the attack of a thousand clients, as V8 does not report its limit.
+  for (const command of commands) expect(command).toContain('hosts/limit-garbage');
 });
 
 test('another limit in NODE_OPTIONS is kept', async () => {

@@ -151,6 +151,34 @@ describe('records as columns', () => {
     second.stop();
   });
 
+  test.each([
+    ['checksum', "x'00ff'"],
+    ['checksum', "'text'"],
+    ['names', "x'00ff'"],
+    ['timestamp', "x'00ff'"],
+    ['timestamp', '1800000000002.5'],
+    ['body', "'{}'"],
+    ['kind', "'verdikt'"],
+    ['watch', "'pump-2'"],
+    ['original_id', "'other/epoch/1'"],
+  ])('a row whose %s became %s is lost alone, and the rows that are read with it arrive', (column, value) => {
+    const folder = testFolder();
+    const first = openStorage(folder);
+    first.append(...[1, 2, 3].map((number) => columnDraft(number)));
+    first.stop();
+    changeFile(folder, `UPDATE outbox SET ${column} = ${value} WHERE sequence = 2`);
+    const second = openStorage(folder);
+    expect(drainStorage(second).map(tagsOf)).toEqual([1, 3].map((number) => ({ a: number, b: number + 0.5 })));
+    second.stop();
+  });
+
+  test('records of other kinds between verdicts with columns keep their place', () => {
+    const storage = openStorage(testFolder());
+    storage.append(columnDraft(1), draft('sample', 2), columnDraft(3), alarmDraft(4), columnDraft(5));
+    expect(drainStorage(storage).map(({ kind }) => kind)).toEqual(['verdict', 'sample', 'verdict', 'alarm', 'verdict']);
+    storage.stop();
+  });
+
   test('names with another order of tags are damage, also if they have the hash of the row', () => {
     const folder = testFolder();
     const first = openStorage(folder);

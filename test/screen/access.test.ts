@@ -61,7 +61,7 @@ describeWith(['chromium'], 'every page', () => {
     await using screen = await ScreenPage.open(chromium, { locale });
     await screen.page.goto(line.url);
     await expect.poll(() => screen.page.locator('h1').textContent()).toBe(text);
-    expect(await screen.page.locator('html').getAttribute('lang')).toBe(language);
+    await expect.poll(() => screen.page.locator('html').getAttribute('lang')).toBe(language);
   });
 
   test('loads at most 200 kB for the first page', async () => {

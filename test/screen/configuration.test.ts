@@ -45,11 +45,17 @@ describeWith(['chromium'], 'the page of the configuration', () => {
   /** Opens the file and replaces its text, as a person who pastes. */
   async function paste(text: string): Promise<void> {
     await page.goto(`${line.url}/configuration?tab=file`);
-    const editor = page.getByRole('textbox', { name: line.folder.configFile });
+    // The editor is made again when the session of the page allows changes.
+    const editor = page
+      .getByRole('textbox', { name: line.folder.configFile })
+      .and(page.locator(':not([aria-readonly])'));
     await editor.click();
     await page.keyboard.press('Control+A');
     await editor.evaluate(pasteInto, text);
   }
+
+  const changes = async () =>
+    (await page.locator('#diff tr:not([data-kind="same"]) code').allTextContents()).map((each) => each.trim());
 
   const isChecked = () => page.locator('#check[data-checked="true"]').waitFor();
 
@@ -73,8 +79,7 @@ describeWith(['chromium'], 'the page of the configuration', () => {
     await paste(text.replace('scanInterval: 100ms', 'scanInterval: 150ms'));
     await isChecked();
     await page.getByRole('button', { name: 'Compare and apply…' }).click();
-    const changes = await page.locator('#diff tr:not([data-kind="same"]) code').allTextContents();
-    expect(changes.map((each) => each.trim())).toEqual(['scanInterval: 100ms', 'scanInterval: 150ms']);
+    await expect.poll(changes).toEqual(['scanInterval: 100ms', 'scanInterval: 150ms']);
     expect(await screen.violations()).toEqual([]);
     await page.locator('#apply:enabled').click();
     await page.locator('#last-apply[data-state="applied"]').waitFor();
@@ -113,8 +118,7 @@ describeWith(['chromium'], 'the page of the configuration', () => {
     await page.getByRole('button', { name: 'Compare and apply…' }).click();
     writeFileSync(line.folder.configFile, `${text}# a local edit\n`);
     await page.getByRole('button', { name: 'Compare with the file of now' }).click();
-    const changes = await page.locator('#diff tr:not([data-kind="same"]) code').allTextContents();
-    expect(changes).toEqual(['# a local edit', '# from the page']);
+    await expect.poll(changes).toEqual(['# a local edit', '# from the page']);
     expect(onDisk()).toContain('# a local edit');
   });
 
@@ -164,8 +168,7 @@ describeWith(['chromium'], 'the page of the configuration', () => {
     await float.getByRole('button').click();
     await isChecked();
     await page.getByRole('button', { name: 'Compare and apply…' }).click();
-    const changes = await page.locator('#diff tr:not([data-kind="same"]) code').allTextContents();
-    expect(changes.map((each) => each.trim())).toEqual(['pressure: { register: holding, address: 10, type: float32 }']);
+    await expect.poll(changes).toEqual(['pressure: { register: holding, address: 10, type: float32 }']);
     expect(line.plant.plc.connections).toBe(1);
     expect(screen.errors).toEqual([]);
   });
@@ -174,6 +177,8 @@ describeWith(['chromium'], 'the page of the configuration', () => {
     await paste('sources:\n  plc:\n    type: modbus\n    ');
     await page.keyboard.type('scanI');
     await page.locator('.cm-tooltip-autocomplete li', { hasText: 'scanInterval' }).waitFor();
+    // The editor takes an Enter within 75 ms after the list appeared as a new line.
+    await page.evaluate('new Promise((done) => setTimeout(done, 100))');
     await page.keyboard.press('Enter');
     await expect.poll(() => page.locator('.cm-content').textContent()).toContain('scanInterval: ');
   });

@@ -18,7 +18,7 @@ describeWith(['chromium'], 'what happened', () => {
     const shelving = { duration: '1h', comment: 'sensor is loose', by: 'anna' };
     await post('other/shelve', shelving);
     line.setLevel(0);
-    await until(async () => (await stateOf('watch/level')) === 'returned-unacknowledged');
+    await until(async () => (await journal()).length === 5);
   });
   afterAll(async () => {
     await line[Symbol.asyncDispose]();
@@ -33,7 +33,8 @@ describeWith(['chromium'], 'what happened', () => {
     });
   type Listed = { readonly alarm: string; readonly state: string };
   const listed = async () => ((await (await fetch(`${line.url}/api/v1/alarms`)).json()) as { alarms: Listed[] }).alarms;
-  const stateOf = async (id: string) => (await listed()).find(({ alarm }) => alarm === id)?.state;
+  const journal = async () =>
+    ((await (await fetch(`${line.url}/api/v1/alarms/journal`)).json()) as { changes: object[] }).changes;
   const until = (reached: () => Promise<boolean>) => vi.waitUntil(reached, { timeout: 60_000 });
   const allAre = (state: string) => until(async () => (await listed()).every((alarm) => alarm.state === state));
 
@@ -106,8 +107,11 @@ describeWith(['chromium'], 'what happened', () => {
     await expect.poll(() => new URL(screen.page.url()).searchParams.get('tags')).toBe('level');
     await screen.page.getByLabel('Add a tag').fill('count');
     await expect.poll(() => new URL(screen.page.url()).searchParams.get('tags')).toBe('level,count');
+    // The chart is made again for each tag.
+    await expect
+      .poll(() => screen.page.locator('.u-legend .u-label').allTextContents())
+      .toEqual(['Time', 'level', 'count']);
     const chart = screen.page.locator('.u-over');
-    await chart.waitFor();
     const box = (await chart.boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 };
     await screen.page.mouse.move(box.x + 100, box.y + 50);
     await screen.page.mouse.down();

@@ -40,7 +40,6 @@ describeWith(['chromium'], 'a login on the page', () => {
   });
 
   beforeEach(async () => {
-    line.setLevel(0);
     screen = await ScreenPage.open(chromium);
     ({ page } = screen);
   });
@@ -162,6 +161,7 @@ describeWith(['chromium'], 'a login on the page', () => {
   });
 
   test.each(['localhost', '127.0.0.1'])('cannot be used by a page of another site: %s', async (host) => {
+    // The level stays: the alarm must not return between the two tests.
     line.setLevel(5);
     await logInAbnormal('carla');
     const url = `${line.url}/api/v1/alarms/watch/level/acknowledge`;

@@ -82,8 +82,8 @@ describeWith(['chromium'], 'the page of models', () => {
     await screen.page.goto(`${agent.httpUrl}/models`);
     await screen.page.getByRole('link', { name: /^echo/ }).click();
     await expect.poll(() => cells('versions', 1)).toEqual(['1']);
-    expect(await cells('versions', 2)).toEqual(['active']);
-    expect(await cells('versions', 4)).toEqual(['0.4%']);
+    await expect.poll(() => cells('versions', 2)).toEqual(['active']);
+    await expect.poll(() => cells('versions', 4)).toEqual(['0.4%']);
     await expect.poll(() => cells('in-use', 3)).toEqual([expect.stringMatching(/^ready/)]);
     expect(await cells('in-use', 4)).toEqual(['cpu']);
     await expect.poll(() => cells('faults', 2)).toEqual(['40%']);
@@ -111,7 +111,8 @@ describeWith(['chromium'], 'the page of models', () => {
     await screen.page.locator('.markdown figure svg path').first().waitFor({ state: 'attached' });
     expect(await screen.page.locator('.markdown h4').allTextContents()).toContain('What it detects');
     await button('Activate 1').click();
-    expect(await screen.page.getByRole('dialog').textContent()).toContain('leave the state learning: fresh');
+    const question = () => screen.page.getByRole('dialog').textContent();
+    await expect.poll(question).toContain('leave the state learning: fresh');
     await confirm('Activate');
     await expect.poll(results).toBe('Version 1 is active.');
     await expect.poll(() => cells('in-use', 3)).toEqual([expect.stringMatching(/^ready/)]);
@@ -121,17 +122,22 @@ describeWith(['chromium'], 'the page of models', () => {
   test('installs, activates, compares, rolls back, pins and removes, and logs each act', async () => {
     const { agent } = await startLine(stack, 'engineer');
     await screen.page.goto(`${agent.httpUrl}/models/echo`);
+    // The model is shown without the results of earlier acts.
+    await expect.poll(() => cells('versions', 1)).toEqual(['1']);
     await install(2);
     await button('2').click();
     await button('Activate 2').click();
-    expect(await screen.page.getByRole('dialog').textContent()).toMatch(/instead of version 1.*Watches: level/);
+    const question = () => screen.page.getByRole('dialog').textContent();
+    await expect.poll(question).toMatch(/instead of version 1.*Watches: level/);
     await confirm('Activate');
     await expect.poll(results).toBe('Version 2 is active.');
     await expect.poll(() => cells('versions', 2)).toEqual(['active', 'previous']);
 
     await button('Comparison').click();
     await screen.page.locator('.comparison .chart canvas').waitFor();
-    expect(await screen.page.locator('.comparison h2').textContent()).toBe('level: probation of version 2 next to 1');
+    await expect
+      .poll(() => screen.page.locator('.comparison h2').textContent())
+      .toBe('level: probation of version 2 next to 1');
     await expect
       .poll(() => screen.page.locator('.comparison .agreement td').allTextContents())
       .toEqual([expect.stringMatching(/^[1-9]/), '0', '0', expect.stringMatching(/^\d/)]);
@@ -144,16 +150,16 @@ describeWith(['chromium'], 'the page of models', () => {
     await button('Pin version 1').click();
     await confirm('Pin version 1');
     await expect.poll(() => cells('versions', 2)).toEqual(['previous', 'activepinned']);
-    expect(await button('Roll back to version 2').isDisabled()).toBe(true);
+    await expect.poll(() => button('Roll back to version 2').isDisabled()).toBe(true);
     await button('Unpin').click();
     await expect.poll(results).toBe('The model is unpinned.');
 
     await install(3);
     await button('3').click();
     await button('Remove 3').click();
-    expect(await screen.page.getByRole('dialog').textContent()).toContain('This cannot be undone');
+    await expect.poll(question).toContain('This cannot be undone');
     await screen.page.keyboard.press('Escape');
-    expect(await screen.page.getByRole('dialog').count()).toBe(0);
+    await expect.poll(() => screen.page.getByRole('dialog').count()).toBe(0);
     await button('Remove 3').click();
     await confirm('Remove');
     await expect.poll(results).toBe('Version 3 is removed.');
@@ -175,7 +181,7 @@ describeWith(['chromium'], 'the page of models', () => {
     await button('Activate 2').click();
     await confirm('Activate');
     await expect.poll(results).toMatch(/expected 0\.7/);
-    expect(await cells('versions', 2)).toEqual(['', 'active']);
+    await expect.poll(() => cells('versions', 2)).toEqual(['', 'active']);
     await button('Install…').click();
     await screen.page
       .getByLabel('File')

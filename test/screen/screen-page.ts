@@ -83,7 +83,14 @@ export class ScreenPage implements AsyncDisposable {
   static async open(browser: Browser, options: BrowserContextOptions = {}): Promise<ScreenPage> {
     // Without animation a state looks the same at every moment.
     const context = await browser.newContext({ reducedMotion: 'reduce', locale: 'en-GB', ...options });
+    // A guard as the limits of vitest.config.ts, not a wait.
+    context.setDefaultTimeout(120_000);
     return new ScreenPage(await context.newPage());
+  }
+
+  /** Waits until the page follows the agent: a busy machine may lose the connection for a moment, and actions need it. */
+  async isLive(): Promise<void> {
+    await this.page.locator('#link[data-state="live"]').waitFor();
   }
 
   /** Color of the signal lamp: red, amber, green or off. */

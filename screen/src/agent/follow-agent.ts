@@ -75,6 +75,7 @@ async function follow(): Promise<void> {
     loading.catch(() => undefined);
     isLoaded = await Promise.race([loading.then(() => true), stream.ended.then(() => false)]);
     if (!isLoaded) return;
+    lastId ??= stream.startId;
     show();
     connection.value = { state: 'live' };
     await stream.ended;

@@ -7,6 +7,8 @@ const SILENCE_MS_MAX = 2500;
 export type LiveStream = {
   /** True if the agent sends every event after `lastId`. */
   readonly isResumed: boolean;
+  /** Id of the event before the first one of this stream. */
+  readonly startId: string | undefined;
   /** Resolves or rejects when the connection is lost. */
   readonly ended: Promise<void>;
   close(): void;
@@ -32,8 +34,13 @@ export async function openStream({ lastId, take, alive }: StreamOptions): Promis
     if (body === null) throw new Error('the event stream has no body');
     const blocks = read(body.pipeThrough(new TextDecoderStream()).getReader());
     const first = await blocks.next();
-    const isGap = first.done !== true && parseEvent(first.value)?.type === 'gap';
-    return { isResumed: lastId !== undefined && !isGap, ended: follow(blocks), close: () => controller.abort() };
+    const start = first.done === true ? '' : first.value;
+    return {
+      isResumed: lastId !== undefined && fieldOf(start, 'event') !== 'gap',
+      startId: fieldOf(start, 'id'),
+      ended: follow(blocks),
+      close: () => controller.abort(),
+    };
   } catch (error) {
     clearTimeout(silence);
     throw error;
@@ -67,8 +74,11 @@ export async function openStream({ lastId, take, alive }: StreamOptions): Promis
 type ParsedEvent = { readonly type: string; readonly id: string; readonly data: unknown };
 
 function parseEvent(block: string): ParsedEvent | undefined {
-  const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1];
-  const [type, data] = [field('event'), field('data')];
-  if (type === undefined || data === undefined) return undefined;
-  return { type, id: field('id') ?? '', data: JSON.parse(data) };
+  const [type, id, data] = [fieldOf(block, 'event'), fieldOf(block, 'id'), fieldOf(block, 'data')];
+  if (type === undefined || id === undefined || data === undefined) return undefined;
+  return { type, id, data: JSON.parse(data) };
+}
+
+function fieldOf(block: string, name: string): string | undefined {
+  return new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1];
 }

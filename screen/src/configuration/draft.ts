@@ -6,6 +6,8 @@ import { session } from '../agent/session.ts';
 const PATH = '/api/v1/configuration';
 const FOLLOW_MS = 500;
 const CHECK_DELAY_MS = 400;
+/** A busy agent may take longer for its first check than a request waits. */
+const CHECK_AGAIN_MS = 5000;
 
 /** The file, as the agent sent it last. */
 export const configuration = signal<Configuration | undefined>(undefined);
@@ -86,26 +88,33 @@ async function follow(): Promise<void> {
   } while (isApplying.value || problem.value !== '');
 }
 
-/** Checks the text shortly after it was changed. Returns a function that ends this. */
+/** Checks the text shortly after it was changed, and again if there is no answer. Returns a function that ends this. */
 export function checkWhileEditing(): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let latest = 0;
+  const checkUntilAnswered = async (present: string, own: number): Promise<void> => {
+    for (let delayMs = CHECK_DELAY_MS; ; delayMs = CHECK_AGAIN_MS) {
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      if (own !== latest || (await check(present))) return;
+    }
+  };
   const end = effect(() => {
     const present = text.value;
-    clearTimeout(timer);
-    if (!session.value.permissions.includes('configure') || present === '') return;
-    timer = setTimeout(() => void check(present), CHECK_DELAY_MS);
+    latest += 1;
+    if (session.value.permissions.includes('configure') && present !== '') void checkUntilAnswered(present, latest);
   });
   return () => {
-    clearTimeout(timer);
+    latest += 1;
     end();
   };
 }
 
-async function check(present: string): Promise<void> {
+/** @returns False without an answer. */
+async function check(present: string): Promise<boolean> {
   const answer = await attempt(() =>
     sendJson<{ readonly problems: readonly ConfigurationProblem[] }>(`${PATH}/check`, { text: present }),
   );
   if (answer !== undefined && text.value === present) checked.value = { text: present, problems: answer.problems };
+  return answer !== undefined;
 }
 
 async function attempt<Answer>(request: () => Promise<Answer>): Promise<Answer | undefined> {

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { ComponentType, JSX } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useMemo } from 'preact/hooks';
 import { readJson } from '../agent/agent-api.ts';
 import { t } from '../texts/language.ts';
 import { configuration, edit, isChecked, isEditable, problems, text } from './draft.ts';
@@ -13,12 +13,12 @@ type Editor = ComponentType<YamlEditorProps>;
 /** The file as text, with the problems that the agent finds in it. */
 export function FileTab(): JSX.Element {
   const editor = useSignal<Editor | undefined>(undefined);
-  const schema = useSignal<SchemaNode | undefined>(undefined);
   const shown = useSignal<{ readonly line: number } | undefined>(undefined);
+  // Without the schema the editor works, and proposes nothing.
+  const schema = useMemo(() => readJson<SchemaNode>('/api/v1/configuration/schema').catch(() => undefined), []);
   useEffect(() => {
     void import('./yaml-editor.tsx').then(({ YamlEditor }) => (editor.value = YamlEditor));
-    void readJson<SchemaNode>('/api/v1/configuration/schema').then((answer) => (schema.value = answer));
-  }, [editor, schema]);
+  }, [editor]);
   const Loaded = editor.value;
   if (configuration.value === undefined || Loaded === undefined) return <p class="empty">{t('page.loading')}</p>;
   return (
@@ -28,7 +28,7 @@ export function FileTab(): JSX.Element {
         text={text}
         isReadOnly={!isEditable.value}
         problems={problems.value}
-        schema={schema.value}
+        schema={schema}
         shown={shown.value}
         onChange={edit}
       />

@@ -33,7 +33,8 @@ export type YamlEditorProps = {
   readonly text: ReadonlySignal<string>;
   readonly isReadOnly: boolean;
   readonly problems: readonly ConfigurationProblem[];
-  readonly schema: SchemaNode | undefined;
+  /** May arrive after the first keys; undefined if it cannot be read. */
+  readonly schema: Promise<SchemaNode | undefined>;
   /** Line to show, from 1; a new object shows it again. */
   readonly shown: { readonly line: number } | undefined;
   readonly onChange: (text: string) => void;
@@ -155,7 +156,11 @@ function linesOf(state: EditorState, problems: readonly ConfigurationProblem[]):
   };
 }
 
-function complete(context: CompletionContext, schema: SchemaNode | undefined): CompletionResult | null {
+async function complete(
+  context: CompletionContext,
+  schemaAnswer: Promise<SchemaNode | undefined>,
+): Promise<CompletionResult | null> {
+  const schema = await schemaAnswer;
   if (schema === undefined) return null;
   const text = context.state.doc.toString();
   const place = yamlPlace(text, context.pos);

@@ -43,8 +43,7 @@ export function firstUserJson(added: FirstUser | 'exists' | 'not-shown'): object
 }
 
 /** Returns the lines that show the first user, or how to add one. */
-export function firstUserText(added: FirstUser | 'exists' | 'not-shown', config: string): string | undefined {
-  if (added === 'exists') return undefined;
+export function firstUserText(added: FirstUser | 'not-shown', config: string): string {
   if (added === 'not-shown')
     return `No user can log in yet. At a terminal, or with --json: andon users init -c ${config}`;
   const { name, password } = added;

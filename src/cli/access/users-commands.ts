@@ -38,12 +38,15 @@ async function initCommand(options: FirstUserOptions, output: Output): Promise<n
   const accounts = await AccountsFile.of(options.config);
   const added = await addFirstUser(accounts, options);
   if (added === 'not-shown') {
-    output.err(firstUserText(added, options.config) ?? '');
+    output.err(firstUserText(added, options.config));
     return 1;
   }
   return accounts.print(output, options, {
     document: { ok: true, ...firstUserJson(added) },
-    text: firstUserText(added, options.config) ?? `${accounts.path} has users already: andon users list`,
+    text:
+      added === 'exists'
+        ? `${accounts.path} has users already: andon users list`
+        : firstUserText(added, options.config),
   });
 }
 
@@ -53,10 +56,13 @@ async function addCommand(name: string, options: Options & { readonly role: Role
   const accounts = await AccountsFile.of(options.config);
   const { users, tokens } = accounts.read();
   const known = Object.hasOwn(users, name) ? users[name] : undefined;
-  const keepsPassword = known !== undefined && options.generate !== true && options.passwordFile === undefined;
-  const password = keepsPassword ? undefined : await newPassword(name, options);
-  const hash = password === undefined ? known?.password : await hashPassword(password);
-  await accounts.write({ users: { ...users, [name]: { role: options.role, password: hash ?? '' } }, tokens });
+  let hash = options.generate === true || options.passwordFile !== undefined ? undefined : known?.password;
+  let password: string | undefined;
+  if (hash === undefined) {
+    password = await newPassword(name, options);
+    hash = await hashPassword(password);
+  }
+  await accounts.write({ users: { ...users, [name]: { role: options.role, password: hash } }, tokens });
   const done = known === undefined ? 'may log in' : 'is changed';
   return finish(accounts, options, output, {
     text: `${name} ${done} with the role ${options.role}.`,

@@ -82,9 +82,8 @@ export async function initCommand(file: string, options: InitOptions, output: Ou
     return code;
   }
   steps.out(`${file} is written. Next: andon check --live ${file}, then andon run -c ${file}`);
-  const login = firstUserText(user, file);
   if (options.json === true) output.out(JSON.stringify({ ok: true, file, ...firstUserJson(user) }));
-  else if (login !== undefined) output.out(login);
+  else if (user !== 'exists') output.out(firstUserText(user, file));
   return code;
 }
 

@@ -34,14 +34,23 @@ export async function liveCheck(
   const connections = await brokers;
   const components = deps.health.components().filter(({ status, reason }) => status !== 'ok' && reason !== '');
   printResult(output, options, {
-    document: { ok: true, file, tags, brokers: connections, components },
+    document: {
+      ok: true,
+      file,
+      tags,
+      // The JSON has an empty text for a broker that is connected.
+      brokers: connections.map((broker) => ({ ...broker, problem: broker.problem ?? '' })),
+      components,
+    },
     text: [
       table(['tag', 'value', 'unit', 'range', 'quality', 'reason'], tags.map(cells)),
-      ...connections.map(({ name, url, problem }) => `${name}: ${url} ${problem === '' ? 'connected' : problem}`),
+      ...connections.map(({ name, url, problem }) => `${name}: ${url} ${problem ?? 'connected'}`),
       ...components.map(({ name, reason }) => `${name}: ${reason}`),
     ].join('\n'),
   });
-  return tags.every(({ quality }) => quality === 'good') && connections.every(({ problem }) => problem === '') ? 0 : 1;
+  return tags.every(({ quality }) => quality === 'good') && connections.every(({ problem }) => problem === undefined)
+    ? 0
+    : 1;
 }
 
 function cells({ tag, value, text, unit, range, quality, reason }: TagValue): readonly string[] {
@@ -51,7 +60,7 @@ function cells({ tag, value, text, unit, range, quality, reason }: TagValue): re
 }
 
 type Broker = { readonly name: string; readonly config: Parameters<typeof mqttConnectionOptions>[0] };
-type BrokerState = { readonly name: string; readonly url: string; readonly problem: string };
+type BrokerState = { readonly name: string; readonly url: string; readonly problem: string | undefined };
 
 /** Brokers that andon sends to. Those of sources are read. */
 function brokersOf({ publish, sparkplug, uplinks }: AgentConfig): readonly Broker[] {
@@ -72,9 +81,9 @@ async function brokerState({ name, config }: Broker, deps: Deps): Promise<Broker
   const options = mqttConnectionOptions({ ...config, clientId: undefined, cleanSession: true }, owner);
   await using connection = new MqttConnection(options, deps);
   const ended = new AbortController();
-  let problem = `no answer within ${formatDuration(WITHIN_MS)}`;
+  let problem: string | undefined = `no answer within ${formatDuration(WITHIN_MS)}`;
   connection.onState((state) => {
-    problem = state.connected ? '' : state.reason;
+    problem = state.connected ? undefined : state.reason;
     ended.abort();
   });
   connection.start();

@@ -6,7 +6,7 @@ import { sleep } from '../../platform/clock.ts';
 import { configObject } from '../../platform/config-fields.ts';
 import { mqttConnectionOptions, mqttFields, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
 import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
-import { modbusUrlProblem, parseModbusUrl } from '../../sources/modbus/frame/modbus-url.ts';
+import { modbusUrlProblem, parseModbusUrl } from '../../protocols/modbus/modbus-url.ts';
 import {
   type AddressRange,
   registerKinds,

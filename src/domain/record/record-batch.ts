@@ -129,7 +129,9 @@ export class RecordBatchWriter {
   readonly #spare: Uint8Array[];
   readonly #json = new JsonWriter(0);
   readonly #batches: RecordBatchData[] = [];
-  #refs: RecordRef[] = [];
+  #first: RecordRef | undefined;
+  #last: RecordRef | undefined;
+  #sequences: number[] = [];
   #ends: number[] = [];
   readonly #lists = new ColumnLists();
 
@@ -148,21 +150,26 @@ export class RecordBatchWriter {
   }
 
   /**
+   * @param record Its id is read only if the record is the first or the last one of a batch.
    * @param write Writes the JSON of the record, which refers to its list by the position; false drops the record.
    * @param list List of names of the record; undefined if it has its names itself.
    * @returns False if the record was dropped.
    */
-  add(record: RecordRef, write: (to: JsonWriter, columns: number | undefined) => boolean, list?: NameList): boolean {
+  add<R extends RecordRef>(
+    record: R,
+    write: (to: JsonWriter, columns: number | undefined, record: R) => boolean,
+    list?: NameList,
+  ): boolean {
     const { recordsMax, bytesMax } = this.#limits;
     const columns = list === undefined ? undefined : this.#lists.positionOf(list);
-    if (this.#refs.length === 0) this.#begin();
+    if (this.#first === undefined) this.#begin();
     const start = this.#json.length;
-    if (this.#refs.length > 0) this.#json.text(COMMA);
-    if (!write(this.#json, columns)) {
+    if (this.#first !== undefined) this.#json.text(COMMA);
+    if (!write(this.#json, columns, record)) {
       this.#json.truncate(start);
       return false;
     }
-    if (this.#refs.length > 0 && this.#json.length + 1 + this.#lists.bytesWith(columns) > bytesMax) {
+    if (this.#first !== undefined && this.#json.length + 1 + this.#lists.bytesWith(columns) > bytesMax) {
       const json = this.#json.from(start + 1);
       this.#json.truncate(start);
       this.#close();
@@ -170,15 +177,17 @@ export class RecordBatchWriter {
       this.#json.bytes(json);
     }
     this.#lists.use(columns);
-    this.#refs.push(record);
+    this.#first ??= record;
+    this.#last = record;
+    this.#sequences.push(record.sequence);
     this.#ends.push(this.#json.length);
-    if (this.#refs.length >= recordsMax) this.#close();
+    if (this.#ends.length >= recordsMax) this.#close();
     return true;
   }
 
   /** Returns the batches, the last one included. */
   end(): readonly RecordBatchData[] {
-    if (this.#refs.length > 0) this.#close();
+    if (this.#first !== undefined) this.#close();
     return this.#batches;
   }
 
@@ -191,13 +200,15 @@ export class RecordBatchWriter {
     this.#json.text(CLOSE);
     this.#batches.push({
       json: this.#json.handOver(),
-      ends: Uint32Array.from(this.#ends),
-      sequences: Float64Array.from(this.#refs, ({ sequence }) => sequence),
-      firstId: this.#refs[0]?.id ?? '',
-      lastId: this.#refs.at(-1)?.id ?? '',
+      ends: new Uint32Array(this.#ends),
+      sequences: new Float64Array(this.#sequences),
+      firstId: this.#first?.id ?? '',
+      lastId: this.#last?.id ?? '',
       columns: this.#lists.take(),
     });
-    this.#refs = [];
+    this.#first = undefined;
+    this.#last = undefined;
+    this.#sequences = [];
     this.#ends = [];
   }
 }

@@ -136,21 +136,23 @@ export class VerdictJson {
    * @returns False if the bytes do not fit the names; then a part may be written.
    */
   write(bytes: Uint8Array, to: JsonWriter, columns?: number): boolean {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const qualitiesAt = VALUES_AT + 4 * this.#keys.length;
-    if (bytes.length < qualitiesAt) return false;
-    const contributionsAt = qualitiesAt + QUALITY_BYTES * view.getUint16(0, true);
-    const reasonAt = contributionsAt + CONTRIBUTION_BYTES * view.getUint8(3);
-    const verdict = view.getUint8(2);
+    const view = viewOf(bytes.buffer);
+    const start = bytes.byteOffset;
+    const end = start + bytes.length;
+    const qualitiesAt = start + VALUES_AT + 4 * this.#keys.length;
+    if (end < qualitiesAt) return false;
+    const contributionsAt = qualitiesAt + QUALITY_BYTES * view.getUint16(start, true);
+    const reasonAt = contributionsAt + CONTRIBUTION_BYTES * view.getUint8(start + 3);
+    const verdict = view.getUint8(start + 2);
     const between = this.#betweenPlain[verdict];
-    if (bytes.length < reasonAt || between === undefined) return false;
-    const score = view.getFloat64(4, true);
+    if (end < reasonAt || between === undefined) return false;
+    const score = view.getFloat64(start + 4, true);
     to.bytes(this.#beforeScore);
     if (Number.isNaN(score)) to.text('null');
     else to.number(score);
-    if (columns === undefined && bytes.length === contributionsAt) to.bytes(between);
+    if (columns === undefined && end === contributionsAt) to.bytes(between);
     else {
-      const reason = reasonAt === bytes.length ? '""' : jsonText(bytes.subarray(reasonAt));
+      const reason = reasonAt === end ? '""' : jsonText(bytes.subarray(reasonAt - start));
       to.bytes(this.#beforeVerdict);
       to.text(`${verdicts[verdict]}","reason":${reason}`);
       to.bytes(this.#afterReason);
@@ -159,13 +161,13 @@ export class VerdictJson {
     }
     const notGood = notGoodOf(view, qualitiesAt, contributionsAt);
     if (columns === undefined) {
-      to.float32s(this.#beforeValues, view, VALUES_AT);
+      to.float32s(this.#beforeValues, view, start + VALUES_AT);
       this.#writeQualities(notGood, to);
       return true;
     }
     to.bytes(this.#afterFallbacks);
     to.text(`,"columns":${columns},"values":[`);
-    to.float32s(this.#commas, view, VALUES_AT);
+    to.float32s(this.#commas, view, start + VALUES_AT);
     const named = [...notGood].map(([tag, quality]) => [this.names.tags[tag] ?? '', quality]);
     to.text(`],"quality":${JSON.stringify(Object.fromEntries(named))}}`);
     return true;
@@ -188,6 +190,14 @@ export class VerdictJson {
     }
     return found;
   }
+}
+
+let lastView: DataView = new DataView(new ArrayBuffer(0));
+
+/** Returns a view of the whole buffer. The records of a read share one, so most calls get the last view again. */
+function viewOf(buffer: ArrayBufferLike): DataView {
+  if (lastView.buffer !== buffer) lastView = new DataView(buffer);
+  return lastView;
 }
 
 const ALL_GOOD: ReadonlyMap<number, Quality> = new Map();

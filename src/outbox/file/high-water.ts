@@ -20,8 +20,8 @@ export type HighWaterMark = {
   readonly sequence: number;
   /** Every uplink has acknowledged every sequence up to this one. */
   readonly delivered: number;
-  /** Boot id of Linux, '' on other systems. Distinguishes a killed process from a power cut. */
-  readonly boot: string;
+  /** Boot id of Linux, undefined on other systems. Distinguishes a killed process from a power cut. */
+  readonly boot?: string | undefined;
   /** Inode of the database: a replaced file has another one. */
   readonly inode: number;
   /** True after a clean close: the sequence is exact. */
@@ -105,12 +105,12 @@ function parseSlot(bytes: Uint8Array): { readonly turn: number; readonly mark: H
   return { turn, mark };
 }
 
-/** Returns Linux's boot id; '' on other systems, so that every unclean end counts as a power cut. */
-export function bootId(): string {
+/** Returns Linux's boot id; undefined on other systems, so that every unclean end counts as a power cut. */
+export function bootId(): string | undefined {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
-    return '';
+    return undefined;
   }
 }
 
@@ -139,10 +139,14 @@ export type PreviousEnd =
   /** There was none: the outbox is new. */
   | 'none';
 
-export function previousEnd(mark: HighWaterMark | undefined, position: DatabasePosition, boot: string): PreviousEnd {
+export function previousEnd(
+  mark: HighWaterMark | undefined,
+  position: DatabasePosition,
+  boot: string | undefined,
+): PreviousEnd {
   if (mark === undefined) return position.epochs.length === 0 ? 'none' : 'unknown';
   if (mark.clean) return 'clean-stop';
-  return boot !== '' && boot === mark.boot ? 'crash' : 'power-cut';
+  return boot !== undefined && boot === mark.boot ? 'crash' : 'power-cut';
 }
 
 export type Continuity =

@@ -22,7 +22,8 @@ export type CheckedRow = {
 export function rowChecksum(epoch: string, row: CheckedRow): number {
   const { sequence, kind, timestamp, watch, original_id, names, body } = row;
   // Of `${epoch}/${sequence}/…`, without a text for each row.
-  let crc = addField(addText(-1, epoch), sequence);
+  if (epoch !== begun.epoch) begun = { epoch, crc: addText(-1, epoch) };
+  let crc = addField(begun.crc, sequence);
   crc = addField(addField(crc, kind), timestamp);
   crc = addField(addField(crc, watch), original_id ?? '');
   if (names !== null) crc = addField(crc, names);
@@ -48,6 +49,8 @@ const REMAINDERS = Int32Array.from({ length: 256 }, (_, byte) => {
 });
 const [SLASH, MINUS, ZERO] = [47, 45, 48];
 const digits = new Uint8Array(10);
+/** Inverse of the CRC-32 of the last epoch: most rows in a row have the same. */
+let begun = { epoch: '', crc: -1 };
 
 function addByte(crc: number, byte: number): number {
   return (crc >>> 8) ^ (REMAINDERS[(crc ^ byte) & 0xff] as number);

@@ -59,7 +59,8 @@ export type RefusalReport = {
 /** State of the storage, returned by every slice of upkeep. `epochsStarted` counts from the worker's start. */
 export type StorageReport = {
   readonly outbox: StoreHealth;
-  readonly epoch: string;
+  /** Undefined while the outbox cannot be used. */
+  readonly epoch: string | undefined;
   readonly epochsStarted: number;
   readonly bytes: number;
   readonly bytesMax: number;

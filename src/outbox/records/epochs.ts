@@ -1,5 +1,6 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { recordId } from '../../domain/record/record.ts';
+import { invariant } from '../../platform/errors.ts';
 import type { SqliteDatabase } from '../file/database-file.ts';
 import { type EpochRow, EPOCHS, type OutboxStatements } from './outbox-schema.ts';
 
@@ -30,6 +31,13 @@ export class Epochs {
   /** Undefined in a new file until its first epoch begins. */
   get current(): string | undefined {
     return this.#rows.at(-1)?.epoch;
+  }
+
+  /** The current epoch of an open outbox: one begins when the file is opened. */
+  get present(): string {
+    const { current } = this;
+    invariant(current !== undefined, 'an epoch begins when the outbox is opened');
+    return current;
   }
 
   /** Within `commit`. Sequences from `sequence` on belong to `epoch`. Deletes epochs that no record needs. */

@@ -21,15 +21,16 @@ export type MissingRange = { readonly epoch: string; readonly from: number; read
 
 /** Sequences that a quarantined file may hold. Stored in the new file until the salvage ends. */
 export type QuarantinedRange = MissingRange & {
-  /** Name of the file's folder in the quarantine; '' if an earlier version stored it, for the only one. */
-  readonly folder: string;
+  /** Name of the file's folder in the quarantine; undefined if an earlier version stored it, for the only one. */
+  readonly folder?: string | undefined;
 };
 
 /** Returns the ranges of a value of `meta`. */
 export function quarantinedRanges(text: unknown): readonly QuarantinedRange[] {
   if (typeof text !== 'string') return [];
   const stored = JSON.parse(text) as readonly QuarantinedRange[] | MissingRange;
-  return 'epoch' in stored ? [{ ...stored, folder: '' }] : stored;
+  // Some earlier versions stored an empty folder.
+  return 'epoch' in stored ? [stored] : stored.map((range) => ({ ...range, folder: range.folder || undefined }));
 }
 
 /** A record that is deleted before every uplink has it. */
@@ -105,7 +106,7 @@ export class LossLedger {
         interest.kinds.some((own) => own === kind),
       );
       const uplinks = interested.length === 0 ? [LOCAL] : interested.map(({ interest }) => interest.id);
-      const epoch = this.#epochs.current ?? '';
+      const epoch = this.#epochs.present;
       const row = { kind, reason, epoch, from_sequence: 0, to_sequence: 0, count, from_ms: fromMs, to_ms: toMs };
       for (const uplink of uplinks) {
         this.#statements.addLoss.run({ ...row, uplink, watches: JSON.stringify(watches), joins: 0 });

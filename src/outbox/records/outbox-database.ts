@@ -1,7 +1,6 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RecordKind } from '../../domain/record/record.ts';
 import type { RecordColumns } from '../../domain/record/verdict-columns.ts';
-import { invariant } from '../../platform/errors.ts';
 import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
 import { openFormatted, openFormattedReadOnly } from '../file/database-format.ts';
 import { leaveCheckpoints, sizeBudget } from '../file/size-budget.ts';
@@ -115,8 +114,7 @@ export class OutboxDatabase {
 
   /** Within `commit`. @returns The row's sequence. */
   insert(row: NewRow): number {
-    const epoch = this.epochs.current;
-    invariant(epoch !== undefined, 'an epoch begins before the first record');
+    const epoch = this.epochs.present;
     const sequence = this.#sequence + 1;
     const { kind, timestampMs: timestamp, key, originalId: original_id } = row;
     const isJson = typeof row.body === 'string';

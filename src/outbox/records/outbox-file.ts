@@ -374,6 +374,6 @@ export class OutboxFile {
   #markOf(database: OutboxDatabase, clean: boolean): HighWaterMark {
     const { epochs, sequence, cursors } = database;
     const delivered = cursors.delivered(sequence);
-    return { epoch: epochs.current ?? '', sequence, delivered, boot: this.#boot, inode: this.#inode, clean };
+    return { epoch: epochs.present, sequence, delivered, boot: this.#boot, inode: this.#inode, clean };
   }
 }

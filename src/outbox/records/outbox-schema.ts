@@ -66,6 +66,10 @@ const ROW_COLUMNS = 'sequence, kind, watch, timestamp, checksum, original_id, bo
 
 const HAS_COLUMNS = "(names IS NOT NULL AND typeof(body) = 'blob')";
 
+/** Verdicts as the agent stores them, undamaged as far as types show. */
+const IS_PLAIN = `(kind = 'verdict' AND watch = '' AND original_id IS NULL AND typeof(names) = 'integer'
+ AND typeof(checksum) = 'integer' AND typeof(body) = 'blob' AND timestamp = CAST(timestamp AS INTEGER))`;
+
 export const EPOCHS = 'SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence';
 
 export type EpochRow = { readonly first_sequence: number; readonly epoch: string };
@@ -166,6 +170,30 @@ export type LossRow = {
   readonly joins: number;
 };
 
+/** A row of `plainRows`: JSON arrays in the order of `columns`. */
+export type PlainRows = {
+  readonly rows: number;
+  /** Number of the rows that are plain. The arrays have all rows. */
+  readonly plain: number;
+  readonly sequences: string;
+  readonly timestamps: string;
+  readonly checksums: string;
+  readonly names: string;
+  readonly lengths: string;
+  readonly columns: Buffer | null;
+};
+
+/** A row of `pendingBytes`. */
+export type PendingBytes = { readonly sequence: number; readonly bytes: number };
+
+/** The row of `pendingSize`. The sequences are null without records. */
+export type PendingRun = {
+  readonly records: number;
+  readonly bytes: number;
+  readonly first: number | null;
+  readonly last: number | null;
+};
+
 /** Selects the records of an uplink: loss records of another uplink are not sent to it. NULL selects all. */
 const OF_UPLINK = "(kind <> 'loss' OR watch IN ('', ifnull(?, watch)))";
 
@@ -190,6 +218,24 @@ function preparePending(database: SqliteDatabase) {
          AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} AND ${HAS_COLUMNS}`,
       )
       .pluck(),
+    /**
+     * All rows of a range as one row, without an object for each: half of the time of `pendingHeads` and `joinedColumns`.
+     * JSON cannot have a blob, which damage may have made of a number.
+     */
+    plainRows: database.prepare(
+      `SELECT count(*) AS rows, count(*) FILTER (WHERE ${IS_PLAIN}) AS plain, json_group_array(sequence) AS sequences,
+       json_group_array(CAST(timestamp AS INTEGER)) AS timestamps,
+       json_group_array(CAST(checksum AS INTEGER)) AS checksums, json_group_array(CAST(names AS INTEGER)) AS names,
+       json_group_array(octet_length(body)) AS lengths,
+       CAST(group_concat(body, '') AS BLOB) AS columns
+       FROM outbox WHERE sequence > ? AND sequence <= ?`,
+    ),
+    /** The rows of `pendingBytes` together. To count them takes a third of the time of an object for each. */
+    pendingSize: database.prepare(
+      `SELECT count(*) AS records, ifnull(sum(octet_length(body)), 0) AS bytes, min(sequence) AS first, max(sequence) AS last
+       FROM (SELECT sequence, body FROM outbox WHERE sequence > ? AND sequence <= ?
+       AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?)`,
+    ),
     pendingBytes: database.prepare(
       `SELECT sequence, octet_length(body) AS bytes FROM outbox WHERE sequence > ? AND sequence <= ?
        AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,

@@ -17,7 +17,7 @@ export function outboxStatsOf(
 ): OutboxStats {
   const { bytesUsed, bytesMax } = space.space;
   return {
-    epoch: database.epochs.current ?? '',
+    epoch: database.epochs.present,
     sequence: database.sequence,
     records: database.counts.total(),
     bytes: bytesUsed,

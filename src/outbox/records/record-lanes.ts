@@ -5,7 +5,7 @@ import { OperatingError } from '../../platform/errors.ts';
 import type { LostRow } from './loss-ledger.ts';
 import type { UplinkPosition } from './outbox-cursors.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
-import type { OutboxRow } from './outbox-schema.ts';
+import type { OutboxRow, PendingBytes, PendingRun } from './outbox-schema.ts';
 import { isRecordKind } from './record-rows.ts';
 import type { ClaimRequest, RecordRun, SequenceSpans, UplinkInterest } from '../file/storage-protocol.ts';
 import type { PendingRange } from './uplink-cursor.ts';
@@ -64,25 +64,26 @@ export class RecordLanes {
   /** Finds the next records, as many as one read may have. */
   #next(range: PendingRange | undefined, { uplink, kinds, recordsMax, after = 0 }: ClaimRequest) {
     const { counts, statements, sequence, cursors } = this.#database;
+    const { readBytesMax } = cursors.handedOut;
     const kindsJson = JSON.stringify(kinds);
-    const spans: { readonly after: number; through: number }[] = [];
+    const spans: { readonly after: number; readonly through: number }[] = [];
     let [records, bytes] = [0, 0];
     let first: number | undefined;
     let last: number | undefined;
     if (range === undefined) return { spans, first, last };
     for (const span of counts.spans(kinds, Math.max(range.acknowledged, after), range.through ?? sequence)) {
-      const rows = statements.pendingBytes.all(span.after, span.through, kindsJson, uplink, recordsMax - records);
-      const found = { after: span.after, through: span.after };
-      spans.push(found);
-      for (const row of rows as { readonly sequence: number; readonly bytes: number }[]) {
-        bytes += row.bytes;
-        if (records > 0 && bytes > cursors.handedOut.readBytesMax) return { spans, first, last };
-        records += 1;
-        first ??= row.sequence;
-        last = row.sequence;
-        found.through = row.sequence;
-      }
-      if (records >= recordsMax) break;
+      const wanted = [span.after, span.through, kindsJson, uplink, recordsMax - records] as const;
+      const all = statements.pendingSize.get(...wanted) as PendingRun;
+      const isCut = bytes + all.bytes > readBytesMax;
+      const found = isCut
+        ? startOf(statements.pendingBytes.all(...wanted) as PendingBytes[], readBytesMax - bytes, records === 0)
+        : all;
+      spans.push({ after: span.after, through: found.last ?? span.after });
+      bytes += found.bytes;
+      records += found.records;
+      first ??= found.first ?? undefined;
+      last = found.last ?? last;
+      if (isCut || records >= recordsMax) break;
     }
     return { spans, first, last };
   }
@@ -197,4 +198,16 @@ export class RecordLanes {
     if (this.#database.epochs.idOf({ sequence, original_id: null }) === id) return true;
     return this.#database.statements.byOriginalId.get(id) !== undefined;
   }
+}
+
+/** Returns the first rows with at most `bytesMax`. @param hasOne True takes one row of any size. */
+function startOf(rows: readonly PendingBytes[], bytesMax: number, hasOne: boolean): PendingRun {
+  let [records, bytes] = [0, 0];
+  for (const row of rows) {
+    if (bytes + row.bytes > bytesMax && !(hasOne && records === 0)) break;
+    bytes += row.bytes;
+    records += 1;
+  }
+  const taken = rows.slice(0, records);
+  return { records, bytes, first: taken[0]?.sequence ?? null, last: taken.at(-1)?.sequence ?? null };
 }

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import type { HistoryQuery, ReadRequest } from '../../contracts/record-store.ts';
+import type { JsonWriter } from '../../domain/record/json-writer.ts';
 import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
 import { type BatchLimits, type RecordBatchData, RecordBatchWriter } from '../../domain/record/record-batch.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
@@ -10,11 +11,9 @@ import { unavailable } from '../file/outbox-errors.ts';
 import type { SequenceSpans } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
 import { HistoryIndex } from './history-index.ts';
-import { type OutboxRow, type OutboxStatements, type PendingHead, prepareStatements } from './outbox-schema.ts';
+import { type OutboxRow, type OutboxStatements, prepareStatements } from './outbox-schema.ts';
+import { PendingRows, ReadRow } from './pending-rows.ts';
 import { RecordRows } from './record-rows.ts';
-
-/** Rows of one SELECT, so that a read of a few records does not load many. */
-const ROWS_MAX = 200;
 
 export type RecordReaderOptions = {
   readonly agentId: string;
@@ -151,31 +150,26 @@ export class RecordReader {
 }
 
 function read(
-  file: OpenFile,
+  { statements, epochs, rows }: OpenFile,
   { spans, uplink, kinds, limits, batchesMax, values }: RecordReadRequest,
   spare: Uint8Array[],
 ): Moved<RecordReadResult> {
-  const { statements, epochs, rows } = file;
   const writer = new RecordBatchWriter(limits, spare);
   const damaged: number[] = [];
-  const kindsJson = JSON.stringify(kinds);
-  const add = (row: OutboxRow): boolean => {
-    const id = epochs.idOf(row);
-    const list = values === 'columns' ? rows.listOf(row) : undefined;
-    return writer.add({ id, sequence: row.sequence }, (to, columns) => rows.write(row, id, to, columns), list);
-  };
+  const pending = new PendingRows({ statements, epochs }, kinds, uplink);
+  const write = (to: JsonWriter, columns: number | undefined, row: ReadRow) => rows.write(row, to, columns);
+  const add = (row: ReadRow) => writer.add(row, write, values === 'columns' ? rows.listOf(row) : undefined);
   for (const span of spans) {
-    for (let { after } = span; writer.complete < batchesMax;) {
-      const found = pendingRows(statements, after, span.through, kindsJson, uplink);
-      for (const row of found) {
+    for (let { after } = span; after < span.through && writer.complete < batchesMax;) {
+      const found = pending.next(after, span.through);
+      for (const row of found.rows) {
         if (writer.complete >= batchesMax) break;
         if (add(row)) continue;
         // Its columns are of a second read, before which other rows may have been dropped.
         const alone = statements.bySequence.get(row.sequence) as OutboxRow | undefined;
-        if (alone !== undefined && !add(alone)) damaged.push(row.sequence);
+        if (alone !== undefined && !add(new ReadRow(alone, epochs))) damaged.push(row.sequence);
       }
-      after = found.at(-1)?.sequence ?? span.through;
-      if (found.length < ROWS_MAX) break;
+      after = found.through;
     }
   }
   const batches = writer.end().slice(0, batchesMax);
@@ -183,26 +177,6 @@ function read(
     { batches, damaged },
     batches.flatMap(({ ends, sequences }) => [ends.buffer, sequences.buffer]),
   );
-}
-
-/** Reads rows, and the columns of all of them in one buffer. */
-function pendingRows(
-  { pendingHeads, joinedColumns }: OutboxStatements,
-  after: number,
-  through: number,
-  ...[kinds, uplink]: readonly [string, string]
-): readonly OutboxRow[] {
-  const rows = pendingHeads.all(after, through, kinds, uplink, ROWS_MAX) as PendingHead[];
-  const joined = joinedColumns.get(after, rows.at(-1)?.sequence ?? after, kinds, uplink) as Buffer | null;
-  let at = 0;
-  for (const row of rows) {
-    if (typeof row.body !== 'number') continue;
-    const end = at + row.body;
-    row.body = joined?.subarray(at, end) ?? '';
-    at = end;
-  }
-  // A number in a row without columns is damage: no checksum fits to it.
-  return rows as readonly OutboxRow[];
 }
 
 /** @returns Pages in the WAL, and how many of them are in the file. NOOP changes nothing. */

@@ -37,10 +37,10 @@ export class RecordRows {
    * @param columns Position of its list of tags in the message, see `listOf`.
    * @returns False if the row is not what was stored; then a part may be written.
    */
-  write(row: OutboxRow, id: string, to: JsonWriter, columns?: number): boolean {
+  write(row: OutboxRow, to: JsonWriter, columns?: number): boolean {
     const kind = this.#kindOf(row);
     if (kind === undefined) return false;
-    this.#writeHead(id, kind, row, to);
+    this.#writeHead(kind, row, to);
     if (row.body !== '{}') return this.#writeBody(',', row, to, columns);
     to.text('}');
     return true;
@@ -65,12 +65,13 @@ export class RecordRows {
   }
 
   /** Writes what `recordHead` returns. The ids of an epoch differ only in their sequence. */
-  #writeHead(id: string, kind: RecordKind, { sequence, original_id, timestamp }: OutboxRow, to: JsonWriter): void {
+  #writeHead(kind: RecordKind, row: OutboxRow, to: JsonWriter): void {
+    const { sequence, original_id, timestamp } = row;
     const timestampMs = Math.round(timestamp);
-    if (original_id !== null || timestampMs < 0) return to.text(recordHead(id, kind, timestamp));
+    if (original_id !== null || timestampMs < 0) return to.text(recordHead(this.#epochs.idOf(row), kind, timestamp));
     const epoch = this.#epochs.at(sequence);
     if (epoch !== this.#start.epoch) {
-      const json = JSON.stringify(id);
+      const json = JSON.stringify(this.#epochs.idOf(row));
       this.#start = { epoch, json: new TextEncoder().encode(`{"id":${json.slice(0, json.lastIndexOf('/') + 1)}`) };
     }
     to.bytes(this.#start.json);

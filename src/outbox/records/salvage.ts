@@ -95,7 +95,9 @@ export class Salvage {
     this.#database = options.database;
     this.#space = options.space;
     const folder = basename(dirname(options.file));
-    this.#missing = options.database.losses.missing.find((range) => range.folder === folder || range.folder === '');
+    this.#missing = options.database.losses.missing.find(
+      (range) => range.folder === folder || range.folder === undefined,
+    );
     this.#after = (this.#missing?.from ?? 1) - 1;
   }
 

@@ -16,10 +16,11 @@ import type { AuditLog } from '../audit/audit-log.ts';
 const LOCK_FILE = '.lock';
 /** Audit record of the operation that runs now. The next operation reads it if the process was killed. */
 const JOURNAL_FILE = '.act.json';
-/** The lock is held for milliseconds: downloads and proofs run without it. */
+/**
+ * The lock is held for milliseconds: downloads and proofs run without it. A refusal waits as long as a change, because the
+ * audit log must have both; on a busy machine several operations may be before it.
+ */
 const WAIT_MS_MAX = 10_000;
-/** A refusal may have waited for the lock before; the caller gets its answer soon. */
-const REFUSAL_WAIT_MS_MAX = 1_000;
 const REASON_LENGTH_MAX = 2_000;
 const NAME_LENGTH_MAX = 64;
 
@@ -64,9 +65,9 @@ export class RegistryTransactions {
   }
 
   /** Runs the work while no other process changes the directory. @throws {OperatingError} 'models-busy', 'model-directory-unusable'. */
-  async locked<T>(work: () => Promise<T>, waitMs = WAIT_MS_MAX): Promise<T> {
+  async locked<T>(work: () => Promise<T>): Promise<T> {
     try {
-      using _lock = await this.#lock(waitMs);
+      using _lock = await this.#lock();
       await this.#logInterrupted();
       return await work();
     } catch (error) {
@@ -127,7 +128,7 @@ export class RegistryTransactions {
     const record = { ...operation, model, outcome: 'refused', detail: { ...operation.detail, code, reason } } as const;
     this.#report(operation, 'refused', `Model directory unchanged: ${reason}`);
     try {
-      await this.locked(() => this.#options.audit.append(record), REFUSAL_WAIT_MS_MAX);
+      await this.locked(() => this.#options.audit.append(record));
     } catch (error) {
       // The log lacks no change, because nothing was changed. The caller needs the reason of the refusal itself.
       const { action } = operation;
@@ -141,14 +142,14 @@ export class RegistryTransactions {
     log[outcome === 'ok' ? 'info' : 'warn']({ actor, action, model, version }, message);
   }
 
-  async #lock(waitMs: number): Promise<FileLock> {
+  async #lock(): Promise<FileLock> {
     const { directory, deps } = this.#options;
     await mkdir(directory, { recursive: true });
-    const lock = await waitForLock(join(directory, LOCK_FILE), waitMs, deps.clock);
+    const lock = await waitForLock(join(directory, LOCK_FILE), WAIT_MS_MAX, deps.clock);
     if (lock !== undefined) return lock;
     throw registryFailure(
       'models-busy',
-      `Another process locked ${directory} for more than ${waitMs} ms. Try again when it has finished`,
+      `Another process locked ${directory} for more than ${WAIT_MS_MAX / 1000} s. Try again when it has finished`,
     );
   }
 

@@ -60,5 +60,6 @@ function referenceOf(text: string): ModelReference {
 
 function entryJson({ name, version, state, reason }: RepositoryEntry) {
   const known = state === 'ready' ? 'READY' : state === 'loading' ? 'LOADING' : 'UNAVAILABLE';
-  return { name, version: String(version), state: known, reason };
+  // The protocol has an empty text for a version without a reason.
+  return { name, version: String(version), state: known, reason: reason ?? '' };
 }

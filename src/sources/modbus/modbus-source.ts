@@ -10,7 +10,7 @@ import type { EndpointLinkOptions } from './link/endpoint-link.ts';
 import { LinkPool } from './link/link-pool.ts';
 import type { ModbusLink } from './link/modbus-link.ts';
 import { ModbusMeters } from './link/modbus-metrics.ts';
-import { parseModbusUrl } from './frame/modbus-url.ts';
+import { parseModbusUrl } from '../../protocols/modbus/modbus-url.ts';
 import { RequestGroups } from './scan/request-groups.ts';
 import { ScanClass } from './scan/scan-class.ts';
 import { ScanQueue } from './scan/scan-queue.ts';

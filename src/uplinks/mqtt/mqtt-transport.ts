@@ -55,7 +55,7 @@ export class MqttTransport implements UplinkTransport {
   #waiting = 0;
   #refusals = 0;
   /** Failures of a single record. */
-  #strikes = { id: '', count: 0 };
+  #strikes: { readonly id: string; readonly count: number } | undefined;
 
   constructor(id: string, config: MqttTransportConfig, deps: Deps) {
     const name = `uplink/${id}`;
@@ -189,7 +189,7 @@ export class MqttTransport implements UplinkTransport {
   }
 
   #strikesOf({ length, first }: RecordBatch): number {
-    return length === 1 && first.id === this.#strikes.id ? this.#strikes.count : 0;
+    return length === 1 && first.id === this.#strikes?.id ? this.#strikes.count : 0;
   }
 }
 

@@ -164,11 +164,12 @@ export class AccessControl {
   }
 
   get #users(): Users {
-    const users = this.#usersFile?.current() ?? noUsers;
+    if (this.#usersFile === undefined) return noUsers;
+    const users = this.#usersFile.current();
     if (users !== this.#knownUsers) {
       const changes = accountChanges(this.#knownUsers, users);
       this.#knownUsers = users;
-      void this.#options.audit?.record(undefined, 'accounts', this.#options.config.users ?? '', changes);
+      void this.#options.audit?.record(undefined, 'accounts', this.#usersFile.path, changes);
     }
     return users;
   }

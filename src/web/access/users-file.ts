@@ -93,7 +93,7 @@ const LOOK_INTERVAL_MS = 1_000;
 
 /** The file with users and tokens. A change applies to the next request, without a restart. */
 export class UsersFile {
-  readonly #path: string;
+  readonly path: string;
   readonly #clock: Clock;
   readonly #onRead: (problem: string | undefined) => void;
   #users: Users = noUsers;
@@ -102,7 +102,7 @@ export class UsersFile {
 
   /** @param onRead Called with the problem of a new version of the file; undefined if it is valid. */
   constructor(path: string, clock: Clock, onRead: (problem: string | undefined) => void) {
-    this.#path = path;
+    this.path = path;
     this.#clock = clock;
     this.#onRead = onRead;
   }
@@ -112,11 +112,11 @@ export class UsersFile {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#lookedAtMs < LOOK_INTERVAL_MS) return this.#users;
     this.#lookedAtMs = nowMs;
-    const version = fileVersion(this.#path);
+    const version = fileVersion(this.path);
     if (version === this.#version) return this.#users;
     this.#version = version;
     try {
-      this.#users = readUsers(this.#path);
+      this.#users = readUsers(this.path);
       this.#onRead(undefined);
     } catch (error) {
       this.#onRead(errorMessage(error));

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { ModbusLink, PreparedRead } from '../../../src/sources/modbus/link/modbus-link.ts';
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
 import { LinkPool } from '../../../src/sources/modbus/link/link-pool.ts';
-import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import { parseModbusUrl } from '../../../src/protocols/modbus/modbus-url.ts';
 import { plainLink } from '../../support/link-options.ts';
 import { ModbusRawServer, type ServedRequest } from '../../support/modbus-raw-server.ts';
 import { testDeps } from '../../support/test-deps.ts';

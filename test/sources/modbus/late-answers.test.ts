@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { EndpointLink } from '../../../src/sources/modbus/link/endpoint-link.ts';
 import type { LinkUser } from '../../../src/sources/modbus/link/modbus-link.ts';
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
-import { type ModbusEndpoint, parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import { type ModbusEndpoint, parseModbusUrl } from '../../../src/protocols/modbus/modbus-url.ts';
 import { LateResponses } from '../../../src/sources/modbus/link/late-responses.ts';
 import type { ReadFunctionCode, ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
 import { FakeClock } from '../../support/fake-clock.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ModbusEndpoint, parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import { type ModbusEndpoint, parseModbusUrl } from '../../../src/protocols/modbus/modbus-url.ts';
 import { requestMs } from '../../../src/sources/modbus/frame/bus-time.ts';
 import { EndpointLink } from '../../../src/sources/modbus/link/endpoint-link.ts';
 import { linkShare } from '../../../src/sources/modbus/link/link-pool.ts';

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LinkPool } from '../../../src/sources/modbus/link/link-pool.ts';
 import type { EndpointLinkOptions } from '../../../src/sources/modbus/link/endpoint-link.ts';
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
-import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import { parseModbusUrl } from '../../../src/protocols/modbus/modbus-url.ts';
 import { modbusSourceSchema, type ModbusSourceConfig } from '../../../src/sources/modbus/plan/modbus-config.ts';
 import { RegisterBrowser } from '../../../src/sources/modbus/register-browser.ts';
 import { plainLink } from '../../support/link-options.ts';

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
 import { LinkPool } from '../../../src/sources/modbus/link/link-pool.ts';
 import type { ModbusLink } from '../../../src/sources/modbus/link/modbus-link.ts';
-import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import { parseModbusUrl } from '../../../src/protocols/modbus/modbus-url.ts';
 import type { NumberedTag } from '../../../src/sources/modbus/plan/read-part.ts';
 import { RequestGroups } from '../../../src/sources/modbus/scan/request-groups.ts';
 import { ScanClass } from '../../../src/sources/modbus/scan/scan-class.ts';

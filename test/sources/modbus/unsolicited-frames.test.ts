@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { EndpointLink } from '../../../src/sources/modbus/link/endpoint-link.ts';
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
-import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import { parseModbusUrl } from '../../../src/protocols/modbus/modbus-url.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { plainLink } from '../../support/link-options.ts';
 import { withChecksum } from '../../support/modbus-raw-server.ts';

@@ -1,4 +1,4 @@
-import type { ModbusEndpoint } from './modbus-url.ts';
+import type { ModbusEndpoint } from '../../../protocols/modbus/modbus-url.ts';
 import { BODY_HEADER_BYTES } from './answer-body.ts';
 import { asciiFrameLength } from './ascii-frame.ts';
 import { answerDataBytes, READ_PDU_BYTES, type ReadRequest } from './read-pdu.ts';

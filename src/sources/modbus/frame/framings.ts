@@ -1,7 +1,7 @@
 import { asciiFraming, tolerantAsciiFraming } from './ascii-frame.ts';
 import type { Framing } from './framing.ts';
 import { mbapFraming, mbapFramingWithoutIds } from './mbap-frame.ts';
-import type { ModbusEndpoint } from './modbus-url.ts';
+import type { ModbusEndpoint } from '../../../protocols/modbus/modbus-url.ts';
 import { rtuFraming, tolerantRtuFraming } from './rtu-frame.ts';
 
 /** How strictly the frames of a link are checked. */

@@ -9,7 +9,7 @@ import { framingOf, type FramingRules } from '../frame/framings.ts';
 import { type ConnectionEnd, ModbusClient, type ReadFault } from './modbus-client.ts';
 import type { LinkUser, PreparedRead, ReadFailure, ReadListener } from './modbus-link.ts';
 import { LateResponses } from './late-responses.ts';
-import { endpointName, type ModbusEndpoint } from '../frame/modbus-url.ts';
+import { endpointName, type ModbusEndpoint } from '../../../protocols/modbus/modbus-url.ts';
 import type { ReadRequest } from '../frame/read-pdu.ts';
 import { type Rs485Settings, SerialTransport } from './serial-transport.ts';
 import { TcpTransport } from './tcp-transport.ts';

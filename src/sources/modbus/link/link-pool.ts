@@ -2,7 +2,7 @@ import type { Deps } from '../../../platform/deps.ts';
 import { EndpointLink, type EndpointLinkOptions } from './endpoint-link.ts';
 import type { LinkUser, ModbusLink } from './modbus-link.ts';
 import { LateResponses } from './late-responses.ts';
-import { endpointName } from '../frame/modbus-url.ts';
+import { endpointName } from '../../../protocols/modbus/modbus-url.ts';
 
 /**
  * One link for each endpoint, shared by all its sources: many devices allow a single connection, and a serial line

@@ -1,7 +1,7 @@
 import type { SerialPort } from 'serialport';
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import { errorMessage } from '../../../platform/errors.ts';
-import type { SerialEndpoint } from '../frame/modbus-url.ts';
+import type { SerialEndpoint } from '../../../protocols/modbus/modbus-url.ts';
 import type { Transport, TransportListener } from './transport.ts';
 
 /** RTS switches the driver of an RS-485 line. */

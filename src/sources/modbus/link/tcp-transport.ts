@@ -3,7 +3,7 @@ import { connect as connectTls } from 'node:tls';
 import { errorCode, errorMessage } from '../../../platform/errors.ts';
 import { readTlsFiles, type TlsFiles } from '../../../platform/tls-files.ts';
 import { FRAME_BYTES_MAX } from '../frame/framing.ts';
-import type { TcpEndpoint } from '../frame/modbus-url.ts';
+import type { TcpEndpoint } from '../../../protocols/modbus/modbus-url.ts';
 import type { Transport, TransportListener } from './transport.ts';
 
 /** Read size; larger than a frame, so that an extra byte is seen together with its frame. */

@@ -3,7 +3,7 @@ import { configObject, duration } from '../../../platform/config-fields.ts';
 import { tlsSchema } from '../../../platform/tls-files.ts';
 import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
 import { invalidField, modbusTagSchema, registerBitsField } from './modbus-tag-config.ts';
-import { modbusUrlProblem } from '../frame/modbus-url.ts';
+import { modbusUrlProblem } from '../../../protocols/modbus/modbus-url.ts';
 import { byteOrders } from '../frame/register-decode.ts';
 import { sourceFields, tagMap } from '../../tag-fields.ts';
 import { locationProblems } from './tag-location.ts';

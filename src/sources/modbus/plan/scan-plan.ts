@@ -5,7 +5,7 @@ import { invariant } from '../../../platform/errors.ts';
 import { groupObstacle, type ModbusSourceConfig, REQUESTS_IN_FLIGHT_MAX } from './modbus-config.ts';
 import type { ModbusTagConfig } from './modbus-tag-config.ts';
 import { requestMs, silenceMs } from '../frame/bus-time.ts';
-import { endpointName, parseModbusUrl } from '../frame/modbus-url.ts';
+import { endpointName, parseModbusUrl } from '../../../protocols/modbus/modbus-url.ts';
 import { codeText, INVALID_ADVICE, notAvailableCodes, type NotAvailableCodes } from '../frame/not-available.ts';
 import type { ByteOrder, LongByteOrder, ValueType } from '../frame/register-decode.ts';
 import type { TextLayout } from '../frame/register-text.ts';

@@ -3,7 +3,7 @@ import { OperatingError } from '../../../platform/errors.ts';
 import { EndpointLink } from '../link/endpoint-link.ts';
 import type { LinkUser, ReadListener } from '../link/modbus-link.ts';
 import { ModbusMeters } from '../link/modbus-metrics.ts';
-import type { ModbusEndpoint } from '../frame/modbus-url.ts';
+import type { ModbusEndpoint } from '../../../protocols/modbus/modbus-url.ts';
 import { type ReadRequest, readsBits } from '../frame/read-pdu.ts';
 import { refusal, valuesOf } from './read-values.ts';
 

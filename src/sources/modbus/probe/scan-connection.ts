@@ -1,6 +1,6 @@
 import ModbusRTU from 'modbus-serial';
 import { errorMessage, OperatingError } from '../../../platform/errors.ts';
-import type { ModbusEndpoint } from '../frame/modbus-url.ts';
+import type { ModbusEndpoint } from '../../../protocols/modbus/modbus-url.ts';
 import { refusalKind, type RegisterKind } from '../frame/read-pdu.ts';
 import type { AddressRange, ScanAnswer, ScanReader } from './modbus-scan.ts';
 

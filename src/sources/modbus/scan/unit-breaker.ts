@@ -17,7 +17,7 @@ export class UnitBreaker {
   #retryAtMs = 0;
   #retryInFlight = false;
   #answers = 0;
-  #problem = '';
+  #problem: string | undefined;
 
   constructor(random: () => number) {
     this.#backoff = new Backoff({ firstMs: AWAY_MS_FIRST, maxMs: AWAY_MS_MAX, random });
@@ -32,8 +32,8 @@ export class UnitBreaker {
     return this.#state === 'away';
   }
 
-  /** Reason why the unit is away, for an operator: the result of the last read. */
-  get problem(): string {
+  /** Result of the last read without a response, for an operator: why the unit is away. */
+  get problem(): string | undefined {
     return this.#problem;
   }
 
