@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import ModbusRTU from 'modbus-serial';
 import { modbusSourceSchema } from '../src/sources/modbus/plan/modbus-config.ts';
 import { ModbusSource } from '../src/sources/modbus/modbus-source.ts';
@@ -104,6 +105,7 @@ function startAgent({ devicePorts }: FleetOptions, scans: ScanTimes, stack: Asyn
         config,
         tagNumbers: new Map(Object.keys(config.tags).map((name, number) => [name, number])),
         bindTag: () => 'too-many',
+        stateFolder: tmpdir(),
         sink: {
           accept: (batch) => {
             // A failed scan does not count.

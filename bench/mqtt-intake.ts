@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { connect, connectAsync, type MqttClient } from 'mqtt';
 import type { SampleBatch } from '../src/domain/sample/sample-batch.ts';
 import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
@@ -122,6 +123,7 @@ async function startSource(
       config,
       tagNumbers: new Map(names.map((name, number) => [name, number])),
       bindTag: (_pattern, name) => names.indexOf(name),
+      stateFolder: tmpdir(),
       sink: {
         accept: (batch: SampleBatch) => {
           if (batch.reasons[0] !== 0) return;

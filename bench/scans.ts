@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import ModbusRTU from 'modbus-serial';
 import { modbusSourceSchema } from '../src/sources/modbus/plan/modbus-config.ts';
 import { ModbusSource } from '../src/sources/modbus/modbus-source.ts';
@@ -31,6 +32,7 @@ async function scansWith(requestsInFlight: number, { devicePorts, measureMs }: P
     config,
     tagNumbers,
     bindTag: () => 'too-many' as const,
+    stateFolder: tmpdir(),
     sink: { accept: () => void (scans += 1) },
     history: { add: () => undefined, stored: () => Promise.resolve() },
     deps: benchDeps(),

@@ -67,7 +67,7 @@ async function measure(path: string, model: string): Promise<Counts> {
     force: true,
     onProgress: () => undefined,
   });
-  const { version } = await writeTrainedModel(config.models, model, trained, deps);
+  const { version } = await writeTrainedModel(config.models, model, trained.trained.draft, deps);
   const { metrics } = await evaluate({
     ...chosen,
     range: { first: TRAINING_ROWS, last: Infinity },

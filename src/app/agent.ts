@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { ConfigurationEditor } from '../http/configuration-editor.ts';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
@@ -355,6 +355,7 @@ export async function startAgent(
           tagNumbers: register.numbers(),
           bindTag: (pattern, name) => register.bind(id, pattern, name),
           sink: pipeline,
+          stateFolder: dirname(config.outbox.path),
           history: sourceHistory(history),
           deps,
         }),

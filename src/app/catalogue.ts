@@ -31,6 +31,8 @@ import { wallClockMetrics } from '../platform/wall-clock-monitor.ts';
 import { modbusErrors } from '../sources/modbus/link/modbus-errors.ts';
 import { modbusMetrics } from '../sources/modbus/link/modbus-metrics.ts';
 import { mqttSourceMetrics } from '../sources/mqtt/mqtt-source-metrics.ts';
+import { opcuaErrors } from '../sources/opcua/opcua-errors.ts';
+import { opcuaMetrics } from '../sources/opcua/opcua-metrics.ts';
 import { sparkplugSourceMetrics } from '../sources/sparkplug/sparkplug-source-metrics.ts';
 import { trainingErrors } from '../training/core/training-errors.ts';
 import { publishMetrics } from '../uplinks/publish-metrics.ts';
@@ -76,6 +78,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'The agent', catalogue: agentErrors },
   { title: 'Modbus sources', catalogue: modbusErrors },
   { title: 'MQTT, as source, publisher and uplink', catalogue: mqttErrors },
+  { title: 'OPC UA sources', catalogue: opcuaErrors },
   { title: 'Models', catalogue: inferenceErrors },
   { title: 'Remote models', catalogue: remoteErrors },
   { title: 'Management of models', catalogue: registryErrors },
@@ -98,6 +101,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Modbus sources', catalogue: modbusMetrics },
   { title: 'MQTT sources', catalogue: mqttSourceMetrics },
   { title: 'Sparkplug sources', catalogue: sparkplugSourceMetrics },
+  { title: 'OPC UA sources', catalogue: opcuaMetrics },
   { title: 'MQTT connections', catalogue: mqttMetrics },
   { title: 'Watches', catalogue: pipelineMetrics },
   { title: 'Drift', catalogue: driftMetrics },

@@ -63,6 +63,7 @@ const defaultPorts: Readonly<Record<string, string>> = {
   'ws:': '80',
   'http:': '80',
   'wss:': '443',
+  'opc.tcp:': '4840',
   'https:': '443',
 };
 

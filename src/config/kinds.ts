@@ -4,6 +4,7 @@ import type { Uplink, UplinkContext, UplinkFactory } from '../contracts/uplink.t
 import { invariant } from '../platform/errors.ts';
 import { modbusKind } from '../sources/modbus/modbus-kind.ts';
 import { mqttKind } from '../sources/mqtt/mqtt-kind.ts';
+import { opcuaKind } from '../sources/opcua/opcua-kind.ts';
 import { sparkplugKind } from '../sources/sparkplug/sparkplug-kind.ts';
 import { httpUplinkKind } from '../uplinks/http/http-kind.ts';
 import { mqttUplinkKind } from '../uplinks/mqtt/mqtt-kind.ts';
@@ -12,7 +13,7 @@ import { mqttUplinkKind } from '../uplinks/mqtt/mqtt-kind.ts';
  * Kinds of sources and uplinks. A new kind is one folder and one line here. The line adds it to the configuration schema,
  * the generated docs and the contract tests.
  */
-export const sourceKinds = [modbusKind, mqttKind, sparkplugKind] as const;
+export const sourceKinds = [modbusKind, mqttKind, sparkplugKind, opcuaKind] as const;
 export const uplinkKinds = [mqttUplinkKind, httpUplinkKind] as const;
 
 /** Parsed configuration of a source of any kind. */

@@ -51,6 +51,8 @@ export type SourceContext<Config> = {
   /** Gives a name that one of `patterns(config)` made its place in the tag table, the same at each call. */
   readonly bindTag: BindTag;
   readonly sink: SampleSink;
+  /** Folder of the agent's state, for files of the source. It may not exist yet. */
+  readonly stateFolder: string;
   readonly history: SourceHistory;
   readonly deps: Deps;
 };

@@ -232,7 +232,7 @@ export class Learning implements LearningStatuses, AsyncDisposable {
     // Meanwhile an operator activated another version.
     if (this.#learners.get(name) !== of) return;
     if (of.kind === 'next' || config.learn.activate === 'propose')
-      return this.#propose(of, trained.version, 'a model is trained');
+      return this.#propose(of, trained.version, trained.comparison?.reason ?? 'a model is trained');
     const doubt = doubtAbout(trained, config.tags.length - (config.mode === undefined ? 0 : 1));
     if (doubt !== undefined)
       return this.#propose(of, trained.version, `it is not activated automatically, because ${doubt}`);

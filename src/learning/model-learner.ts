@@ -182,10 +182,12 @@ function timeText(timeMs: number): string {
 }
 
 /** Returns why a version may not be activated without a person; undefined if it may. */
-export function doubtAbout({ metrics, warnings }: TrainedVersion, tags: number): string | undefined {
+export function doubtAbout({ metrics, warnings, comparison }: TrainedVersion, tags: number): string | undefined {
   const { held_out_false_alarm_rate: rate, tags_with_detected_shift: detected } = metrics;
   if (rate === undefined || detected === undefined) return 'it is not known what the model detects';
   if (detected < tags) return `the model detects a shift of ${detected} of ${tags} tags only`;
   if (rate > FALSE_ALARM_RATE_MAX) return `the model would be in alarm ${(rate * 100).toFixed(1)} % of the time`;
+  const misses = comparison?.periods.some(({ label, next }) => label === 'fault' && next.abnormal === 0);
+  if (comparison?.recommendation === 'keep' || misses === true) return `${comparison?.reason}`;
   return warnings[0];
 }

@@ -1,3 +1,4 @@
+import type { MarkedComparison } from '../contracts/models/marked-comparison.ts';
 import type { Tag } from '../domain/sample/tag.ts';
 import type { TrainingProgress } from '../contracts/models/model-trainings.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
@@ -27,6 +28,8 @@ export type TrainedVersion = {
   readonly warnings: readonly string[];
   /** Figures on held-out rows, as in model.yaml. */
   readonly metrics: Readonly<Record<string, number>>;
+  /** On the periods that people marked; undefined if there are none. */
+  readonly comparison?: MarkedComparison | undefined;
 };
 
 /** The last message of the training process. */

@@ -1,7 +1,10 @@
 import { dirname, join } from 'node:path';
+import type { WatchBinding } from '../config/watch-binding.ts';
+import type { MarkedPeriod } from '../contracts/operation/annotations.ts';
 import type { TagSeries } from '../contracts/sample-history.ts';
 import { type EpochMs, isoTime } from '../domain/epoch-ms.ts';
 import { parseDurationMs } from '../domain/duration.ts';
+import { markedPeriods } from '../outbox/annotations/marked-periods.ts';
 import { HistoryReader } from '../outbox/history/history-reader.ts';
 import { parseTimeText } from '../domain/time-text.ts';
 import { plausibleEpochMs } from '../domain/time-unit.ts';
@@ -11,17 +14,25 @@ import { trainingFailure } from '../training/core/training-errors.ts';
 /** Time span of one read: 50 tags at ten samples a second are 1.8 million samples. */
 const SLICE_MS = 3_600_000;
 
+/** Rows before a period that people marked as normal, with which its first windows are full. */
+const LEAD_ROWS = 120;
+/** Distance of rows without a step. */
+export const SCAN_ROW_MS = 1000;
+
 export type HistoryOrder = {
   /** `outbox.path`; the history is in the same folder. */
   readonly outboxPath: string;
   readonly tags: readonly string[];
-  /** Undefined begins with the first sample that is kept. */
-  readonly fromMs: EpochMs | undefined;
-  /** Not included; undefined ends with the last sample. */
-  readonly toMs: EpochMs | undefined;
+  /** Times to read; undefined reads all that is kept. */
+  readonly times?: readonly HistorySpan[];
   /** Grid of the watch; undefined for a row of each scan. */
   readonly stepMs: number | undefined;
+  /** Periods that people marked: labels of their rows. In doubt, a row is a fault. */
+  readonly marked?: readonly MarkedPeriod[];
 };
+
+/** The end is not included. Undefined is the first or the last sample that is kept. */
+export type HistorySpan = { readonly fromMs: EpochMs | undefined; readonly toMs: EpochMs | undefined };
 
 /** The box's own history as a recording: a row for each time at which any of the tags has a sample. */
 export function historyRecording(order: HistoryOrder): Recording {
@@ -29,6 +40,7 @@ export function historyRecording(order: HistoryOrder): Recording {
     name: 'history',
     usualMs: order.stepMs,
     hasTimes: true,
+    marked: order.marked ?? [],
     labelNumber: Number,
     notes: [],
     timeNotes: [],
@@ -36,18 +48,71 @@ export function historyRecording(order: HistoryOrder): Recording {
   };
 }
 
+/** Returns the history of a watch. A training also gets the periods that people marked as normal, at any time. */
+export function watchHistory(
+  { id, watch }: WatchBinding,
+  outboxPath: string,
+  times: HistorySpan,
+  purpose: 'train' | 'evaluate',
+): Recording {
+  const marked = markedPeriods(outboxPath, id);
+  const { stepMs } = watch.window;
+  const leadMs = LEAD_ROWS * (stepMs === 'scan' ? SCAN_ROW_MS : stepMs);
+  return historyRecording({
+    outboxPath,
+    tags: watch.tags,
+    times: [
+      times,
+      ...(purpose === 'train'
+        ? timesOf(
+            marked.filter(({ label }) => label === 'normal'),
+            leadMs,
+          )
+        : []),
+    ],
+    stepMs: stepMs === 'scan' ? undefined : stepMs,
+    marked,
+  });
+}
+
 /** @throws {OperatingError} 'history-unavailable' (retry), 'history-empty' (reject) if a tag has no sample. */
 export async function* historyRows(order: HistoryOrder): AsyncGenerator<RecordedRow, void, undefined> {
   using reader = new HistoryReader(join(dirname(order.outboxPath), 'history.db'));
-  const { fromMs, toMs } = extentOf(reader, order);
+  const { marked = [] } = order;
+  const faults = marked.filter(({ label }) => label === 'fault');
+  const labelOf = (timeMs: EpochMs) => {
+    if (isWithin(faults, timeMs)) return 'fault';
+    return isWithin(marked, timeMs) ? 'normal' : '';
+  };
   let row = 0;
-  for (let sliceMs = fromMs; sliceMs < toMs; sliceMs += SLICE_MS) {
-    const endMs = Math.min(sliceMs + SLICE_MS, toMs);
-    for (const { timeMs, values } of merged(order.tags.map((tag) => reader.read(tag, sliceMs, endMs)))) {
-      yield { row, timeMs, timeText: isoTime(timeMs), label: '', values };
-      row += 1;
+  for (const { fromMs, toMs } of spansOf(reader, order))
+    for (let sliceMs = fromMs; sliceMs < toMs; sliceMs += SLICE_MS) {
+      const endMs = Math.min(sliceMs + SLICE_MS, toMs);
+      for (const { timeMs, values } of merged(order.tags.map((tag) => reader.read(tag, sliceMs, endMs)))) {
+        yield { row, timeMs, timeText: isoTime(timeMs), label: labelOf(timeMs), values };
+        row += 1;
+      }
     }
+}
+
+function isWithin(periods: readonly Pick<MarkedPeriod, 'fromMs' | 'toMs'>[], timeMs: EpochMs): boolean {
+  return periods.some(({ fromMs, toMs }) => fromMs <= timeMs && timeMs <= toMs);
+}
+
+/** Returns the times to read, in order and apart from each other. */
+function spansOf(reader: HistoryReader, order: HistoryOrder): readonly { fromMs: EpochMs; toMs: EpochMs }[] {
+  const kept = extentOf(reader, order);
+  const wanted = (order.times ?? [{ fromMs: undefined, toMs: undefined }]).map(({ fromMs, toMs }) => ({
+    fromMs: Math.max(fromMs ?? kept.fromMs, kept.fromMs),
+    toMs: Math.min(toMs ?? kept.toMs, kept.toMs),
+  }));
+  const spans: { fromMs: EpochMs; toMs: EpochMs }[] = [];
+  for (const span of wanted.filter(({ fromMs, toMs }) => fromMs < toMs).toSorted((a, b) => a.fromMs - b.fromMs)) {
+    const last = spans.at(-1);
+    if (last === undefined || span.fromMs > last.toMs) spans.push(span);
+    else last.toMs = Math.max(last.toMs, span.toMs);
   }
+  return spans;
 }
 
 function extentOf(reader: HistoryReader, order: HistoryOrder): { readonly fromMs: number; readonly toMs: number } {
@@ -60,7 +125,12 @@ function extentOf(reader: HistoryReader, order: HistoryOrder): { readonly fromMs
     );
   const first = Math.min(...kept.map(({ extent }) => extent?.fromMs ?? Infinity));
   const last = Math.max(...kept.map(({ extent }) => extent?.toMs ?? -Infinity));
-  return { fromMs: Math.max(order.fromMs ?? first, first), toMs: Math.min(order.toMs ?? Infinity, last + 1) };
+  return { fromMs: first, toMs: last + 1 };
+}
+
+/** Returns the times of periods as times to read. */
+export function timesOf(periods: readonly MarkedPeriod[], leadMs = 0): readonly HistorySpan[] {
+  return periods.map(({ fromMs, toMs }) => ({ fromMs: fromMs - leadMs, toMs: toMs + 1 }));
 }
 
 /** Yields samples of several tags by time; NaN if a tag has none at that time. */

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { Source } from '../contracts/source.ts';
 import { QualityGate } from '../domain/sample/quality-gate.ts';
 import { type Quality, type QualityReason, qualityOf, reasonOf } from '../domain/sample/quality.ts';
@@ -74,6 +75,7 @@ export class LiveReading implements AsyncDisposable {
         tagNumbers: numbers,
         bindTag: (pattern, name) => register.bind(id, pattern, name),
         sink: { accept: (batch) => this.#take(batch) },
+        stateFolder: dirname(config.outbox.path),
         history: { add: () => undefined, stored: () => Promise.resolve() },
         deps,
       }),

@@ -3,6 +3,7 @@ import type { CsvNotation } from '../csv/csv-columns.ts';
 import { CsvFile, type CsvOptions } from '../csv/csv-file.ts';
 import { readBoolean, readNumber } from '../csv/csv-numbers.ts';
 import type { CsvRow } from '../csv/csv-row.ts';
+import type { MarkedPeriod } from '../contracts/operation/annotations.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { trainingFailure } from '../training/core/training-errors.ts';
 import { plantFailure } from '../plant/plant-errors.ts';
@@ -21,6 +22,8 @@ export type Recording = {
   /** Usual time between rows; undefined without times. */
   readonly usualMs: number | undefined;
   readonly hasTimes: boolean;
+  /** Periods that people marked: the labels of their rows. Empty for a file, which may have a column of labels. */
+  readonly marked: readonly MarkedPeriod[];
   /** Parses a label as a number in the file's notation; NaN if it is not one. */
   readonly labelNumber: (label: string) => number;
   /** Notes for the user about unusual lines above the rows. */
@@ -62,6 +65,7 @@ export async function csvRecording(options: CsvRecordingOptions): Promise<Record
     name: basename(path),
     usualMs: file.layout.intervalMs,
     hasTimes: file.layout.timeColumn !== undefined,
+    marked: [],
     labelNumber: (label) => {
       const number = readNumber(label, file.layout.format.decimal, true);
       return typeof number === 'number' ? number : (readBoolean(label, false) ?? Number.NaN);

@@ -7,7 +7,7 @@ import { algorithms, candidates } from '../training/catalogue/algorithms.ts';
 import { chooseAlgorithm, type TrainingStage } from '../training/report/algorithm-choice.ts';
 import type { DataFinding } from '../training/report/data-check.ts';
 import { inNoOrder } from '../training/core/labelled-rows.ts';
-import type { Decision } from '../training/report/model-draft.ts';
+import type { Decision, ModelDraft } from '../training/report/model-draft.ts';
 import { writeModel } from '../training/report/model-writer.ts';
 import {
   anomalyDecision,
@@ -77,6 +77,7 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
     tags: binding.tags.map(({ name, unit }) => ({ name, unit })),
     stepMs: stepMs === 'scan' ? undefined : stepMs,
     decision: decisionFor(task, order, read),
+    normalTimes: order.recording.marked.filter(({ label }) => label === 'normal'),
     windowRows: areSamples ? 1 : order.windowRows,
     force: order.force ?? false,
     onProgress,
@@ -123,10 +124,10 @@ export type WrittenModel = {
 export async function writeTrainedModel(
   models: AgentConfig['models'],
   name: string,
-  { trained }: TrainResult,
+  draft: ModelDraft,
   deps: Deps,
 ): Promise<WrittenModel> {
-  const version = await writeModel(models.directory, name, trained.draft);
+  const version = await writeModel(models.directory, name, draft);
   const model = formatModelReference({ name, version });
   // The new version is tested without a signature: it is signed only after this test.
   const [status] = await probeModels({ ...models, trust: undefined }, [{ name, version }], deps);

@@ -1,7 +1,8 @@
 import type { TrainingProgress } from '../contracts/models/model-trainings.ts';
 import type { TrainingJob, TrainedVersion } from '../learning/training-job.ts';
 import type { Deps } from '../platform/deps.ts';
-import { historyRecording } from './history-recording.ts';
+import { watchHistory } from './history-recording.ts';
+import { compareOnMarked, withComparison } from './marked-comparison.ts';
 import { parseRowRange } from './recording.ts';
 import { trainFromRecording, writeTrainedModel } from './train.ts';
 
@@ -16,16 +17,11 @@ export async function runTrainingJob(
   onProgress: (progress: TrainingProgress) => void,
 ): Promise<TrainedVersion> {
   const { watch: id, config: watch, tags, models, outboxPath, fromMs, toMs } = job;
-  const { stepMs } = watch.window;
+  const binding = { id, watch, tags };
+  const recording = watchHistory(binding, outboxPath, { fromMs, toMs }, 'train');
   const result = await trainFromRecording({
-    binding: { id, watch, tags },
-    recording: historyRecording({
-      outboxPath,
-      tags: watch.tags,
-      fromMs,
-      toMs,
-      stepMs: stepMs === 'scan' ? undefined : stepMs,
-    }),
+    binding,
+    recording,
     range: parseRowRange(undefined),
     pacing: 'times',
     labelled: false,
@@ -36,6 +32,9 @@ export async function runTrainingJob(
     onProgress: (stage, done) => onProgress({ stage, done }),
   });
   onProgress({ stage: 'proving', done: undefined });
-  const { version } = await writeTrainedModel(models, watch.model.name, result, deps);
-  return { version, warnings: result.trained.warnings, metrics: result.trained.draft.manifest.metrics ?? {} };
+  const { draft, warnings } = result.trained;
+  const comparison = await compareOnMarked({ binding, models, outboxPath, marked: recording.marked, draft, deps });
+  const compared = withComparison(draft, comparison);
+  const { version } = await writeTrainedModel(models, watch.model.name, compared, deps);
+  return { version, warnings, metrics: draft.manifest.metrics ?? {}, comparison };
 }

@@ -29,6 +29,8 @@ export type ReadRows = LabelledRows &
     readonly classes: readonly string[];
     /** Time of each row of each segment, epoch ms; undefined if the recording has no times. */
     readonly timesMs: readonly Float64Array[] | undefined;
+    /** Anomalies: labelled rows. Those of faults are not among the segments. */
+    readonly markedRows: { readonly fault: number; readonly normal: number };
   };
 
 export type ReadOrder = RecordedRows & {
@@ -61,6 +63,8 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
   let lastMs = Number.NaN;
   let gridRows = 0;
   const missing = tags.map(() => 0);
+  const isMarked = recording.marked.length > 0;
+  const markedRows = { fault: 0, normal: 0 };
   const feed = new RecordedFeed({
     tags,
     plan,
@@ -77,8 +81,9 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
       columns[tags.length + 1] = byRows ? (timeMs ?? Number.NaN) : timestampMs;
       gridRows += 1;
       for (const [tag, value] of lastRow.entries()) if (!Number.isFinite(value)) missing[tag] = (missing[tag] ?? 0) + 1;
-      const normal = task !== 'anomaly' || isNormalLabel(label) !== false;
-      if (normal && lastRow.every(Number.isFinite)) collector.add(columns);
+      const isNormal = task === 'anomaly' ? isNormalLabel(label) : undefined;
+      if (isNormal !== undefined) markedRows[isNormal ? 'normal' : 'fault'] += 1;
+      if (isNormal !== false && lastRow.every(Number.isFinite)) collector.add(columns, isMarked && isNormal);
       else collector.endRun();
     },
   });
@@ -105,15 +110,25 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
     timesMs: recording.hasTimes
       ? runs.map((run) => columnsOf(run, tags.length + 1, tags.length + 2).values)
       : undefined,
+    markedRows,
     rowsRead: check.rows,
     findings: [...check.findings(segments, feed.outside), ...lateFinding(feed.lateSamples)],
-    provenance: {
-      data: recording.name,
-      ...(byRows ? { firstRow: range.first, lastRow: range.first + check.rows - 1 } : {}),
-      ...(span.first === '' ? {} : { from: span.first, to: span.last }),
-      rowsRead: check.rows,
-      fingerprint: `sha256:${hash.digest('hex')}`,
-    },
+    provenance: provenanceOf(order, check.rows, span, `sha256:${hash.digest('hex')}`),
+  };
+}
+
+function provenanceOf(
+  { recording, range, pacing }: ReadOrder,
+  rows: number,
+  span: { readonly first: string; readonly last: string },
+  fingerprint: string,
+) {
+  return {
+    data: recording.name,
+    ...(pacing === 'rows' ? { firstRow: range.first, lastRow: range.first + rows - 1 } : {}),
+    ...(span.first === '' ? {} : { from: span.first, to: span.last }),
+    rowsRead: rows,
+    fingerprint,
   };
 }
 

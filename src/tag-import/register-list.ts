@@ -29,7 +29,7 @@ export function readRegisterList(text: string, settings: ImportSettings): TagImp
 function keysOfKinds(): ReadonlyMap<string, ReadonlySet<string>> {
   const schema = configJsonSchema();
   return new Map(
-    ['modbus', 'mqtt', 'sparkplug'].map((type) => {
+    ['modbus', 'mqtt', 'sparkplug', 'opcua'].map((type) => {
       const document = { sources: { source: { type } } };
       const node = schemaAt(schema, ['sources', 'source', 'tags', 'name'], document);
       return [type, new Set(['name', ...Object.keys(node?.properties ?? {})].map(simplified))] as const;

@@ -71,7 +71,7 @@ test('a backtest of the history says what the daemon said live, window for windo
 
   const live = await liveScores(path);
   const fromHistory = await backtestScores(folder.configFile, (tags) =>
-    historyRecording({ outboxPath: path, tags, fromMs: undefined, toMs: undefined, stepMs: STEP_MS }),
+    historyRecording({ outboxPath: path, tags, stepMs: STEP_MS }),
   );
   const out = join(folder.path, 'export.csv');
   await historyExportCommand({ config: folder.configFile, out }, silent);

@@ -1,3 +1,6 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { connectAsync } from 'mqtt';
 import type * as z from 'zod';
 import { loadKinds, type SourceConfig, sourceKinds, type UplinkConfig, uplinkKinds } from '../../src/config/kinds.ts';
@@ -7,6 +10,8 @@ import type { Deps } from '../../src/platform/deps.ts';
 import { dataTypes, encodeSparkplug } from '../../src/protocols/sparkplug/sparkplug-payload.ts';
 import { MemoryRecordStore } from './memory-record-store.ts';
 import { ModbusRawServer } from './modbus-raw-server.ts';
+import { lineNode } from './opcua-plant.ts';
+import { opcuaPeer, OpcuaServer } from './opcua-server.ts';
 import { plainSource } from './source-context.ts';
 import { UpstreamBroker } from './upstream-broker.ts';
 import { UpstreamHttp } from './upstream-http.ts';
@@ -16,11 +21,16 @@ export type ContractPeer = AsyncDisposable & { readonly port: number };
 
 /** A kind's peer, and a configuration that connects to it. */
 export type SourceFixture = {
+  /** Program of the peer, for `describeWith`; absent if the peer needs none. */
+  readonly program?: string;
   /** The peer, which has a value to give all the time. */
   readonly peer: () => Promise<ContractPeer>;
   /** Waits short enough for a test. */
   readonly config: (port: number) => Readonly<Record<string, unknown>>;
 };
+
+/** One for all tests of a worker, because it takes a second to start. It ends with the worker, which holds its input. */
+let opcuaServer: Promise<OpcuaServer> | undefined;
 
 export type UplinkFixture = {
   readonly peer: () => Promise<ContractPeer & { readonly arrived: () => number }>;
@@ -57,6 +67,22 @@ export const sourceFixtures: Readonly<Record<string, SourceFixture>> = {
       url: `mqtt://127.0.0.1:${port}`,
       ...quickMqtt,
       tags: { value: { group: 'contract', edgeNode: 'node', metric: 'value' } },
+    }),
+  },
+  opcua: {
+    program: opcuaPeer,
+    peer: async () => {
+      opcuaServer ??= OpcuaServer.start({ tickMs: EVERY_MS });
+      const { port } = await opcuaServer;
+      return { port, [Symbol.asyncDispose]: () => Promise.resolve() };
+    },
+    config: (port) => ({
+      url: `opc.tcp://127.0.0.1:${port}/line`,
+      security: { policy: 'None' },
+      publishingInterval: '100ms',
+      connectTimeout: '2s',
+      reconnect: { first: '20ms', max: '100ms' },
+      tags: { value: lineNode('Tick') },
     }),
   },
 };
@@ -113,6 +139,7 @@ export async function createContractSource(type: string, port: number, deps: Dep
     config,
     tagNumbers: new Map([['value', 0]]),
     ...plainSource,
+    stateFolder: contractFolder(),
     sink: { accept: (batch) => (good += goodSamples(batch)) },
     deps,
   });
@@ -149,6 +176,14 @@ export async function createContractUplink(
       await uplink[Symbol.asyncDispose]();
     },
   };
+}
+
+let contractState: string | undefined;
+
+/** State of the sources of this worker. */
+function contractFolder(): string {
+  contractState ??= mkdtempSync(join(tmpdir(), 'andon-contract-'));
+  return contractState;
 }
 
 function parse(schema: z.ZodType | undefined, type: string, config: object | undefined): unknown {

@@ -29,6 +29,7 @@ export class SourceHarness {
     this.#tagsMax = tagsMax;
   }
 
+  readonly stateFolder = '/nonexistent';
   readonly sink = { accept: (batch: SampleBatch) => this.batches.push(this.#samplesOf(batch)) };
   readonly history = {
     add: (batch: SampleBatch) => void this.past.push(...this.#samplesOf(batch)),

@@ -28,7 +28,7 @@ export async function sparkplugPlant(
     ...settings,
   });
   const harness = new SourceHarness(Object.keys(config.tags), tagsMax);
-  const { tagNumbers, bindTag, sink, history } = harness;
+  const { tagNumbers, bindTag, sink, stateFolder, history } = harness;
   const connection = own(new MqttConnection(brokerOptions(url, { protocolVersion: 4 }), testDeps()));
   const { promise, resolve } = Promise.withResolvers<void>();
   connection.onState(({ subscribed }) => (subscribed ? resolve() : undefined));
@@ -38,7 +38,9 @@ export async function sparkplugPlant(
   );
   connection.start();
   await promise;
-  const source = own(new SparkplugSource({ id: 'line', config, tagNumbers, bindTag, sink, history, deps }));
+  const source = own(
+    new SparkplugSource({ id: 'line', config, tagNumbers, bindTag, sink, stateFolder, history, deps }),
+  );
   source.start();
   const health = () => deps.health.components().find(({ name }) => name === 'source/line');
   // The first report comes with the answer to the subscriptions.

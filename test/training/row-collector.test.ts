@@ -38,3 +38,15 @@ test('of an endless recording, an even selection is kept within the limit, and n
   const distances = new Set(starts.slice(1).map((start, at) => start - (starts[at] ?? 0)));
   expect(distances.size).toBe(1);
 });
+
+test('rows that must be kept are kept, in up to half of the room', () => {
+  const valuesMax = 40_000;
+  const collector = new RowCollector(1, valuesMax);
+  for (let row = 0; row < 1_000_000; row += 1) collector.add([row], row >= 7000 && row < 7300);
+  const values = new Set(collector.runs().flatMap((run) => [...run.values]));
+  for (let row = 7000; row < 7300; row += 1) expect(values.has(row)).toBe(true);
+  const all = new RowCollector(1, valuesMax);
+  for (let row = 0; row < 1_000_000; row += 1) all.add([row], true);
+  expect(countRows(all.runs())).toBeLessThanOrEqual(valuesMax);
+  expect(all.runs().at(-1)?.values.at(-1)).toBeGreaterThan(900_000);
+});

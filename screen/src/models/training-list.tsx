@@ -56,6 +56,11 @@ function TrainingItem({ training }: { readonly training: Training }): JSX.Elemen
       <p role="status" class={state === 'failed' ? 'problem reason' : ''}>
         {isPresent && <progress value={shareOf(training)} />} {stateText(training)}
       </p>
+      {training.comparison !== null && (
+        <p class="reason" data-recommendation={training.comparison.recommendation}>
+          {training.comparison.reason}
+        </p>
+      )}
       {training.warnings.map((warning) => (
         <p key={warning} class="reason">
           {warning}

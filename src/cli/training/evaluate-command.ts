@@ -35,7 +35,7 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
   const loaded = await loadConfig(options.config);
   const { models } = loaded.config;
   const deps = systemDeps();
-  const chosen = await chooseRecording(loaded, options, deps.clock.nowMs());
+  const chosen = await chooseRecording(loaded, options, deps.clock.nowMs(), 'evaluate');
   for (const note of recordingNotes(chosen)) output.err(note);
   const directory = ModelDirectory.of(models);
   const wanted = options.model === undefined ? chosen.binding.watch.model : referenceOf(options.model);
@@ -44,10 +44,10 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
     options.against === undefined ? undefined : await chooseModel(directory, referenceOf(options.against));
   const seen = trainedRowsNote(await directory.find(model), chosen);
   if (seen !== undefined) output.err(seen);
+  const labelled = options.label !== undefined || chosen.recording.marked.length > 0;
   const plot = new EvaluationPlot(chosen.binding.watch.tags);
   const run = async (reference: ModelReference, onRow: (row: JudgedRow) => Promise<void> | undefined) => {
     const { task } = (await directory.find(reference)).manifest;
-    const labelled = options.label !== undefined;
     return evaluate({ ...chosen, models, model: reference, task, labelled, deps, onRow });
   };
   const out = options.out === undefined ? undefined : new PredictionFile(options.out, chosen);
@@ -66,7 +66,7 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
     const { head, body } = evaluationRows(evaluations);
     output.out(table(head, body));
   }
-  return options.label === undefined && evaluation.metrics.abnormalRows > 0 ? 1 : 0;
+  return !labelled && evaluation.metrics.abnormalRows > 0 ? 1 : 0;
 }
 
 /** A model looks better on rows that it has seen. */

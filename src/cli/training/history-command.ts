@@ -31,8 +31,7 @@ export async function historyExportCommand(options: HistoryExportOptions, output
   const rows = historyRows({
     outboxPath: config.outbox.path,
     tags,
-    fromMs: parseMoment(options.from, nowMs),
-    toMs: parseMoment(options.to, nowMs),
+    times: [{ fromMs: parseMoment(options.from, nowMs), toMs: parseMoment(options.to, nowMs) }],
     stepMs: undefined,
   });
   const { out } = options;

@@ -1,5 +1,5 @@
 import type { LoadedConfig } from '../../config/config-file.ts';
-import { historyRecording, parseMoment } from '../../offline/history-recording.ts';
+import { parseMoment, watchHistory } from '../../offline/history-recording.ts';
 import type { RecordedRows } from '../../offline/recorded-feed.ts';
 import { csvRecording, parseColumns, parseRowRange } from '../../offline/recording.ts';
 import { bindWatch, type WatchBinding } from '../../config/watch-binding.ts';
@@ -26,19 +26,15 @@ export async function chooseRecording(
   { config }: LoadedConfig,
   options: RecordingOptions,
   nowMs: number,
+  purpose: 'train' | 'evaluate',
 ): Promise<RecordedRows> {
   const bound = bindWatch(config, options.watch);
   const binding = options.step === undefined ? bound : withStep(bound, options.step);
   const { watch } = binding;
   if (options.csv === undefined) {
     if (options.rows !== undefined) throw invalid('--rows counts the rows of a CSV: name it with --csv');
-    const recording = historyRecording({
-      outboxPath: config.outbox.path,
-      tags: watch.tags,
-      fromMs: parseMoment(options.from, nowMs),
-      toMs: parseMoment(options.to, nowMs),
-      stepMs: watch.window.stepMs === 'scan' ? undefined : watch.window.stepMs,
-    });
+    const times = { fromMs: parseMoment(options.from, nowMs), toMs: parseMoment(options.to, nowMs) };
+    const recording = watchHistory(binding, config.outbox.path, times, purpose);
     return { binding, recording, range: parseRowRange(undefined), pacing: 'times' };
   }
   if (options.from !== undefined || options.to !== undefined)

@@ -1,4 +1,5 @@
 import { loadConfig } from '../../config/config-file.ts';
+import { compareOnMarked, withComparison } from '../../offline/marked-comparison.ts';
 import { trainFromRecording, type TrainResult, writeTrainedModel, type WrittenModel } from '../../offline/train.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import type { TrainingTask } from '../../training/core/algorithm.ts';
@@ -25,7 +26,7 @@ export type TrainOptions = RecordingOptions & {
 export async function trainCommand(options: TrainOptions, output: Output): Promise<number> {
   const loaded = await loadConfig(options.config);
   const deps = systemDeps();
-  const chosen = await chooseRecording(loaded, options, deps.clock.nowMs());
+  const chosen = await chooseRecording(loaded, options, deps.clock.nowMs(), 'train');
   for (const note of recordingNotes(chosen)) output.err(note);
   const beganMs = deps.clock.monotonicMs();
   const result = await trainFromRecording({
@@ -38,13 +39,21 @@ export async function trainCommand(options: TrainOptions, output: Output): Promi
     force: options.force === true,
     onProgress: progressTo(output, deps.clock),
   });
-  const { models } = loaded.config;
-  const { name } = chosen.binding.watch.model;
-  const written = await writeTrainedModel(models, name, result, deps);
+  const { models, outbox } = loaded.config;
+  const { binding, recording } = chosen;
+  const { name } = binding.watch.model;
+  const { draft } = result.trained;
+  const order = { binding, models, outboxPath: outbox.path, marked: recording.marked, draft, deps };
+  const comparison = await compareOnMarked(order);
+  const written = await writeTrainedModel(models, name, withComparison(draft, comparison), deps);
   await openRegistry(loaded).recordTraining({ name, version: written.version }, commandUser());
   const seconds = (deps.clock.monotonicMs() - beganMs) / 1000;
-  if (options.json === true) output.out(JSON.stringify(document(result, written, seconds, models.trust !== undefined)));
-  else output.out(summary(result, written, seconds, options.config, models));
+  if (options.json === true)
+    output.out(JSON.stringify({ ...document(result, written, seconds, models.trust !== undefined), comparison }));
+  else {
+    output.out(summary(result, written, seconds, options.config, models));
+    if (comparison !== undefined) output.out(comparison.reason);
+  }
   return 0;
 }
 

@@ -1,3 +1,4 @@
+import type { MarkedComparison } from './marked-comparison.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 
 export type TrainingRequest = {
@@ -38,6 +39,8 @@ export type TrainingStatus = {
   readonly version: number | undefined;
   readonly warnings: readonly string[];
   readonly metrics: Readonly<Record<string, number>>;
+  /** The present and the new version on the periods that people marked; undefined if there are none. */
+  readonly comparison?: MarkedComparison | undefined;
   /** Why it failed. */
   readonly reason: string | undefined;
 };

@@ -23,6 +23,9 @@ export type Annotation = AnnotationDraft & {
   readonly removed: { readonly actor: string; readonly atMs: EpochMs } | undefined;
 };
 
+/** A period whose state a person marked. It includes both ends. */
+export type MarkedPeriod = Pick<AnnotationDraft, 'fromMs' | 'toMs'> & { readonly label: 'fault' | 'normal' };
+
 export type AnnotationQuery = {
   /** Undefined for all watches. */
   readonly watch: string | undefined;

@@ -87,6 +87,26 @@ export const tryOutJson = z.object({
     .describe('For one window, with the threshold of the model'),
 });
 
+const judgedPeriodJson = z.object({
+  rows: z.number().describe('Rows with a verdict'),
+  abnormal: z.number().describe('Those of them that are abnormal'),
+});
+
+const comparisonJson = z.object({
+  present: z.string().nullish().describe('The active version, NAME@VERSION; null if it could not judge'),
+  recommendation: z.enum(['activate', 'keep', 'none']).describe('none: the periods do not decide'),
+  reason: z.string(),
+  periods: z.array(
+    z.object({
+      label: z.enum(['fault', 'normal']),
+      from_ms: z.number(),
+      to_ms: z.number(),
+      present: judgedPeriodJson.nullish(),
+      next: judgedPeriodJson,
+    }),
+  ),
+});
+
 export const trainingJson = z.object({
   id: z.number(),
   watch: z.string(),
@@ -100,5 +120,8 @@ export const trainingJson = z.object({
   version: z.number().nullable().describe('The trained version. It is not active'),
   warnings: z.array(z.string()),
   metrics: numbers,
+  comparison: comparisonJson
+    .nullable()
+    .describe('The active and the new version on the periods that people marked as fault or normal'),
   reason: z.string().nullable().describe('Why it failed'),
 });

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import type { ModelTrainings, TrainingStatus } from '../../contracts/models/model-trainings.ts';
+import { snakeJson } from '../../domain/record/snake-json.ts';
 import { actorWithAddress } from '../../web/access/caller.ts';
 import { errorJson } from '../../web/http-errors.ts';
 import { trainingJson } from './model-schemas.ts';
@@ -68,7 +69,8 @@ export function registerTrainings(instance: FastifyInstance, trainings: ModelTra
 }
 
 function trainingToJson(status: TrainingStatus): z.infer<typeof trainingJson> {
-  const { id, watch, model, by, state, progress, startedMs, endedMs, version, warnings, metrics, reason } = status;
+  const { id, watch, model, by, state, progress, startedMs, endedMs, version, warnings, metrics, comparison, reason } =
+    status;
   return {
     id,
     watch,
@@ -82,6 +84,7 @@ function trainingToJson(status: TrainingStatus): z.infer<typeof trainingJson> {
     version: version ?? null,
     warnings: [...warnings],
     metrics,
+    comparison: comparison === undefined ? null : snakeJson(comparison),
     reason: reason ?? null,
   };
 }

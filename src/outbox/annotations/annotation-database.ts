@@ -25,14 +25,14 @@ export const annotationsFormat: DatabaseFormat = {
 };
 
 type Removal = NonNullable<Annotation['removed']>;
-type Row = {
+export type AnnotationRow = {
   readonly entry: string;
   readonly checksum: number;
   readonly removal: string | null;
   readonly removal_checksum: number | null;
 };
 
-const COLUMNS = `SELECT annotation.entry, annotation.checksum, removal.entry AS removal, removal.checksum AS removal_checksum
+export const ANNOTATION_COLUMNS = `SELECT annotation.entry, annotation.checksum, removal.entry AS removal, removal.checksum AS removal_checksum
   FROM annotation LEFT JOIN removal ON removal.id = annotation.id`;
 
 /** What people recorded about machines, in a small file of its own, so that telemetry never displaces it. */
@@ -48,9 +48,9 @@ export class AnnotationDatabase {
           'INSERT INTO annotation (id, watch, from_ms, to_ms, checksum, entry) VALUES (?, ?, ?, ?, ?, ?)',
         ),
         remove: this.#sqlite.prepare('INSERT OR IGNORE INTO removal (id, checksum, entry) VALUES (?, ?, ?)'),
-        one: this.#sqlite.prepare(`${COLUMNS} WHERE annotation.id = ?`),
+        one: this.#sqlite.prepare(`${ANNOTATION_COLUMNS} WHERE annotation.id = ?`),
         find: this.#sqlite.prepare(
-          `${COLUMNS} WHERE (@watch IS NULL OR watch = @watch) AND from_ms <= @toMs AND to_ms >= @fromMs
+          `${ANNOTATION_COLUMNS} WHERE (@watch IS NULL OR watch = @watch) AND from_ms <= @toMs AND to_ms >= @fromMs
            ORDER BY annotation.sequence DESC LIMIT @limit`,
         ),
       };
@@ -77,7 +77,7 @@ export class AnnotationDatabase {
 
   /** Newest first. Damaged rows are left out. */
   find({ watch, fromMs, toMs, limit }: AnnotationQuery): readonly Annotation[] {
-    const rows = this.#statements.find.all({ watch: watch ?? null, fromMs, toMs, limit }) as Row[];
+    const rows = this.#statements.find.all({ watch: watch ?? null, fromMs, toMs, limit }) as AnnotationRow[];
     return rows.flatMap((row) => annotationOf(row) ?? []);
   }
 
@@ -91,13 +91,13 @@ export class AnnotationDatabase {
   }
 
   #one(id: string): Annotation | undefined {
-    const row = this.#statements.one.get(id) as Row | undefined;
+    const row = this.#statements.one.get(id) as AnnotationRow | undefined;
     return row === undefined ? undefined : annotationOf(row);
   }
 }
 
 /** @returns Undefined if the row is not what `add` wrote. */
-function annotationOf({ entry, checksum, removal, removal_checksum }: Row): Annotation | undefined {
+export function annotationOf({ entry, checksum, removal, removal_checksum }: AnnotationRow): Annotation | undefined {
   if (!isIntactText(entry, checksum)) return undefined;
   // The checksums prove that this class wrote the texts.
   const annotation = JSON.parse(entry) as Annotation;

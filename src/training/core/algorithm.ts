@@ -16,6 +16,8 @@ export type TrainingInput = {
    * classification as an index into `classes`. NaN is a row without a label. Undefined for anomalies.
    */
   readonly targets: readonly Float64Array[] | undefined;
+  /** Anomalies: rows that a person marked as normal, counted run after run, in order. Default: none. */
+  readonly normal?: readonly RowSpan[] | undefined;
   /** Names of the classes, the normal one first; empty unless it is a classification. */
   readonly classes: readonly string[];
   /** Rows of the window, the judged row included; if undefined, the algorithm chooses. */

@@ -8,6 +8,8 @@ type Span = {
   readonly number: number;
   readonly values: Float64Array;
   count: number;
+  /** True if it has a row that must be kept. */
+  isKept: boolean;
   /** Rows of the span at which a new run starts. */
   readonly breaks: number[];
 };
@@ -39,17 +41,24 @@ export class RowCollector {
     return this.#rows;
   }
 
-  /** Adds the next row; copies it. */
-  add(row: ArrayLike<number>): void {
+  /**
+   * Adds the next row; copies it.
+   *
+   * @param keep True for a row that must not be dropped. Such spans have at most half of the room.
+   */
+  add(row: ArrayLike<number>, keep = false): void {
     const number = Math.floor(this.#rows / SPAN_ROWS);
     this.#rows += 1;
-    if (number % this.#stride !== 0) {
+    let span = this.#spans.at(-1);
+    if (span?.number !== number) {
+      const isKept = keep && this.#mayKeep();
+      span = isKept || number % this.#stride === 0 ? this.#nextSpan(number, isKept) : undefined;
+    }
+    if (span === undefined) {
       this.#open = false;
       return;
     }
-    let span = this.#spans.at(-1);
-    if (span?.number !== number) span = this.#nextSpan(number);
-    if (span === undefined) return;
+    span.isKept ||= keep && this.#mayKeep();
     if (!this.#open) span.breaks.push(span.count);
     this.#open = true;
     span.values.set(row, span.count * this.#columns);
@@ -84,18 +93,20 @@ export class RowCollector {
     });
   }
 
+  #mayKeep(): boolean {
+    const spans = this.#spans.filter(({ isKept }) => isKept).length;
+    return (spans + 1) * SPAN_ROWS * this.#columns <= this.#valuesMax / 2;
+  }
+
   /** @returns Undefined if this span is one of those dropped to make room. */
-  #nextSpan(number: number): Span | undefined {
+  #nextSpan(number: number, isKept: boolean): Span | undefined {
     if ((this.#kept + SPAN_ROWS) * this.#columns > this.#valuesMax) {
       this.#stride *= 2;
-      this.#spans = this.#spans.filter((span) => span.number % this.#stride === 0);
+      this.#spans = this.#spans.filter((span) => span.isKept || span.number % this.#stride === 0);
       this.#kept = this.#spans.reduce((sum, { count }) => sum + count, 0);
-      if (number % this.#stride !== 0) {
-        this.#open = false;
-        return undefined;
-      }
+      if (!isKept && number % this.#stride !== 0) return undefined;
     }
-    const span = { number, values: new Float64Array(SPAN_ROWS * this.#columns), count: 0, breaks: [] };
+    const span = { number, values: new Float64Array(SPAN_ROWS * this.#columns), count: 0, isKept, breaks: [] };
     this.#spans.push(span);
     return span;
   }

@@ -43,6 +43,29 @@ export function withoutSpans(segments: readonly TrainingRows[], spans: readonly 
   return spans.toReversed().reduce((left, { from, to }) => heldOutBlock(left, from, to, 0).others, segments);
 }
 
+/**
+ * Returns the runs within the spans, each with up to `lead` rows before it: its first windows need them.
+ *
+ * @param spans In order.
+ */
+export function withinSpans(
+  segments: readonly TrainingRows[],
+  spans: readonly RowSpan[],
+  lead: number,
+): readonly TrainingRows[] {
+  const starts = segments.map((_, index) => countRows(segments.slice(0, index)));
+  return spans.flatMap(({ from, to }) =>
+    segments.flatMap((segment, index) => {
+      const first = starts[index] ?? 0;
+      const [begin, end] = [from, to].map((row) => Math.min(Math.max(row - first, 0), segment.count)) as [
+        number,
+        number,
+      ];
+      return begin === end ? [] : [sliceRows(segment, Math.max(begin - lead, 0), end)];
+    }),
+  );
+}
+
 /** Returns the number of rows in the spans. */
 export function countSpans(spans: readonly RowSpan[]): number {
   return spans.reduce((sum, { from, to }) => sum + to - from, 0);
@@ -56,9 +79,7 @@ export function countSpans(spans: readonly RowSpan[]): number {
  * @param more Counted without the rows of `leftOut`.
  */
 export function mergedSpans(leftOut: readonly RowSpan[], more: readonly RowSpan[]): readonly RowSpan[] {
-  const original = (row: number) =>
-    leftOut.reduce((moved, { from, to }) => (from <= moved ? moved + to - from : moved), row);
-  const all = [...leftOut, ...more.map(({ from, to }) => ({ from: original(from), to: original(to - 1) + 1 }))];
+  const all = [...leftOut, ...outsideSpans(leftOut, more)];
   const merged: { from: number; to: number }[] = [];
   for (const span of all.toSorted((a, b) => a.from - b.from)) {
     const last = merged.at(-1);
@@ -66,6 +87,13 @@ export function mergedSpans(leftOut: readonly RowSpan[], more: readonly RowSpan[
     else last.to = Math.max(last.to, span.to);
   }
   return merged;
+}
+
+/** Returns spans of all rows from spans that are counted without the rows of `without`. @param without In order. */
+export function outsideSpans(without: readonly RowSpan[], spans: readonly RowSpan[]): readonly RowSpan[] {
+  const original = (row: number) =>
+    without.reduce((moved, { from, to }) => (from <= moved ? moved + to - from : moved), row);
+  return spans.map(({ from, to }) => ({ from: original(from), to: original(to - 1) + 1 }));
 }
 
 function heldOutBlock(segments: readonly TrainingRows[], from: number, to: number, warmUpRows: number): HeldOutBlock {

@@ -1,6 +1,8 @@
 import { OperatingError } from '../../platform/errors.ts';
 import type { TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
 import { type LabelledRows, splitInTime } from '../core/labelled-rows.ts';
+import { concatenated } from '../core/statistics.ts';
+import { type RowSpan, withinSpans, withoutSpans } from '../core/training-blocks.ts';
 import { countRows } from '../core/training-rows.ts';
 import { assess, type Assessment } from './assessment.ts';
 import type { DraftFacts } from './model-draft.ts';
@@ -16,12 +18,19 @@ const losses = {
   classification: { own: 'log_loss', naive: 'naive_log_loss' },
 } as const;
 
+/** Epoch ms. */
+type TimeSpan = { readonly fromMs: number; readonly toMs: number };
+
 export type TrainingStage = 'fitting' | 'trying out';
 
 /** Rows and purpose of a fit. */
 export type FitOrder = LabelledRows &
   Pick<DraftFacts, 'task' | 'classes' | 'decision' | 'stepMs'> & {
     readonly windowRows?: number | undefined;
+    /** Time of each row of each segment, epoch ms; undefined if the rows have none. */
+    readonly timesMs?: readonly Float64Array[] | undefined;
+    /** Times that a person marked as normal running, in order, both ends included. Default: none. */
+    readonly normalTimes?: readonly TimeSpan[] | undefined;
     readonly onProgress?: ((stage: TrainingStage, share: number) => void) | undefined;
   };
 
@@ -65,10 +74,10 @@ export async function chooseAlgorithm(
 
 /** @returns Undefined if there are too few rows to fit or to assess. */
 export async function assessFit(algorithm: TrainingAlgorithm, order: FitOrder): Promise<Assessment | undefined> {
-  const [before, after] = splitInTime(order, ASSESSED_FROM_SHARE);
+  const { before, after } = splitForAssessment(order);
   if (countRows(before.segments) < algorithm.rowsMin) return undefined;
   try {
-    const fitted = await algorithm.fit(trainingInput(order, before, 'trying out'));
+    const fitted = await algorithm.fit(trainingInput(order, 'trying out', before));
     return assess(fitted, { ...order, decision: { ...order.decision, ...fitted.decision }, before, after });
   } catch (error) {
     // All rows are enough for a fit but the first three quarters are not: no assessment.
@@ -77,8 +86,45 @@ export async function assessFit(algorithm: TrainingAlgorithm, order: FitOrder): 
   }
 }
 
-export function trainingInput(order: FitOrder, rows: LabelledRows, stage: TrainingStage): TrainingInput {
+/** @param rows All rows of the order by default. */
+export function trainingInput(
+  order: FitOrder,
+  stage: TrainingStage,
+  rows: LabelledRows & { readonly normal: readonly RowSpan[] } = { ...order, normal: normalSpans(order) },
+): TrainingInput {
   const { task, classes, windowRows, onProgress } = order;
-  const { segments, targets } = rows;
-  return { task, segments, targets, classes, windowRows, seed: 1, onProgress: (share) => onProgress?.(stage, share) };
+  const { segments, targets, normal } = rows;
+  const report = (share: number) => onProgress?.(stage, share);
+  return { task, segments, targets, classes, windowRows, normal, seed: 1, onProgress: report };
+}
+
+/** Splits the rows in time. Rows that a person marked as normal are all for the fit: they are not a test of it. */
+function splitForAssessment(order: FitOrder) {
+  const [first, last] = splitInTime(order, ASSESSED_FROM_SHARE);
+  const count = countRows(first.segments);
+  const spans = normalSpans(order);
+  const early = spans.flatMap(({ from, to }) => (from < count ? [{ from, to: Math.min(to, count) }] : []));
+  const late = spans.flatMap(({ from, to }) =>
+    to > count ? [{ from: Math.max(from, count) - count, to: to - count }] : [],
+  );
+  if (late.length === 0) return { before: { ...first, normal: early }, after: last };
+  const marked = withinSpans(last.segments, late, 0);
+  const all = { from: count, to: count + countRows(marked) };
+  return {
+    before: { ...first, segments: [...first.segments, ...marked], normal: [...early, all] },
+    after: { ...last, segments: withoutSpans(last.segments, late).filter((run) => run.count > 0) },
+  };
+}
+
+/** Returns the rows that a person marked as normal, counted run after run. */
+function normalSpans({ timesMs, normalTimes = [] }: Pick<FitOrder, 'timesMs' | 'normalTimes'>): readonly RowSpan[] {
+  if (timesMs === undefined || normalTimes.length === 0) return [];
+  const spans: { from: number; to: number }[] = [];
+  for (const [row, timeMs] of concatenated(timesMs).entries()) {
+    if (!normalTimes.some(({ fromMs, toMs }) => fromMs <= timeMs && timeMs <= toMs)) continue;
+    const last = spans.at(-1);
+    if (last?.to === row) last.to = row + 1;
+    else spans.push({ from: row, to: row + 1 });
+  }
+  return spans;
 }

@@ -18,8 +18,6 @@ export type TrainingOrder = FitOrder &
   DraftFacts & {
     /** Rows known to be abnormal: the window with the highest score among them becomes a golden vector too. */
     readonly faulty?: readonly TrainingRows[];
-    /** Time of each row of each segment, epoch ms; undefined if the rows have none. */
-    readonly timesMs?: readonly Float64Array[] | undefined;
     /** Column of the tag with the mode of the machine; undefined if it has none. */
     readonly modeColumn?: number | undefined;
     /** True to fit a model on fewer rows than the algorithm advises; the model has a warning. */
@@ -63,7 +61,7 @@ export async function trainModel(given: TrainingOrder): Promise<TrainedModel> {
   const order: TrainingOrder = centred === undefined ? given : { ...given, ...centred };
   const { segments } = order;
   const tooFew = rowsWarning(order);
-  const fitted = await algorithm.fit(trainingInput(order, order, 'fitting'));
+  const fitted = await algorithm.fit(trainingInput(order, 'fitting'));
   const decided = { ...order, decision: { ...order.decision, ...fitted.decision } };
   const assessment = order.assessment ?? (await assessFit(algorithm, order));
   const longest = judgedLongest(fitted, order);

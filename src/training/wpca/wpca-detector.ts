@@ -9,7 +9,9 @@ import {
   countSpans,
   heldOutBlocks,
   mergedSpans,
+  outsideSpans,
   type RowSpan,
+  withinSpans,
   withoutSpans,
 } from '../core/training-blocks.ts';
 import { trainingFailure } from '../core/training-errors.ts';
@@ -64,6 +66,9 @@ const BLOCK_WINDOWS_APART = 2;
 const LEFT_OUT_SHARE_MAX = 3 / 8;
 const SEARCHES_MAX = 3;
 
+/** Least weight of the rows that a person marked as normal: their direction becomes one of those that carry drift. */
+const MARKED_SHARE = 0.2;
+
 /** Whitened principal components of lag-stacked rows: notices that tags no longer move together as they did. */
 export const wpcaAlgorithm: TrainingAlgorithm = {
   name: 'wpca',
@@ -71,7 +76,7 @@ export const wpcaAlgorithm: TrainingAlgorithm = {
   tasks: ['anomaly'],
   rowsMin: DETECTOR_ROWS_MIN,
   rowsAdvised: DETECTOR_ROWS_ADVISED,
-  fit: async ({ segments, onProgress }: TrainingInput) => fittedWpca(trainWpca(segments, onProgress)),
+  fit: async ({ segments, normal, onProgress }: TrainingInput) => fittedWpca(trainWpca(segments, normal, onProgress)),
 };
 
 function fittedWpca(detector: WpcaDetector): FittedModel {
@@ -116,6 +121,8 @@ export type WpcaDetector = {
   readonly limits: WpcaLimits;
   /** Distance below 1 at which the score is normal again. */
   readonly deadband: number;
+  /** 95 % quantile of R² over its median, in rows outside the fit. */
+  readonly restSpread: number;
   /** True if normal running was different from block to block. */
   readonly isDrifting: boolean;
   /** Blocks of the training rows that differ so much from the others that they were not used. */
@@ -136,28 +143,42 @@ export type WpcaDetector = {
  * rows would be normal for the model and widen its limits.
  *
  * @param segments Runs without a gap, normal running only; `DETECTOR_ROWS_MIN` rows or more in all.
- * @param marginMin Margin of R² for a history without spread; 1 for the detector as it was published.
+ * @param normal Rows that a person marked as normal, however unlike the others they are. They have a weight of
+ *   `MARKED_SHARE` or more, are in every fit and widen no limit: only how they differ becomes normal.
  * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
  *   'training-value-invalid' | 'training-no-variance' (reject).
  */
 export function trainWpca(
   segments: readonly TrainingRows[],
+  normal: readonly RowSpan[] = [],
   onProgress: (share: number) => void = () => undefined,
-  marginMin = MARGIN_MIN,
 ): WpcaDetector {
   checkTrainingRows(segments, DETECTOR_ROWS_MIN);
   const clean = segments.map(despike);
-  const leftOut = faultySpans(clean, onProgress);
-  const used = withoutSpans(clean, leftOut);
-  const model = fitDetector(used);
-  const blocks = blockedStatistics(used, model.lags, 0, (share) => onProgress((1 + share) / 2));
+  const unmarked = withoutSpans(clean, normal);
+  checkTrainingRows(unmarked, DETECTOR_ROWS_MIN);
+  const leftOut = faultySpans(unmarked, onProgress);
+  const used = withoutSpans(unmarked, leftOut);
+  const marked = weighted(withinSpans(clean, normal, SEGMENT_ROWS_MIN), countRows(used));
+  const model = fitDetector([...used, ...marked]);
+  const blocks = blockedStatistics(used, { lags: model.lags, apart: 0, marked }, (share) =>
+    onProgress((1 + share) / 2),
+  );
   return {
     model,
-    ...limitsOf(blocks, marginMin),
-    leftOut,
+    ...limitsOf(blocks),
+    leftOut: outsideSpans(normal, leftOut),
     imputation: imputationOf(model),
     ...independence(used),
   };
+}
+
+/** Returns the runs as often as it takes for their share of all rows. */
+function weighted(runs: readonly TrainingRows[], others: number): readonly TrainingRows[] {
+  const rows = countRows(runs);
+  if (rows === 0) return [];
+  const times = Math.ceil((others * MARKED_SHARE) / (1 - MARKED_SHARE) / rows);
+  return Array.from({ length: times }, () => runs).flat();
 }
 
 function imputationOf(model: WpcaModel): Imputation | undefined {
@@ -194,18 +215,22 @@ function fitDetector(segments: readonly TrainingRows[]): WpcaModel {
   return fitWpca(long);
 }
 
-/**
- * @param apart Number of blocks on each side of a block that its model does not learn.
- * @throws {OperatingError} 'training-too-few-rows' (reject).
- */
+type BlockPlan = {
+  readonly lags: number;
+  /** Number of blocks on each side of a block that its model does not learn. */
+  readonly apart: number;
+  /** Runs that each model learns. */
+  readonly marked?: readonly TrainingRows[];
+};
+
+/** @throws {OperatingError} 'training-too-few-rows' (reject). */
 function blockedStatistics(
   segments: readonly TrainingRows[],
-  lags: number,
-  apart: number,
+  { lags, apart, marked = [] }: BlockPlan,
   onProgress: (share: number) => void,
 ): BlockStatistics {
   const blocks = heldOutBlocks(segments, { apart }).map(({ heldOut, others }, block) => {
-    const rest = longRuns(others);
+    const rest = longRuns([...others, ...marked]);
     const statistics =
       rest.length === 0
         ? []
@@ -234,7 +259,7 @@ function faultySpans(segments: readonly TrainingRows[], onProgress: (share: numb
     const model = fitDetector(used);
     // In a short history, a model without three of eight blocks knows too little of normal running.
     const apart = countRows(used) / BLOCKS < BLOCK_WINDOWS_APART * windowRows(model) ? 0 : 1;
-    const blocks = blockedStatistics(used, model.lags, apart, report);
+    const blocks = blockedStatistics(used, { lags: model.lags, apart }, report);
     const faulty = faultyBlocks(blocks).flatMap((block) => spans[block] ?? []);
     const more = mergedSpans(leftOut, faulty);
     if (faulty.length === 0 || countSpans(more) > LEFT_OUT_SHARE_MAX * countRows(segments)) break;
@@ -285,16 +310,13 @@ function medianOf(values: readonly number[]): number {
   return quantile(Float64Array.from(values.filter(Number.isFinite)), 0.5);
 }
 
-function limitsOf(
-  blocks: BlockStatistics,
-  marginMin: number,
-): Pick<WpcaDetector, 'limits' | 'deadband' | 'isDrifting'> {
+function limitsOf(blocks: BlockStatistics): Pick<WpcaDetector, 'limits' | 'restSpread' | 'deadband' | 'isDrifting'> {
   const known = blocks.filter((block) => block !== undefined);
   const pool = joined(known);
   const high = (name: StatisticName) => quantile(pool[name], LIMIT_QUANTILE);
   const median = (name: StatisticName) => quantile(pool[name], 0.5);
   const spread = (name: StatisticName) => high(name) / Math.max(median(name), 1e-9);
-  const margin = Math.min(MARGIN_MAX, marginMin * spread('rest') ** MARGIN_POWER);
+  const margin = Math.min(MARGIN_MAX, MARGIN_MIN * spread('rest') ** MARGIN_POWER);
   const above = (name: StatisticName, deviations: number) =>
     median(name) * spread(name) ** (deviations / NORMAL_QUANTILE_95);
   const limit = (value: number) => (value > 0 ? Math.min(value, NO_LIMIT) : NO_LIMIT);
@@ -309,6 +331,7 @@ function limitsOf(
   const usualScore = quantile(worstRatios(sameLength(pool), limits), 0.5);
   return {
     limits,
+    restSpread: spread('rest'),
     deadband: Math.min(DEADBAND_MAX, (1 - usualScore) / 2),
     isDrifting: sampleDeviation > DRIFT_DEVIATION_MIN,
   };

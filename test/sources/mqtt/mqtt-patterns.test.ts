@@ -26,8 +26,8 @@ async function sourceWith(settings: Record<string, unknown>, tagsMax?: number) {
   const deps = testDeps();
   const config = mqttKind.schema.parse({ type: 'mqtt', url: broker.url, protocolVersion: '3.1.1', ...settings });
   const harness = new SourceHarness(Object.keys(config.tags), tagsMax);
-  const { tagNumbers, bindTag, sink, history } = harness;
-  own(new MqttSource({ id: 'cell', config, tagNumbers, bindTag, sink, history, deps })).start();
+  const { tagNumbers, bindTag, sink, stateFolder, history } = harness;
+  own(new MqttSource({ id: 'cell', config, tagNumbers, bindTag, sink, stateFolder, history, deps })).start();
   await broker.whenReceived('subscribe');
   const send = (topic: string | Buffer, payload: string) => broker.send(publishPacket(topic, payload));
   const reason = () => deps.health.components()[0]?.reason;

@@ -39,8 +39,10 @@ function sourceOn(url: string, harness: SourceHarness, settings: Record<string, 
     tags: { speed: { topic: 'pump/speed' } },
     ...settings,
   });
-  const { tagNumbers, bindTag, sink, history } = harness;
-  const source = own(new MqttSource({ id: 'cell', config, tagNumbers, bindTag, sink, history, deps: testDeps() }));
+  const { tagNumbers, bindTag, sink, stateFolder, history } = harness;
+  const source = own(
+    new MqttSource({ id: 'cell', config, tagNumbers, bindTag, sink, stateFolder, history, deps: testDeps() }),
+  );
   source.start();
   return source;
 }

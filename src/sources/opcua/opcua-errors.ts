@@ -1,0 +1,31 @@
+import { type ErrorCatalogue, failures, reject, retry } from '../../platform/errors.ts';
+
+export const opcuaErrors = {
+  'opcua-not-reached': retry(
+    'No connection to the OPC UA server: it refused, was not reachable, or did not answer within connectTimeout.',
+    'Check the host, port and path of `url`, the firewall, and that the server runs.',
+  ),
+  'opcua-security-unsupported': reject(
+    'The OPC UA server does not offer the security policy and mode of `security`.',
+    'Set `security` to a pair that the message lists, or allow the configured one in the server.',
+  ),
+  'opcua-server-untrusted': reject(
+    "andon does not trust the server's certificate, or the certificate is not valid (expired, or for another use).",
+    'Compare the fingerprint with that of the server, then run `andon opcua trust NAME`. Renew an expired certificate in the server.',
+  ),
+  'opcua-client-untrusted': reject(
+    "The OPC UA server does not trust andon's certificate.",
+    'Trust the certificate in the server: `andon opcua certificate NAME` prints its path and fingerprint. Many servers list it under rejected certificates.',
+  ),
+  'opcua-login-refused': reject(
+    'The OPC UA server refused the login.',
+    'Check `username` and `password`, or `userCertificate`, and which logins the server allows at this endpoint.',
+  ),
+  'opcua-certificate-unreadable': reject(
+    'A certificate or key of the configuration cannot be read, or has no application URI.',
+    'Check the paths and the rights of the files. An application certificate needs a URI as a subject alternative name.',
+  ),
+} as const satisfies ErrorCatalogue;
+
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
+export const opcuaFailure = failures(opcuaErrors);
