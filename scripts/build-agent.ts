@@ -5,14 +5,14 @@ import { rolldown, type Plugin } from 'rolldown';
 
 /*
  * Bundles the agent and its libraries into a folder, by default dist/: `node scripts/build-agent.ts [FOLDER]`. A command then
- * loads some large files instead of hundreds of small ones. Native libraries stay packages. Names are kept, and each file
+ * loads some large files instead of hundreds of small ones. Libraries with files of their own stay packages. Names are kept, and each file
  * has its source map.
  */
 const root = resolve(import.meta.dirname, '..');
 const output = resolve(process.argv[2] ?? join(root, 'dist'));
 
-/** Each loads a native library from its own folder. */
-const native = /^(onnxruntime-node|better-sqlite3|serialport|@serialport\/.*)$/;
+/** Each loads a native library, or data, from its own folder. */
+const packages = /^(onnxruntime-node|better-sqlite3|serialport|@serialport\/.*|node-opcua-.*)$/;
 
 const hosts = readdirSync(join(root, 'src/hosts')).map((file) => parse(file).name);
 const bundle = await rolldown({
@@ -22,7 +22,7 @@ const bundle = await rolldown({
     'cli/main': 'src/cli/main.ts',
     ...Object.fromEntries(hosts.map((name) => [`hosts/${name}`, `src/hosts/${name}.ts`])),
   },
-  external: native,
+  external: packages,
   plugins: [httpWithoutFetch()],
   logLevel: 'warn',
 });

@@ -13,5 +13,6 @@ export const backupHostEntry = hostEntry('backup-host');
 export const modelServerEntry = hostEntry('model-server');
 export const limitGarbageEntry = hostEntry('limit-garbage');
 export const configCheckEntry = hostEntry('config-check');
+export const opcuaHostEntry = hostEntry('opcua-host');
 export const plantEntry = hostEntry('plant');
 export const brokerEntry = hostEntry('broker');
