@@ -199,6 +199,7 @@ export class Scheduler<M extends QueuedModel = QueuedModel> {
       run: (inputs) => windows.run(model, inputs),
       onJudged: windows.onJudged,
       metrics: deps.metrics,
+      clock: deps.clock,
     });
   }
 
