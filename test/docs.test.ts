@@ -171,7 +171,9 @@ describe('configurations in documents', () => {
   });
 
   test.each(located(isPart))('$name has only keys and values that the schema knows', ({ text }) => {
-    const data: unknown = parse(text, (key, value: unknown) => (key === 'tags' ? withoutFile(value) : value));
+    const data: unknown = parse(text, (key, value: unknown) =>
+      ['tags', 'outputs'].includes(String(key)) ? withoutFile(value) : value,
+    );
     expect(configSchema.partial({ agent: true }).safeParse(data).error?.issues ?? []).toEqual([]);
   });
 
@@ -192,7 +194,7 @@ describe('configurations in documents', () => {
   });
 });
 
-/** A tag file is read before the schema checks the tags. */
+/** Files of tags and outputs are read before the schema checks their content. */
 function withoutFile(tags: unknown): unknown {
   if (!isPlainObject(tags) || typeof tags['file'] !== 'string') return tags;
   const { file: _file, ...inline } = tags;

@@ -5,7 +5,7 @@ import type { ModelStatus } from '../contracts/inference.ts';
 import { OperatorAudit } from '../web/access/operator-audit.ts';
 import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
-import { ModelServer } from '../serving/model-server.ts';
+import type { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { StoredModelCatalogue } from '../registry/stored-model-catalogue.ts';
 import { ModelTryOut } from '../registry/proof/model-try-out.ts';
@@ -32,7 +32,6 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
-import { environmentWithSecrets } from '../platform/child-environment.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
@@ -40,28 +39,22 @@ import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
 import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
-import {
-  historyWorkerEntry,
-  inferenceHostEntry,
-  modelServerEntry,
-  storageWorkerEntry,
-  trainingHostEntry,
-} from '../platform/entries.ts';
+import { historyWorkerEntry, inferenceHostEntry, storageWorkerEntry, trainingHostEntry } from '../platform/entries.ts';
 import { loadKinds, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import type { RecentLog } from '../platform/log.ts';
 import { packageVersion } from '../platform/package-files.ts';
 import type { ConfigChanges } from './config-changes.ts';
 import { AgentMaintenance } from './agent-maintenance.ts';
+import { modelServerParts } from './model-server-parts.ts';
+import { outputParts } from './output-parts.ts';
 import { Parts } from './parts.ts';
 import { recordInterests } from './record-interests.ts';
 import {
   alarmsOf,
   blindAfterMs,
-  changingSettings,
   delivering,
   diagnosticSettings,
-  modelServerSettings,
   modelsOf,
   pipelineConfig,
   numbersOf,
@@ -153,29 +146,7 @@ export async function startAgent(
     }),
   );
   const modelServers = stack.use(
-    new Parts({
-      wanted: (next) => ({ serving: modelServerSettings(next) }),
-      create: (settings) =>
-        new ModelServer({
-          entry: modelServerEntry,
-          env: environmentWithSecrets(
-            { http: config.http, serving: config.serving, models: config.models },
-            settings.serving.environment,
-          ),
-          settings: { ...identity, ...settings, localToken: localToken.secret },
-          changing: () => changingSettings(config),
-          agent: {
-            models: () => inference.clients.snapshot(),
-            run: async ({ model, inputs }) => {
-              const result = await inference.clients.run(model, inputs);
-              return { ...result, manifest: { ...result.manifest, golden: [] } };
-            },
-            load: (model) => inference.clients.load(model),
-            unload: (model) => inference.clients.unload(model),
-          },
-          deps,
-        }),
-    }),
+    modelServerParts({ config: () => config, identity, localToken: localToken.secret, inference, deps }),
   );
   const modelServer = (): ModelServer | undefined => modelServers.get('serving');
   const clientModels = async (): Promise<readonly ModelStatus[]> => (await modelServer()?.statuses()) ?? [];
@@ -284,6 +255,17 @@ export async function startAgent(
         kinds.createUplink({ id, agentId, config: uplink, records: outbox.readers, deps }),
     }),
   );
+  const outputs = outputParts({
+    agentId,
+    alarms,
+    watches: watchStates,
+    limits: pipeline.limits,
+    events,
+    records: outbox,
+    audit,
+    deps,
+  });
+  stack.use(outputs.parts);
   const maintenance = stack.use(
     new AgentMaintenance({ file: loaded.file, config: () => config, uplinks, outbox, deps }),
   );
@@ -363,7 +345,8 @@ export async function startAgent(
   );
   const watchdog = stack.use(new Watchdog(() => monitored(outbox, inference, sources.entries()), manager, deps));
   // Consumers before producers, as they start. They end in reverse order.
-  const replaceable = [uplinks, publishers, edgeNodes, endpoints, modelServers, sources, diagnostics];
+  const replaceable = [uplinks, outputs.parts, publishers, edgeNodes, endpoints, modelServers, sources, diagnostics];
+  await outputs.load(config);
   for (const parts of replaceable) parts.create(config);
 
   await outbox.start();
@@ -391,6 +374,7 @@ export async function startAgent(
   const changeNow: RunningAgent['change'] = async (next, changes) => {
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
+    await outputs.load(next);
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
     await outbox.readers.change(recordInterests(next));
     await pipeline.endWatches(endedWatches);

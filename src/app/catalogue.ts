@@ -22,6 +22,8 @@ import { remoteErrors } from '../models/errors/remote-errors.ts';
 import { remoteMetrics } from '../runtime/remote/remote-metrics.ts';
 import { outboxErrors } from '../outbox/file/outbox-errors.ts';
 import { outboxMetrics } from '../outbox/file/outbox-metrics.ts';
+import { outputErrors } from '../outputs/output-errors.ts';
+import { outputMetrics } from '../outputs/output-metrics.ts';
 import { plantErrors } from '../plant/plant-errors.ts';
 import { healthMetrics } from '../platform/health.ts';
 import type { MetricCatalogue } from '../platform/metrics.ts';
@@ -85,6 +87,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'Alarms', catalogue: alarmErrors },
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },
+  { title: 'Outputs', catalogue: outputErrors },
   {
     title: 'HTTP',
     catalogue: { ...httpErrors, ...accessErrors, ...apiErrors, ...backupDownloadErrors, ...configurationErrors },
@@ -114,5 +117,6 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Local subscribers', catalogue: publishMetrics },
   { title: 'Sparkplug edge node', catalogue: sparkplugPublishMetrics },
   { title: 'Uplinks', catalogue: uplinkMetrics },
+  { title: 'Outputs', catalogue: outputMetrics },
   { title: 'HTTP', catalogue: { ...httpMetrics, ...accessMetrics, ...apiMetrics, ...v2Metrics } },
 ];

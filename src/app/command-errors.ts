@@ -2,6 +2,10 @@ import { type ErrorCatalogue, failures, reject, retry } from '../platform/errors
 
 /** Errors of commands that are not the daemon. */
 export const commandErrors = {
+  'opcua-certificate-configured': reject(
+    'The certificate of an OPC UA source comes from the configuration, so andon cannot renew it.',
+    'Renew it where it was made, or remove `certificate` from the source: andon then uses a certificate of its own.',
+  ),
   'agent-not-reached': retry(
     'The command found no running agent at the URL it was given, or one that does not answer it as it should.',
     'Check that the agent runs (`systemctl status andon`) and that `http.listen` is the address, or pass it with `--url`. Run it as root or as the Unix user of the agent: it reads the token next to the outbox, which the agent writes at its start.',
@@ -18,6 +22,15 @@ export const commandErrors = {
   'password-refused': reject(
     'The new password is too short, contains the name of the user, or could not be asked for.',
     'Use 12 characters or more, or `--generate`.',
+  ),
+  'not-confirmed': reject(
+    'The command asks before it acts, and there is no terminal.',
+    'Run it at a terminal, or with `--yes`.',
+  ),
+  'output-unknown': reject('The configuration has no output of this name.', 'See section `outputs`.'),
+  'output-held': reject(
+    'The test of an output is refused: its file may be changed by more than an administrator, or the duration is too long.',
+    'Run the command that the message names.',
   ),
   'unit-missing': reject(
     'The command needs the systemd unit of andon, which is not installed.',

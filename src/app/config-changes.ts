@@ -5,7 +5,7 @@ import { agentTags } from '../config/config-tags.ts';
 import { type SourceConfig, sourceKindOf } from '../config/kinds.ts';
 
 /** Sections with entries by id, each of which changes alone. */
-const entrySections = ['sources', 'derived', 'watches', 'limits', 'uplinks'] as const;
+const entrySections = ['sources', 'derived', 'watches', 'limits', 'uplinks', 'outputs'] as const;
 /** Sections of one part, which changes alone. */
 const partSections = ['alarms', 'publish', 'sparkplug', 'http', 'serving', 'reload', 'log'] as const;
 
@@ -45,6 +45,7 @@ export function configChanges(before: AgentConfig, after: AgentConfig): ConfigCh
     watches: entryChanges(before.watches, after.watches, usesChangedTag),
     limits: entryChanges(before.limits, after.limits, (tag) => tags.has(tag)),
     uplinks: entryChanges(before.uplinks, after.uplinks),
+    outputs: entryChanges(before.outputs, after.outputs),
     parts: new Set(partSections.filter((section) => !isDeepStrictEqual(before[section], after[section]))),
     tags,
     restart: restartKeys(before, after),

@@ -2,6 +2,7 @@ import type { AgentConfig } from '../config/config-schema.ts';
 import { agentTags } from '../config/config-tags.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import { inputsOf } from '../pipeline/derived-tags.ts';
+import { outputSettings } from './output-settings.ts';
 
 /** What the components and tags of an agent depend on. */
 type Dependencies = {
@@ -43,15 +44,14 @@ export function dependencies(config: AgentConfig): Dependencies {
 }
 
 /** Returns the address of each component that has a connection. */
-function connections({
-  sources,
-  uplinks,
-  publish,
-  sparkplug,
-}: AgentConfig): readonly (readonly [string, readonly string[]])[] {
+function connections(config: AgentConfig): readonly (readonly [string, readonly string[]])[] {
+  const { sources, uplinks, publish, sparkplug } = config;
   return [
     ...Object.entries(sources).map(([id, { url }]) => [`source/${id}`, [address(url)]] as const),
     ...Object.entries(uplinks).map(([id, { url }]) => [`uplink/${id}`, [address(url)]] as const),
+    ...Object.entries(outputSettings(config)).map(
+      ([id, { url }]) => [`output/${id}`, url === undefined ? [] : [address(url)]] as const,
+    ),
     ...(publish === undefined ? [] : [['publish', [address(publish.url)]] as const]),
     ...(sparkplug === undefined ? [] : [['sparkplug', [address(sparkplug.url)]] as const]),
   ];

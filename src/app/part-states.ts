@@ -32,13 +32,14 @@ export function partStates(
 
 /** Returns the health components of each part. */
 function componentsOf(config: AgentConfig): Readonly<Record<string, readonly string[]>> {
-  const { sources, watches, uplinks } = config;
+  const { sources, watches, uplinks, outputs } = config;
   return {
     ...Object.fromEntries(Object.keys(sources).map((id) => [`sources.${id}`, [`source/${id}`]])),
     ...Object.fromEntries(
       Object.entries(watches).map(([id, { model }]) => [`watches.${id}`, [`model/${formatModelReference(model)}`]]),
     ),
     ...Object.fromEntries(Object.keys(uplinks).map((id) => [`uplinks.${id}`, [`uplink/${id}`]])),
+    ...Object.fromEntries(Object.keys(outputs).map((id) => [`outputs.${id}`, [`output/${id}`]])),
     http: ['http'],
     ...(config.publish === undefined ? {} : { publish: ['publish'] }),
     ...(config.sparkplug === undefined ? {} : { sparkplug: ['sparkplug'] }),

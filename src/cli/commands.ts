@@ -60,6 +60,11 @@ const entries: readonly Entry[] = [
     'units, identification and readable registers of Modbus devices, or the topics of a broker; never writes',
     async () => (await import('./setup/scan-command.ts')).defineScan,
   ],
+  [
+    'opcua',
+    'OPC UA: trust a server, list its variables, show the certificate of andon',
+    async () => (await import('./opcua/opcua-commands.ts')).defineOpcua,
+  ],
   ['tags', 'tags of the configuration', async () => (await import('./setup/tags-command.ts')).defineTags],
   [
     'unit',
@@ -72,6 +77,11 @@ const entries: readonly Entry[] = [
     async () => (await import('./import-command.ts')).defineImport,
   ],
   ['alarms', 'alarms of the running agent', async () => (await import('./alarms-command.ts')).defineAlarms],
+  [
+    'output',
+    'lamps, horns and commands that follow alarms',
+    async () => (await import('./output-command.ts')).defineOutput,
+  ],
   [
     'users',
     'who may log in; a change applies without a restart',

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
 import { PositionedDocument, isPlainObject, valueAt } from '../platform/positioned-document.ts';
-import { readConfigText } from '../config/config-text.ts';
+import { readConfigText } from '../config/files/config-text.ts';
 import { encodingOf, spreadsheetProblem } from '../csv/csv-text.ts';
 import { errorMessage } from '../platform/errors.ts';
 import { type ByteOrder, byteOrders } from '../sources/modbus/frame/register-decode.ts';

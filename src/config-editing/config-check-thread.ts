@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { ConfigurationProblem } from '../http/configuration-editor.ts';
+import type { ConfigurationProblem, TagTable } from '../http/configuration-editor.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { RpcClient } from '../platform/rpc.ts';
@@ -29,13 +29,22 @@ export class ConfigCheckThread implements AsyncDisposable {
   }
 
   /** @throws {OperatingError} 'configuration-check-failed' (retry). */
-  async check(request: ConfigCheck): Promise<readonly ConfigurationProblem[]> {
+  check(request: ConfigCheck): Promise<readonly ConfigurationProblem[]> {
+    return this.#run(({ rpc }) => rpc.call('check', request, CHECK_MS_MAX));
+  }
+
+  /** @throws {OperatingError} 'configuration-check-failed' (retry). */
+  readTags(table: { readonly text: string; readonly type: string }): Promise<TagTable> {
+    return this.#run(({ rpc }) => rpc.call('readTags', table, CHECK_MS_MAX));
+  }
+
+  async #run<Result>(call: (thread: Thread) => Promise<Result>): Promise<Result> {
     this.#idleTimer?.cancel();
     const thread = (this.#thread ??= this.#start());
     if (thread.rpc.pending >= WAITING_MAX)
       throw configurationFailure('configuration-check-failed', `${WAITING_MAX} checks are waiting; try again later`);
     try {
-      return await thread.rpc.call('check', request, CHECK_MS_MAX);
+      return await call(thread);
     } catch (error) {
       if (!(error instanceof OperatingError) || error.code === 'configuration-check-failed') throw error;
       await this.#end(thread, error.message);

@@ -1,4 +1,4 @@
-import type { ConfigurationProblem } from '../http/configuration-editor.ts';
+import type { ConfigurationProblem, TagTable } from '../http/configuration-editor.ts';
 import { checkConfigText } from '../config/config-file.ts';
 import { PositionedDocument } from '../platform/positioned-document.ts';
 import { protectedChanges } from './protected-keys.ts';
@@ -6,6 +6,7 @@ import { protectedChanges } from './protected-keys.ts';
 /** Protocol of the thread that checks configurations: a plant with 10,000 tags takes seconds of CPU. */
 export type ConfigCheckProtocol = {
   readonly check: { readonly params: ConfigCheck; readonly result: readonly ConfigurationProblem[] };
+  readonly readTags: { readonly params: { readonly text: string; readonly type: string }; readonly result: TagTable };
 };
 
 export type ConfigCheck = {

@@ -9,7 +9,7 @@ import type {
 } from '../http/configuration-editor.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
 import { configJsonSchema } from '../config/config-json-schema.ts';
-import { readConfigText } from '../config/config-text.ts';
+import { readConfigText } from '../config/files/config-text.ts';
 import type { Deps } from '../platform/deps.ts';
 import { replaceDurably } from '../platform/durable-file.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
@@ -83,6 +83,8 @@ export class ConfigurationFile implements ConfigurationEditor {
     refuseLarge(text);
     return this.#options.checks.check({ text, file: this.#file, former: await this.#text() });
   }
+
+  readTags: ConfigurationEditor['readTags'] = (table) => this.#options.checks.readTags(table);
 
   apply: ConfigurationEditor['apply'] = (text, version, actor) => {
     const applied = this.#writing.then(() => this.#apply(text, version, actor));

@@ -4,6 +4,7 @@ import { auditFindings } from './config-audit-checks.ts';
 import { modelFindings, type ModelLookup } from './config-model-checks.ts';
 import { linkFindings } from './config-link-checks.ts';
 import { networkFindings } from './config-network-checks.ts';
+import { outputFindings } from './config-output-checks.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { servingFindings } from './config-serving-checks.ts';
 import { tagFindings } from './config-tag-checks.ts';
@@ -32,6 +33,7 @@ export function checkConfig(
     ...rolloutFindings(context, models),
     ...servingFindings(context, file, models),
     ...networkFindings(context),
+    ...outputFindings(context),
     ...auditFindings(context),
     ...purposeFindings(context, file),
   ];

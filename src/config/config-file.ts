@@ -9,14 +9,16 @@ import {
   isPlainObject,
   type PositionedData,
 } from '../platform/positioned-document.ts';
-import type { Finding } from './config-finding.ts';
+import { type Finding, warning } from './config-finding.ts';
 import { configJsonSchema } from './config-json-schema.ts';
 import { lookUpModels } from './config-model-checks.ts';
 import { ConfigMessages, noDefaultMessages, PROBLEMS_MAX } from './config-messages.ts';
+import { ConfigOutputsFile } from './files/config-outputs-file.ts';
 import { ConfigTagFiles } from './config-tag-files.ts';
+import { protectionProblem } from './files/protected-file.ts';
 import { resolvePaths } from './config-paths.ts';
 import { type AgentConfig, configSchema } from './config-schema.ts';
-import { readConfigText } from './config-text.ts';
+import { readConfigText } from './files/config-text.ts';
 import { readTrust } from './config-trust.ts';
 
 /** A configuration that passed every check, with absolute paths. */
@@ -30,6 +32,8 @@ export type LoadedConfig = {
   readonly text: string;
   /** The file and its tag files as plain data, before defaults and units. */
   readonly data: unknown;
+  /** Absolute path of the file with the outputs: this one, or the one that `outputs.file` names. */
+  readonly outputsFile: string;
   /** Findings that do not prevent a start but are probably mistakes. */
   readonly warnings: readonly ConfigProblem[];
 };
@@ -58,6 +62,7 @@ export async function loadConfig(file: string, options: LoadOptions = { checkMod
     directory,
     text: read.text,
     data: checked.data,
+    outputsFile: checked.outputsFile,
     warnings: inFile(checked.warnings),
   };
 }
@@ -74,6 +79,7 @@ export async function checkConfigText(
 type CheckedText = {
   readonly config: AgentConfig | undefined;
   readonly data: unknown;
+  readonly outputsFile: string;
   readonly problems: readonly DocumentProblem[];
   readonly warnings: readonly DocumentProblem[];
 };
@@ -83,14 +89,17 @@ async function checkText(text: string, file: string, options: LoadOptions): Prom
   const failed = (problems: readonly DocumentProblem[]) => ({
     config: undefined,
     data: undefined,
+    outputsFile: resolve(file),
     problems,
     warnings: [],
   });
   if (!document.readable) return failed(document.problems);
   if (!isPlainObject(document.value)) return failed([...document.problems, notAMap(document.value)]);
-  const content = await ConfigTagFiles.read(document, dirname(file));
+  const tagFiles = await ConfigTagFiles.read(document, dirname(file));
+  const content = await ConfigOutputsFile.read(tagFiles, dirname(file));
+  const unread = [...tagFiles.problems, ...content.problems];
   // A tag that cannot be read would be missing in every watch that names it.
-  if (content.problems.length > 0) return failed([...document.problems, ...content.problems]);
+  if (unread.length > 0) return failed([...document.problems, ...unread]);
   const parsed = configSchema.safeParse(content.value, { error: noDefaultMessages });
   const wrong = parsed.success ? [] : new ConfigMessages(content, configJsonSchema()).problems(parsed.error.issues);
   const valid = parsed.success ? parsed.data : validParts(content.value, parsed.error.issues);
@@ -101,17 +110,34 @@ async function checkText(text: string, file: string, options: LoadOptions): Prom
   const lookup = await lookUpModels(options.checkModels === false ? {} : resolved, {
     readGraphs: options.checkModels === 'with-graphs',
   });
-  const findings = [...trustFindings, ...checkConfig(resolved, content, lookup)];
+  const outputsFile = resolve(content.file ?? file);
+  const held = protectionProblem(outputsFile);
+  const findings = [...trustFindings, ...heldFindings(resolved, held), ...checkConfig(resolved, content, lookup)];
   const found = (severity: Finding['severity']) =>
     findings.filter((finding) => finding.severity === severity).map((finding) => placed(content, finding));
   const problems = [...document.problems, ...wrong, ...found('error')];
   if (!parsed.success || problems.length > 0) return failed(problems);
-  const config = withTrust(resolvePaths(parsed.data, directory), trust);
-  return { config, data: content.value, problems: [], warnings: found('warning') };
+  const config = withHeldOutputs(withTrust(resolvePaths(parsed.data, directory), trust), held);
+  return { config, data: content.value, outputsFile, problems: [], warnings: found('warning') };
 }
 
 function withTrust<C extends Partial<AgentConfig>>(config: C, trust: AgentConfig['models']['trust']): C {
   return config.models === undefined ? config : { ...config, models: { ...config.models, trust } };
+}
+
+/** Warns of outputs that are not written, because more than an administrator could change them. */
+function heldFindings({ outputs = {} }: Partial<AgentConfig>, problem: string | undefined): readonly Finding[] {
+  if (problem === undefined || Object.values(outputs).every(({ dryRun }) => dryRun)) return [];
+  return [warning(['outputs'], `outputs are not written: ${problem}`, 'key')];
+}
+
+function withHeldOutputs(config: AgentConfig, problem: string | undefined): AgentConfig {
+  if (problem === undefined) return config;
+  const outputs = Object.entries(config.outputs).map(([id, output]) => [
+    id,
+    output.dryRun ? output : { ...output, heldBecause: problem },
+  ]);
+  return { ...config, outputs: Object.fromEntries(outputs) as AgentConfig['outputs'] };
 }
 
 function placed(document: PositionedData, { path, at, message }: Finding): DocumentProblem {
@@ -119,7 +145,14 @@ function placed(document: PositionedData, { path, at, message }: Finding): Docum
 }
 
 /** Depth of the part to remove in maps whose entries are independent: an invalid entry does not affect the others. */
-const ENTRY_DEPTH: Readonly<Record<string, number>> = { sources: 2, derived: 2, watches: 2, limits: 2, uplinks: 2 };
+const ENTRY_DEPTH: Readonly<Record<string, number>> = {
+  sources: 2,
+  derived: 2,
+  watches: 2,
+  limits: 2,
+  uplinks: 2,
+  outputs: 2,
+};
 const ROUNDS_MAX = 5;
 
 /**

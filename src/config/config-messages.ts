@@ -19,7 +19,7 @@ import {
   type SchemaNode,
 } from './config-json-schema.ts';
 import { nearest } from '../domain/nearest-word.ts';
-import { nearestKey } from './config-suggestions.ts';
+import { nearestKey } from './files/config-suggestions.ts';
 
 type Issue = z.core.$ZodIssue;
 

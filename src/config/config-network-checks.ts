@@ -17,6 +17,7 @@ export function networkFindings(context: CheckContext): readonly Finding[] {
     ...headerFindings(context),
     ...clearTextFindings(context),
     ...tlsFileFindings(context),
+    ...opcuaFindings(context),
   ];
 }
 
@@ -93,12 +94,15 @@ type Connection = {
 };
 
 /** Sections with a connection, and their paths. */
-function connecting({ sources = {}, publish, sparkplug, uplinks = {} }: CheckContext['config']) {
+function connecting({ sources = {}, publish, sparkplug, uplinks = {}, outputs = {} }: CheckContext['config']) {
   return [
     ...Object.entries(sources).map(([id, entry]) => [['sources', id], entry] as const),
     ...(publish === undefined ? [] : [[['publish'], publish] as const]),
     ...(sparkplug === undefined ? [] : [[['sparkplug'], sparkplug] as const]),
     ...Object.entries(uplinks).map(([id, entry]) => [['uplinks', id], entry] as const),
+    ...Object.entries(outputs).flatMap(([id, entry]) =>
+      entry.type === 'mqtt' ? [[['outputs', id], entry] as const] : [],
+    ),
   ];
 }
 
@@ -157,5 +161,42 @@ function tlsFileFindings({ config }: CheckContext) {
       const problem = source === undefined ? undefined : pemProblem(source, name === 'key' ? 'key' : 'certificate');
       return problem === undefined ? [] : [warning([...path, 'tls', name], problem)];
     });
+  });
+}
+
+/** Checks the security and the addresses of OPC UA sources. */
+function opcuaFindings({ config }: CheckContext): readonly Finding[] {
+  return Object.entries(config.sources ?? {}).flatMap(([id, source]) => {
+    if (source.type !== 'opcua') return [];
+    const at = ['sources', id];
+    const isLocal = listenAddress(`${URL.parse(source.url)?.hostname ?? ''}:1`)?.loopback === true;
+    const files = Object.entries({ certificate: source.certificate, userCertificate: source.userCertificate });
+    const byIndex = Object.entries(source.tags).filter(([, { node }]) => /^ns=[1-9]/.test(node));
+    const [first] = byIndex;
+    return [
+      ...(source.security.policy === 'None' && !isLocal
+        ? [
+            warning(
+              [...at, 'security'],
+              'policy None: everyone on the network can read and change values, and read a password. Use Basic256Sha256 or Aes256_Sha256_RsaPss',
+            ),
+          ]
+        : []),
+      ...files.flatMap(([key, pair]) =>
+        (['cert', 'key'] as const).flatMap((name) => {
+          const problem =
+            pair === undefined ? undefined : pemProblem(pair[name], name === 'key' ? 'key' : 'certificate');
+          return problem === undefined ? [] : [warning([...at, key, name], problem)];
+        }),
+      ),
+      ...(first === undefined
+        ? []
+        : [
+            warning(
+              [...at, 'tags', first[0], 'node'],
+              `${byIndex.length === 1 ? 'this tag names' : `${byIndex.length} tags name`} a namespace by its index, which a server may change: use nsu=URI;… (andon opcua browse ${id} prints the addresses)`,
+            ),
+          ]),
+    ];
   });
 }

@@ -13,7 +13,7 @@ import { publishSchema } from '../uplinks/publish-config.ts';
 import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
 import { parseExpression } from '../pipeline/expression.ts';
 import { tagFields } from '../sources/tag-fields.ts';
-import { schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
+import { outputKinds, schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
 
 /** Longest id and tag name. They become topics, file names and metric labels. */
 const NAME_LENGTH_MAX = 128;
@@ -123,6 +123,20 @@ export const configSchema = z.strictObject({
     .describe(
       'Receivers of records, by id. Each has its own position in the outbox, so one that is down does not delay the others',
     ),
+  outputs: z
+    .record(nameSchema, schemaOfKinds(outputKinds))
+    .default({})
+    .meta({
+      description:
+        'Lamps, horns and commands that follow alarms, by id. An indication, never a safety function. Read from a local file that only root changes',
+      // The configuration reader replaces the key by the outputs of the file.
+      properties: {
+        file: {
+          type: 'string',
+          description: 'YAML file with the outputs, relative to this file, in place of entries here',
+        },
+      },
+    }),
   http: configObject({ ...httpFields, ...movedHttpKeys })
     .prefault({})
     .describe('HTTP endpoint of the agent: health, metrics, alarms, management of models and dashboard'),

@@ -13,8 +13,8 @@ import {
   valueAt,
 } from '../platform/positioned-document.ts';
 import { branches, configJsonSchema, schemaAt, type SchemaNode } from './config-json-schema.ts';
-import { nearestKey } from './config-suggestions.ts';
-import { type ConfigText, readConfigText } from './config-text.ts';
+import { nearestKey } from './files/config-suggestions.ts';
+import { type ConfigText, readConfigText } from './files/config-text.ts';
 
 /** Column with the name of the tag. The other columns are the keys of a tag. */
 const NAME = 'name';
@@ -26,6 +26,9 @@ type TagPlace = {
   readonly format: CsvFormat;
   readonly cells: ReadonlyMap<string, number>;
 };
+
+/** Reads a tag file as text. */
+type ReadTagFile = (file: string) => Promise<ConfigText>;
 
 /** A configuration with the tags of the CSV files that `tags: { file: … }` names. */
 export class ConfigTagFiles implements PositionedData {
@@ -43,8 +46,12 @@ export class ConfigTagFiles implements PositionedData {
   }
 
   /** @param directory Folder that the paths of the files start from, for reading and for messages. */
-  static async read(document: PositionedDocument, directory: string): Promise<ConfigTagFiles> {
-    const reader = new TagFileReader(document, directory);
+  static async read(
+    document: PositionedDocument,
+    directory: string,
+    readText: ReadTagFile = (file) => readConfigText(file, textOf),
+  ): Promise<ConfigTagFiles> {
+    const reader = new TagFileReader(document, directory, readText);
     return new ConfigTagFiles(document, await reader.read(), reader);
   }
 
@@ -67,10 +74,12 @@ class TagFileReader {
   readonly places = new Map<string, TagPlace>();
   readonly #document: PositionedDocument;
   readonly #directory: string;
+  readonly #readText: ReadTagFile;
 
-  constructor(document: PositionedDocument, directory: string) {
+  constructor(document: PositionedDocument, directory: string, readText: ReadTagFile) {
     this.#document = document;
     this.#directory = directory;
+    this.#readText = readText;
   }
 
   /** @returns The configuration with the tags of the files instead of their names. */
@@ -97,7 +106,7 @@ class TagFileReader {
     const keys = tagKeys(configJsonSchema(), path, this.#document.value);
     // A source of an unknown type has no keys. The schema reports the type.
     if (keys.size === 0) return {};
-    const read = await readConfigText(file, textOf);
+    const read = await this.#readText(file);
     if ('problem' in read) {
       const position = this.#document.position([...path, 'file'], 'value');
       this.problems.push({ ...position, path: [...path, 'file'], message: `${file}: ${read.problem}` });

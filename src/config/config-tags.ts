@@ -59,13 +59,17 @@ function patternOf(name: string, patterns: readonly SourcePattern[]): SourcePatt
 
 /**
  * Returns a test for the tags that the sample history keeps: those of the watches, on which models are trained and which charts
- * show, and all tags of a source with `history: all`. Derived tags are kept if there is such a source.
+ * show, those that suppress their alarms, and all tags of a source with `history: all`. Derived tags are kept if there is such a source.
  */
 export function keptTags({
   sources,
   watches,
 }: Pick<AgentConfig, 'sources' | 'watches'>): (tag: Pick<Tag, 'name' | 'source'>) => boolean {
-  const watched = new Set(Object.values(watches).flatMap(({ tags }) => tags));
+  const watched = new Set(
+    Object.values(watches).flatMap(({ tags, alarm }) =>
+      alarm?.suppressWhen === undefined ? tags : [...tags, alarm.suppressWhen.tag],
+    ),
+  );
   const keepsDerived = Object.values(sources).some(({ history }) => history === 'all');
   return ({ name, source }) =>
     watched.has(name) || (source === DERIVED ? keepsDerived : sources[source]?.history === 'all');

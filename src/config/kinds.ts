@@ -1,7 +1,10 @@
 import * as z from 'zod';
+import type { Output, OutputContext, OutputFactory, OutputKind } from '../contracts/outputs/output.ts';
 import type { Source, SourceContext, SourceFactory, SourceKind } from '../contracts/source.ts';
 import type { Uplink, UplinkContext, UplinkFactory } from '../contracts/uplink.ts';
 import { invariant } from '../platform/errors.ts';
+import { modbusOutputKind } from '../outputs/modbus/modbus-output-kind.ts';
+import { mqttOutputKind } from '../outputs/mqtt/mqtt-output-kind.ts';
 import { modbusKind } from '../sources/modbus/modbus-kind.ts';
 import { mqttKind } from '../sources/mqtt/mqtt-kind.ts';
 import { opcuaKind } from '../sources/opcua/opcua-kind.ts';
@@ -10,16 +13,19 @@ import { httpUplinkKind } from '../uplinks/http/http-kind.ts';
 import { mqttUplinkKind } from '../uplinks/mqtt/mqtt-kind.ts';
 
 /*
- * Kinds of sources and uplinks. A new kind is one folder and one line here. The line adds it to the configuration schema,
+ * Kinds of sources, uplinks and outputs. A new kind is one folder and one line here. The line adds it to the configuration schema,
  * the generated docs and the contract tests.
  */
 export const sourceKinds = [modbusKind, mqttKind, sparkplugKind, opcuaKind] as const;
 export const uplinkKinds = [mqttUplinkKind, httpUplinkKind] as const;
+export const outputKinds = [modbusOutputKind, mqttOutputKind] as const;
 
 /** Parsed configuration of a source of any kind. */
 export type SourceConfig = ConfigOf<(typeof sourceKinds)[number]>;
 /** Parsed configuration of an uplink of any kind. */
 export type UplinkConfig = ConfigOf<(typeof uplinkKinds)[number]>;
+/** Parsed configuration of an output of any kind. */
+export type OutputConfig = ConfigOf<(typeof outputKinds)[number]>;
 
 type ConfigOf<Kind extends { readonly schema: z.ZodType }> = z.infer<Kind['schema']>;
 
@@ -44,6 +50,27 @@ export async function loadKinds(): Promise<LoadedKinds> {
     createSource: (context) => factoryOf(sources, context.config.type).create(context),
     createUplink: (context) => factoryOf(uplinks, context.config.type).create(context),
   };
+}
+
+/** Creates outputs. Their code is loaded when a configuration has the first of a kind: most agents have none. */
+export class OutputFactories {
+  readonly #factories = new Map<string, OutputFactory<OutputConfig>>();
+
+  /** Loads the code of the outputs of a configuration. Call it before `create`. */
+  async load(outputs: Readonly<Record<string, OutputConfig>>): Promise<void> {
+    for (const { type } of Object.values(outputs))
+      if (!this.#factories.has(type))
+        this.#factories.set(type, await kindOf<OutputKind<OutputConfig>>(outputKinds, type).load());
+  }
+
+  create(context: OutputContext<OutputConfig>): Output {
+    return factoryOf(this.#factories, context.config.type).create(context);
+  }
+
+  /** Creates a writer alone, for a test by a person. */
+  writer(...[id, config, deps]: Parameters<OutputFactory<OutputConfig>['writer']>) {
+    return factoryOf(this.#factories, config.type).writer(id, config, deps);
+  }
 }
 
 /** Returns one schema for all kinds, which differ by `type`. */

@@ -25,6 +25,13 @@ export interface Source extends AsyncDisposable {
    * @throws {OperatingError} 'modbus-refused' (reject); 'modbus-browser-busy' and the errors of a connection (retry).
    */
   readRegisters?(block: RegisterBlock): Promise<readonly RegisterReading[]>;
+  /**
+   * Listens to the broker for a person who looks for tags, over a connection of its own. Publishes nothing. Absent if the source
+   * has no topics.
+   *
+   * @throws {OperatingError} 'mqtt-browser-busy', 'mqtt-browse-failed' (retry).
+   */
+  browseTopics?(request: TopicBrowse): Promise<TopicListing>;
 }
 
 export const registerKinds = ['holding', 'input', 'coil', 'discrete'] as const;
@@ -41,6 +48,41 @@ export type RegisterReading = {
   readonly address: number;
   readonly raw: number;
   readonly interpretations: readonly { readonly type: string; readonly byteOrder: string; readonly value: number }[];
+};
+
+/** Request to listen to a broker, for a person who looks for tags. */
+export type TopicBrowse = {
+  /** Filter of the subscription; undefined for all topics that the kind of source reads. */
+  readonly filter: string | undefined;
+  /** Counts from the answer to the subscription. */
+  readonly forMs: number;
+};
+
+/** What was received in that time. */
+export type TopicListing = {
+  readonly topics: readonly TopicReading[];
+  /** False if more was received than a listing holds. */
+  readonly isComplete: boolean;
+};
+
+/** A topic, or a device of Sparkplug. */
+export type TopicReading = {
+  readonly topic: string;
+  readonly messages: number;
+  /** Start of the last payload; undefined if it is not a text. */
+  readonly payload: string | undefined;
+  readonly values: readonly TopicValue[];
+  /** Metrics whose name is not known, because their birth was not received. */
+  readonly unnamed: number;
+};
+
+/** A value that could become a tag. */
+export type TopicValue = {
+  /** Name that the tag could have. */
+  readonly name: string;
+  readonly value: number;
+  /** Keys of the tag that reads the value. */
+  readonly tag: Readonly<Record<string, string>>;
 };
 
 export type SourceContext<Config> = {

@@ -14,6 +14,10 @@ export const apiErrors = {
     'The configuration has no such source, or it is not of the kind that the request is for.',
     'See `GET /api/v1/sources`.',
   ),
+  'source-without-topics': reject(
+    'The configuration has no such source, or it does not read from a broker.',
+    'See `GET /api/v1/sources`.',
+  ),
 } as const satisfies ErrorCatalogue;
 
 /** Creates an OperatingError with the disposition of its code in the catalogue. */

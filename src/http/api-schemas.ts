@@ -234,3 +234,24 @@ export const registerJson = z.object({
     .array(z.object({ type: z.string(), byte_order: z.string(), value: z.number().nullable() }))
     .describe('Values of this and the next registers; null for NaN and infinity. Empty for bits'),
 });
+
+/** A topic of a broker with the values that could become tags. */
+export const topicJson = z.object({
+  topic: z.string(),
+  messages: z.number(),
+  payload: z.string().nullable().describe('First 1,000 characters of the last payload; null if it is not a text'),
+  values: z.array(
+    z.object({
+      name: z.string().describe('Name that the tag could have'),
+      value: z.number().nullable().describe('Null for NaN and infinity'),
+      tag: z.record(z.string(), z.string()).describe('Keys of the tag that reads the value'),
+    }),
+  ),
+  unnamed: z.number().describe('Metrics of Sparkplug without a name, because no birth was received'),
+});
+
+/** Tags of a table, with the keys and values of the configuration. */
+export const tagTableJson = z.object({
+  tags: z.array(z.object({ name: z.string(), fields: z.record(z.string(), z.unknown()) })),
+  problems: z.array(z.object({ line: z.number(), column: z.number(), message: z.string() })),
+});

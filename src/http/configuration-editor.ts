@@ -40,6 +40,12 @@ export type ConfigurationState = {
   readonly lastApply: AppliedConfiguration | undefined;
 };
 
+/** Tags of a table, with the keys and values of the configuration. Cells without a value are absent. */
+export type TagTable = {
+  readonly tags: readonly { readonly name: string; readonly fields: Readonly<Record<string, unknown>> }[];
+  readonly problems: readonly { readonly line: number; readonly column: number; readonly message: string }[];
+};
+
 /** Reads, checks and replaces the configuration file of the running agent. */
 export interface ConfigurationEditor {
   /** Returns the JSON Schema of the file. */
@@ -52,6 +58,13 @@ export interface ConfigurationEditor {
    * @throws {OperatingError} 'configuration-unreadable', 'configuration-check-failed' (retry).
    */
   check(text: string): Promise<readonly ConfigurationProblem[]>;
+  /**
+   * Reads a table with the columns of a tag file, from a spreadsheet for example.
+   *
+   * @param table `type` is that of the source.
+   * @throws {OperatingError} 'configuration-check-failed' (retry).
+   */
+  readTags(table: { readonly text: string; readonly type: string }): Promise<TagTable>;
   /**
    * Replaces the file and starts a reload, whose result is `lastApply`. The former text is kept as `<file>.bak`. If the reload
    * is reverted, the file gets the text in use again.

@@ -7,7 +7,7 @@ import { actorWithAddress } from '../web/access/caller.ts';
 import type { OperatorAudit } from '../web/access/operator-audit.ts';
 import { mayDo } from '../web/access/roles.ts';
 import { errorJson } from '../web/http-errors.ts';
-import { appliedJson, configurationJson, configurationProblemJson } from './api-schemas.ts';
+import { appliedJson, configurationJson, configurationProblemJson, tagTableJson } from './api-schemas.ts';
 
 export type ConfigurationRoutesOptions = {
   readonly editor: ConfigurationEditor;
@@ -67,7 +67,30 @@ export function registerConfiguration(instance: FastifyInstance, options: Config
     },
     async ({ body: { text } }) => ({ problems: [...(await editor.check(text))] }),
   );
+  registerTagTable(instance, options);
   registerApply(instance, options);
+}
+
+function registerTagTable(instance: FastifyInstance, { editor }: ConfigurationRoutesOptions): void {
+  instance.withTypeProvider<ZodTypeProvider>().post(
+    '/api/v1/configuration/tags',
+    {
+      config: { permission },
+      bodyLimit: BODY_BYTES_MAX,
+      schema: {
+        summary: 'Read a table of tags, without a change',
+        description:
+          'A table as in a tag file or from a spreadsheet: a header with `name` and keys of a tag, cells between tabs, commas or semicolons. The values are not checked.',
+        tags,
+        body: z.strictObject({ type: z.string().max(100).describe('Type of the source'), text: z.string() }),
+        response: { 200: tagTableJson, 503: errorJson },
+      },
+    },
+    async ({ body: table }) => {
+      const { tags: read, problems } = await editor.readTags(table);
+      return { tags: [...read], problems: [...problems] };
+    },
+  );
 }
 
 function registerApply(instance: FastifyInstance, { editor, audit }: ConfigurationRoutesOptions): void {

@@ -6,7 +6,7 @@ import type { TagReading } from '../contracts/live-events.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorJson } from '../web/http-errors.ts';
 import { apiFailure } from './api-errors.ts';
-import { registerJson, sourceJson } from './api-schemas.ts';
+import { registerJson, sourceJson, topicJson } from './api-schemas.ts';
 import { tagJson } from './event-stream.ts';
 
 /** A source with the last values of its tags. */
@@ -17,7 +17,7 @@ export type SourceOverview = {
   readonly url: string | undefined;
   readonly tags: readonly TagReading[];
   /** Undefined while a reload replaces it. */
-  readonly running: Pick<Source, 'readRegisters'> | undefined;
+  readonly running: Pick<Source, 'readRegisters' | 'browseTopics'> | undefined;
 };
 
 export type SourceRoutesOptions = {
@@ -48,6 +48,7 @@ export function registerSources(instance: FastifyInstance, options: SourceRoutes
     },
   );
   registerRegisters(instance, options);
+  registerTopics(instance, options);
 }
 
 /** Values of one response. */
@@ -103,4 +104,64 @@ function registerRegisters(instance: FastifyInstance, { sources }: SourceRoutesO
       };
     },
   );
+}
+
+/** Longest listing, well below `requestTimeout`, after which an idle connection is closed. */
+const LISTEN_SECONDS_MAX = 10;
+
+const listenBody = z.strictObject({
+  filter: z
+    .string()
+    .min(1)
+    .max(1000)
+    .refine(isTopicFilter, { error: 'expected a topic filter such as acme/+/press/#' })
+    .optional()
+    .describe('Topics to list, with + and #. Default: all that the kind of source reads'),
+  seconds: z.number().min(0.1).max(LISTEN_SECONDS_MAX).default(5),
+});
+
+/** `POST /api/v1/sources/<source>/topics`: listens to a broker, for a person who looks for tags. */
+function registerTopics(instance: FastifyInstance, { sources }: SourceRoutesOptions): void {
+  instance.withTypeProvider<ZodTypeProvider>().post(
+    '/api/v1/sources/:source/topics',
+    {
+      config: { permission: 'configure' },
+      schema: {
+        summary: 'List topics of the broker of an MQTT or Sparkplug source',
+        description:
+          'Subscribes with QoS 0 over a connection with its own client id and publishes nothing. Ends early after 1,000 topics, 10,000 messages or 16 MB. For Sparkplug, a topic is `<group>/<edge node>[/<device>]`.',
+        tags: ['Configuration'],
+        params: z.object({ source: z.string() }),
+        body: listenBody,
+        response: {
+          200: z.object({
+            topics: z.array(topicJson),
+            is_complete: z.boolean().describe('False if there was more than a listing holds: use a narrower filter'),
+          }),
+          404: errorJson,
+          409: errorJson,
+          502: errorJson,
+        },
+      },
+    },
+    async ({ params, body: { filter, seconds } }) => {
+      const source = sources().find((each) => each.source === params.source)?.running;
+      if (source?.browseTopics === undefined)
+        throw apiFailure('source-without-topics', `There is no MQTT or Sparkplug source '${params.source}'`);
+      const { topics, isComplete } = await source.browseTopics({ filter, forMs: seconds * 1000 });
+      return {
+        is_complete: isComplete,
+        topics: topics.map(({ payload = null, values, ...topic }) => ({
+          ...topic,
+          payload,
+          values: values.map(({ value, ...each }) => ({ ...each, value: Number.isFinite(value) ? value : null })),
+        })),
+      };
+    },
+  );
+}
+
+/** @see MQTT 5, section 4.7.1: # is the last level, and a wildcard is a level of its own. */
+function isTopicFilter(text: string): boolean {
+  return !text.includes('\0') && /^(?:[^/+#]*|\+)(?:\/(?:[^/+#]*|\+))*(?:\/#)?$|^#$/.test(text);
 }

@@ -2,6 +2,7 @@ import type { Contribution } from '../domain/alarm/verdict.ts';
 import type { JudgedRow } from './backtest.ts';
 
 const DAY_MS = 86_400_000;
+const OFFLINE = 'offline: the recording has no data';
 /** Most causes that are counted. */
 const CAUSES_MAX = 100;
 
@@ -14,6 +15,10 @@ export type BacktestMetrics = {
   /** Rows with estimated tags in which nothing abnormal was found. */
   readonly uncertainRows: number;
   readonly abnormalRows: number;
+  /** Rows in a state that suppresses the alarm; they count like others, and raise no alarm. */
+  readonly suppressedRows: number;
+  /** Points of the grid in gaps of the recording, among the rows without a verdict. */
+  readonly offlineRows: number;
   readonly alarms: number;
   readonly alarmsPerDay: number | undefined;
   /** Tags by their mean share in abnormal verdicts, largest first. */
@@ -46,6 +51,8 @@ export class BacktestTally {
   #rows = 0;
   #unknown = 0;
   #uncertain = 0;
+  #suppressed = 0;
+  #offline = 0;
   readonly #causes = new Map<string, number>();
   #abnormal = 0;
   #alarms = 0;
@@ -65,14 +72,13 @@ export class BacktestTally {
   add(row: JudgedRow, fault: boolean | undefined): void {
     const stepMs = Math.max(0, row.timeMs - (this.#lastMs ?? row.timeMs));
     this.#lastMs = row.timeMs;
-    this.#rows += 1;
+    this.#rows += 1 + row.offlineRows;
     this.#allMs += stepMs;
-    if ((row.verdict?.verdict ?? 'unknown') === 'unknown' && !row.isBetweenHops) {
-      this.#unknown += 1;
-      const cause = causeOf(row.verdict?.reason);
-      if (this.#causes.has(cause) || this.#causes.size < CAUSES_MAX)
-        this.#causes.set(cause, (this.#causes.get(cause) ?? 0) + 1);
-    }
+    this.#offline += row.offlineRows;
+    if (row.suppressed) this.#suppressed += 1;
+    if (row.offlineRows > 0) this.#addUnknown(OFFLINE, row.offlineRows);
+    if ((row.verdict?.verdict ?? 'unknown') === 'unknown' && !row.isBetweenHops)
+      this.#addUnknown(causeOf(row.verdict?.reason), 1);
     if (row.verdict?.verdict === 'uncertain') this.#uncertain += 1;
     if (row.prediction === 1) this.#abnormal += 1;
     if (row.raised) this.#alarms += 1;
@@ -93,6 +99,8 @@ export class BacktestTally {
       unknownCauses: [...this.#causes].map(([cause, rows]) => ({ cause, rows })).toSorted((a, b) => b.rows - a.rows),
       uncertainRows: this.#uncertain,
       abnormalRows: this.#abnormal,
+      suppressedRows: this.#suppressed,
+      offlineRows: this.#offline,
       alarms: this.#alarms,
       alarmsPerDay: perDay(this.#alarms, this.#allMs),
       blame: blame.toSorted((a, b) => b.share - a.share),
@@ -112,6 +120,12 @@ export class BacktestTally {
       eventsFound: count,
       detectionDelayMs: count === 0 ? undefined : { mean: sumMs / count, max: maxMs },
     };
+  }
+
+  #addUnknown(cause: string, rows: number): void {
+    this.#unknown += rows;
+    if (this.#causes.has(cause) || this.#causes.size < CAUSES_MAX)
+      this.#causes.set(cause, (this.#causes.get(cause) ?? 0) + rows);
   }
 
   #addBlame({ verdict }: JudgedRow): void {

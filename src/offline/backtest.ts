@@ -38,6 +38,10 @@ export type JudgedRow = {
   /** 1 while the last verdict other than unknown was abnormal; 0 before the first one. */
   readonly prediction: 0 | 1;
   readonly raised: boolean;
+  /** True in a state of the plant that suppresses the alarm. It is raised afterwards, if it still is abnormal. */
+  readonly suppressed: boolean;
+  /** Points of the grid without any data before this row, because the recording has a long gap. */
+  readonly offlineRows: number;
 };
 
 /** Rows before the range are not judged. */
@@ -91,6 +95,9 @@ class BacktestRun {
   #windows = 0;
   #number = 0;
   #memory: AlarmMemory = { facts: normalFacts, delay: noDelay };
+  /** True if the active alarm was raised; not while it is suppressed. */
+  #isRaised = false;
+  #lastMs: number | undefined;
   #prediction: 0 | 1 = 0;
   #hasJudged = false;
   readonly #hopRows: number;
@@ -184,8 +191,10 @@ class BacktestRun {
     let raised = false;
     if (verdict !== undefined) {
       this.#hasJudged = true;
-      const { memory, change } = applyVerdict(this.#memory, verdict.verdict, verdict.timestampMs, this.#rules);
-      raised = change === 'raised';
+      const { memory } = applyVerdict(this.#memory, verdict.verdict, verdict.timestampMs, this.#rules);
+      const isActive = memory.facts.active && !row.suppressed;
+      raised = isActive && !this.#isRaised;
+      this.#isRaised = isActive;
       this.#memory = memory;
       this.#prediction = verdict.verdict === 'abnormal' ? 1 : 0;
     }
@@ -199,7 +208,19 @@ class BacktestRun {
       lastRow: window?.lastRow,
       prediction: this.#prediction,
       raised,
+      suppressed: row.suppressed,
+      offlineRows: this.#offlineRows(timeMs),
     };
+  }
+
+  /** A gap of hours restarts the windows, so none is due in it. */
+  #offlineRows(timeMs: number): number {
+    const lastMs = this.#lastMs;
+    this.#lastMs = timeMs;
+    const { pacing, binding } = this.#order;
+    const { stepMs } = binding.watch.window;
+    if (pacing === 'rows' || stepMs === 'scan' || lastMs === undefined) return 0;
+    return Math.max(0, Math.round((timeMs - lastMs) / stepMs / this.#hopRows) - 1);
   }
 }
 

@@ -120,6 +120,8 @@ function figures({ metrics, errors }: Evaluation): Readonly<Record<string, strin
       .map(({ cause, rows }) => `${rows}: ${cause}`)
       .join('; '),
     'uncertain rows': metrics.uncertainRows === 0 ? undefined : String(metrics.uncertainRows),
+    'suppressed rows': metrics.suppressedRows === 0 ? undefined : String(metrics.suppressedRows),
+    'offline rows': metrics.offlineRows === 0 ? undefined : String(metrics.offlineRows),
     'abnormal rows': String(metrics.abnormalRows),
     alarms: String(metrics.alarms),
     'alarms a day': optional(metrics.alarmsPerDay),

@@ -2,10 +2,12 @@ import { dirname, join } from 'node:path';
 import type { WatchBinding } from '../config/watch-binding.ts';
 import type { MarkedPeriod } from '../contracts/operation/annotations.ts';
 import type { TagSeries } from '../contracts/sample-history.ts';
+import { suppresses } from '../domain/alarm/suppression.ts';
 import { type EpochMs, isoTime } from '../domain/epoch-ms.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { markedPeriods } from '../outbox/annotations/marked-periods.ts';
 import { HistoryReader } from '../outbox/history/history-reader.ts';
+import type { SuppressWhen } from '../pipeline/watch-config.ts';
 import { parseTimeText } from '../domain/time-text.ts';
 import { plausibleEpochMs } from '../domain/time-unit.ts';
 import type { RecordedRow, Recording } from './recording.ts';
@@ -29,6 +31,8 @@ export type HistoryOrder = {
   readonly stepMs: number | undefined;
   /** Periods that people marked: labels of their rows. In doubt, a row is a fault. */
   readonly marked?: readonly MarkedPeriod[];
+  /** State that suppresses the alarm of the watch. */
+  readonly suppressWhen?: SuppressWhen | undefined;
 };
 
 /** The end is not included. Undefined is the first or the last sample that is kept. */
@@ -72,6 +76,7 @@ export function watchHistory(
     ],
     stepMs: stepMs === 'scan' ? undefined : stepMs,
     marked,
+    suppressWhen: watch.alarm?.suppressWhen,
   });
 }
 
@@ -84,15 +89,54 @@ export async function* historyRows(order: HistoryOrder): AsyncGenerator<Recorded
     if (isWithin(faults, timeMs)) return 'fault';
     return isWithin(marked, timeMs) ? 'normal' : '';
   };
+  const state = new SuppressionHistory(reader, order.suppressWhen);
   let row = 0;
-  for (const { fromMs, toMs } of spansOf(reader, order))
+  for (const { fromMs, toMs } of spansOf(reader, order)) {
+    state.start(fromMs);
     for (let sliceMs = fromMs; sliceMs < toMs; sliceMs += SLICE_MS) {
       const endMs = Math.min(sliceMs + SLICE_MS, toMs);
+      state.read(sliceMs, endMs);
       for (const { timeMs, values } of merged(order.tags.map((tag) => reader.read(tag, sliceMs, endMs)))) {
-        yield { row, timeMs, timeText: isoTime(timeMs), label: labelOf(timeMs), values };
+        yield { row, timeMs, timeText: isoTime(timeMs), label: labelOf(timeMs), suppressed: state.at(timeMs), values };
         row += 1;
       }
     }
+  }
+}
+
+/** Whether the alarm of a watch is suppressed, by time. The last value of the tag holds, as it does live. */
+class SuppressionHistory {
+  readonly #reader: HistoryReader;
+  readonly #when: SuppressWhen | undefined;
+  #samples: Pick<TagSeries, 'timesMs' | 'values'> = { timesMs: new Float64Array(), values: new Float64Array() };
+  #next = 0;
+  #suppressed = false;
+
+  constructor(reader: HistoryReader, when: SuppressWhen | undefined) {
+    this.#reader = reader;
+    this.#when = when;
+  }
+
+  /** Begins a span with the last value before it. */
+  start(fromMs: EpochMs): void {
+    this.#suppressed = false;
+    this.read(fromMs - SLICE_MS, fromMs);
+    this.at(fromMs);
+  }
+
+  read(fromMs: EpochMs, toMs: EpochMs): void {
+    if (this.#when === undefined) return;
+    this.#samples = this.#reader.read(this.#when.tag, fromMs, toMs);
+    this.#next = 0;
+  }
+
+  /** @param timeMs Ascending, within what was read. */
+  at(timeMs: EpochMs): boolean {
+    const { timesMs, values } = this.#samples;
+    for (; (timesMs[this.#next] ?? Infinity) <= timeMs; this.#next += 1)
+      this.#suppressed = this.#when !== undefined && suppresses(this.#when, values[this.#next] ?? Number.NaN);
+    return this.#suppressed;
+  }
 }
 
 function isWithin(periods: readonly Pick<MarkedPeriod, 'fromMs' | 'toMs'>[], timeMs: EpochMs): boolean {

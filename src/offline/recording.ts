@@ -4,6 +4,8 @@ import { CsvFile, type CsvOptions } from '../csv/csv-file.ts';
 import { readBoolean, readNumber } from '../csv/csv-numbers.ts';
 import type { CsvRow } from '../csv/csv-row.ts';
 import type { MarkedPeriod } from '../contracts/operation/annotations.ts';
+import { suppresses } from '../domain/alarm/suppression.ts';
+import type { SuppressWhen } from '../pipeline/watch-config.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { trainingFailure } from '../training/core/training-errors.ts';
 import { plantFailure } from '../plant/plant-errors.ts';
@@ -11,6 +13,8 @@ import { plantFailure } from '../plant/plant-errors.ts';
 /** One line of a recording. */
 export type RecordedRow = Pick<CsvRow, 'row' | 'timeMs' | 'timeText'> & {
   readonly label: string;
+  /** True in a state of the plant that suppresses the alarm of the watch. */
+  readonly suppressed: boolean;
   /** One value for each tag, in the watch's order; NaN if the file has none. */
   readonly values: Float64Array;
 };
@@ -43,6 +47,8 @@ export type CsvRecordingOptions = {
   readonly columns: ReadonlyMap<string, string>;
   readonly timeColumn: string | undefined;
   readonly labelColumn: string | undefined;
+  /** State that suppresses the alarm of the watch, if the file has its tag. */
+  readonly suppressWhen?: SuppressWhen | undefined;
   /** How to read what the file leaves open. */
   readonly notation?: CsvNotation;
 };
@@ -53,13 +59,17 @@ export type CsvRecordingOptions = {
  * @throws {OperatingError} 'csv-unreadable' | 'csv-empty' | 'csv-header-invalid' | 'csv-line-too-long' (reject).
  */
 export async function csvRecording(options: CsvRecordingOptions): Promise<Recording> {
-  const { path, tags, columns, timeColumn, labelColumn } = options;
+  const { path, tags, columns, timeColumn, labelColumn, suppressWhen } = options;
   const strangers = [...columns.keys()].filter((tag) => !tags.includes(tag));
   if (strangers.length > 0)
     throw headerInvalid(`--columns names ${strangers.join(', ')}; the watch has the tags ${tags.join(', ')}`);
   const headers = tags.map((tag) => columns.get(tag) ?? tag);
   const texts = labelColumn === undefined ? [] : [labelColumn];
-  const file = await openFile(path, { ...options.notation, timeColumn, columns: [...new Set(headers)], texts });
+  const open = (names: readonly string[]) =>
+    openFile(path, { ...options.notation, timeColumn, columns: [...new Set(names)], texts });
+  const suppressing = suppressWhen === undefined ? [] : [columns.get(suppressWhen.tag) ?? suppressWhen.tag];
+  const file = await withOptional(open, headers, suppressing);
+  const state = file.layout.columns.indexOf(suppressing[0] ?? '');
   const places = headers.map((header) => file.layout.columns.indexOf(header));
   return {
     name: basename(path),
@@ -70,7 +80,12 @@ export async function csvRecording(options: CsvRecordingOptions): Promise<Record
       const number = readNumber(label, file.layout.format.decimal, true);
       return typeof number === 'number' ? number : (readBoolean(label, false) ?? Number.NaN);
     },
-    notes: file.layout.notes,
+    notes: [
+      ...file.layout.notes,
+      ...(suppressWhen !== undefined && state < 0
+        ? [`there is no column of ${suppressWhen.tag}: rows in which it suppresses the alarm are not known`]
+        : []),
+    ],
     timeNotes: file.layout.timeNotes,
     rows: async function* () {
       for await (const { row, timeMs, timeText, texts: [label = ''] = [], values } of file.rows())
@@ -79,10 +94,26 @@ export async function csvRecording(options: CsvRecordingOptions): Promise<Record
           timeMs,
           timeText,
           label,
+          suppressed: suppressWhen !== undefined && suppresses(suppressWhen, values[state] ?? Number.NaN),
           values: Float64Array.from(places, (place) => values[place] ?? Number.NaN),
         };
     },
   };
+}
+
+/** Opens a file with columns that it may lack. */
+async function withOptional(
+  open: (names: readonly string[]) => Promise<CsvFile>,
+  needed: readonly string[],
+  optional: readonly string[],
+): Promise<CsvFile> {
+  if (optional.length === 0) return open(needed);
+  try {
+    return await open([...needed, ...optional]);
+  } catch (error) {
+    if (error instanceof OperatingError && error.code === 'csv-header-invalid') return open(needed);
+    throw error;
+  }
 }
 
 /** Adds the option that names other headers to the error of a missing column. */

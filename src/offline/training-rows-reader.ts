@@ -64,12 +64,13 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
   let gridRows = 0;
   const missing = tags.map(() => 0);
   const isMarked = recording.marked.length > 0;
+  let suppressedRows = 0;
   const markedRows = { fault: 0, normal: 0 };
   const feed = new RecordedFeed({
     tags,
     plan,
     pacing,
-    onDue: ({ lastRow, timestampMs }, { label, timeMs }) => {
+    onDue: ({ lastRow, timestampMs }, { label, timeMs, suppressed }) => {
       hash.update(lastRow);
       if (!byRows) check.add(lastRow, timestampMs);
       // The windower restarted after a long gap.
@@ -83,7 +84,9 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
       for (const [tag, value] of lastRow.entries()) if (!Number.isFinite(value)) missing[tag] = (missing[tag] ?? 0) + 1;
       const isNormal = task === 'anomaly' ? isNormalLabel(label) : undefined;
       if (isNormal !== undefined) markedRows[isNormal ? 'normal' : 'fault'] += 1;
-      if (isNormal !== false && lastRow.every(Number.isFinite)) collector.add(columns, isMarked && isNormal);
+      if (suppressed) suppressedRows += 1;
+      if (!suppressed && isNormal !== false && lastRow.every(Number.isFinite))
+        collector.add(columns, isMarked && isNormal);
       else collector.endRun();
     },
   });
@@ -112,7 +115,7 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
       : undefined,
     markedRows,
     rowsRead: check.rows,
-    findings: [...check.findings(segments, feed.outside), ...lateFinding(feed.lateSamples)],
+    findings: [...check.findings(segments, feed.outside), ...feedFindings(watch, feed.lateSamples, suppressedRows)],
     provenance: provenanceOf(order, check.rows, span, `sha256:${hash.digest('hex')}`),
   };
 }
@@ -142,11 +145,13 @@ function noCompleteRow(watch: WatchConfig, missing: readonly number[], rows: num
   );
 }
 
-function lateFinding(samples: number): readonly DataFinding[] {
-  if (samples === 0) return [];
-  return [
-    { kind: 'order', tag: undefined, message: `${samples} values came after later ones, too late for their row` },
-  ];
+function feedFindings({ alarm }: WatchConfig, late: number, suppressed: number): readonly DataFinding[] {
+  const found: DataFinding[] = [];
+  const lateText = `${late} values came after later ones, too late for their row`;
+  if (late > 0) found.push({ kind: 'order', tag: undefined, message: lateText });
+  const suppressedText = `suppresses the alarm in ${suppressed} rows, which were left out`;
+  if (suppressed > 0) found.push({ kind: 'suppressed', tag: alarm?.suppressWhen?.tag, message: suppressedText });
+  return found;
 }
 
 /** Texts of labels as numbers while rows are collected. */

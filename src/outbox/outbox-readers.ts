@@ -24,7 +24,7 @@ export class OutboxReaders implements UplinkRecords {
   #isChanged = false;
   /** Buffers of acknowledged batches. The next read writes into them. */
   #spare: Uint8Array[] = [];
-  /** Most records that the next read of an uplink may need: twice those of the last one. */
+  /** Most records that the next read of an uplink may need, by those of the last one. */
   readonly #recordsMax = new Map<string, number>();
 
   constructor(options: OutboxReadersOptions) {
@@ -66,13 +66,14 @@ export class OutboxReaders implements UplinkRecords {
     // Messages are mostly full by their bytes, and records that are claimed but not read cost as much as the read ones.
     const recordsMax = Math.min(limits.recordsMax * batchesMax, this.#recordsMax.get(uplink) ?? Infinity);
     const claim = await storage.call('claim', { ...request, recordsMax, nowMs: deps.clock.nowMs() });
+    if (claim.spans.length === 0) return [];
     const spare = this.#spare;
     this.#spare = [];
-    if (claim.spans.length === 0) return [];
     const wanted = { ...claim, uplink, kinds, limits, batchesMax, values, spare };
     const { batches, damaged } = await reader.call('read', wanted);
     const found = batches.reduce((sum, { ends }) => sum + ends.length, 0);
-    this.#recordsMax.set(uplink, Math.max(limits.recordsMax, 2 * found));
+    const growth = found < recordsMax ? 1.25 : 2;
+    this.#recordsMax.set(uplink, Math.max(limits.recordsMax, Math.ceil(growth * found)));
     if (damaged.length > 0) await storage.call('damaged', { sequences: damaged });
     if (batches.length === 0 && damaged.length > 0) return await this.read(request);
     return batches.map((batch) => new RecordBatch(batch));

@@ -13,11 +13,11 @@ import { type AppendBatch, bodyBytes, bodyOf } from './file/append-batch.ts';
 import type { AppendOutcome } from './file/storage-protocol.ts';
 
 /** Kinds, least important first. These are left out first if a commit has no room for all. */
-const IMPORTANCE = ['sample', 'verdict', 'loss', 'alarm'] as const satisfies readonly RecordKind[];
+const IMPORTANCE = ['sample', 'verdict', 'output', 'loss', 'alarm'] as const satisfies readonly RecordKind[];
 
 /** Rows that upkeep may have stored between two attempts: losses, waiting alarms, a step of a salvage. */
 const UPKEEP_ROWS_MAX = 1500;
-const telemetry = JSON.stringify(['sample', 'verdict', 'loss'] satisfies readonly RecordKind[]);
+const telemetry = JSON.stringify(['sample', 'verdict', 'output', 'loss'] satisfies readonly RecordKind[]);
 
 export type Appended = Pick<AppendOutcome, 'ids'> & { readonly bytes: number };
 

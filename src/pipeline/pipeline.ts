@@ -10,6 +10,7 @@ import { qualities } from '../domain/sample/quality.ts';
 import { QualityGate } from '../domain/sample/quality-gate.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
+import { suppresses } from '../domain/alarm/suppression.ts';
 import { watchAlarmId } from '../domain/alarm/alarm.ts';
 import { isFallbackOfRemote, type Verdict, unknownVerdict } from '../domain/alarm/verdict.ts';
 import type { WatchCondition } from '../domain/alarm/watch-state.ts';
@@ -454,9 +455,8 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   /** Returns undefined if the deciding tag is not good: then the suppression does not change. */
   #isSuppressed(when: SuppressWhen | undefined): boolean | undefined {
     if (when === undefined) return false;
-    const { tag, above = Infinity, below = -Infinity } = when;
-    const { value, quality } = this.#table.reading(this.#numbers.get(tag) ?? -1);
-    return value === undefined || quality !== 'good' ? undefined : value > above || value < below;
+    const { value, quality } = this.#table.reading(this.#numbers.get(when.tag) ?? -1);
+    return value === undefined || quality !== 'good' ? undefined : suppresses(when, value);
   }
 
   #store(entries: readonly Entry[]): void {

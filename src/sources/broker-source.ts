@@ -1,4 +1,4 @@
-import type { Source, SourceContext } from '../contracts/source.ts';
+import type { Source, SourceContext, TopicBrowse, TopicListing } from '../contracts/source.ts';
 import { BAD, type QualityReason } from '../domain/sample/quality.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
@@ -9,6 +9,7 @@ import { type MqttConfig, mqttConnectionOptions, randomClientId } from '../proto
 import { MqttConnection, type MqttState } from '../protocols/mqtt/mqtt-connection.ts';
 import { shownTopic } from '../protocols/mqtt/mqtt-topic-filter.ts';
 import { HeldFaults } from './held-faults.ts';
+import { TopicBrowser, type TopicReader } from './topic-browser.ts';
 
 /** Interval at which the source proves that it is scheduled, even if the broker sends nothing. */
 const HEARTBEAT_MS = 1000;
@@ -22,6 +23,7 @@ export abstract class BrokerSource<Config extends MqttConfig> implements Source 
   protected readonly context: SourceContext<Config>;
   protected readonly connection: MqttConnection;
   protected readonly faults: HeldFaults;
+  readonly #browser: TopicBrowser;
   #health: ComponentHealth | undefined;
   #state: MqttState | undefined;
   #heartbeat: Timer | undefined;
@@ -32,6 +34,7 @@ export abstract class BrokerSource<Config extends MqttConfig> implements Source 
     const { id, config, deps } = context;
     this.context = context;
     this.faults = new HeldFaults(deps.clock);
+    this.#browser = new TopicBrowser(deps);
     this.#tickMs = deps.clock.monotonicMs();
     const name = `source/${id}`;
     const clientId = randomClientId(deps.random, name);
@@ -44,6 +47,10 @@ export abstract class BrokerSource<Config extends MqttConfig> implements Source 
   protected abstract whenState(state: MqttState): void;
   /** Ends what is valid only while connected. @returns Every tag that has a value. */
   protected abstract lose(): readonly TagNumber[];
+  /** Filter of all topics that this kind of source reads. */
+  protected abstract readonly anyTopic: string;
+  /** Returns a reader of messages for a person who looks for tags. */
+  protected abstract topicReader(): TopicReader;
   /** Called about every second, for gauges. */
   protected abstract beat(): void;
   /** Current faults for health, in addition to `faults`. */
@@ -75,6 +82,15 @@ export abstract class BrokerSource<Config extends MqttConfig> implements Source 
     return this.#tickMs;
   }
 
+  browseTopics({ filter = this.anyTopic, forMs }: TopicBrowse): Promise<TopicListing> {
+    const { protocolVersion } = this.connection;
+    const config = {
+      ...this.context.config,
+      protocolVersion: protocolVersion === 4 ? ('3.1.1' as const) : ('5' as const),
+    };
+    return this.#browser.browse(config, { filter, forMs }, this.topicReader());
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;
@@ -82,6 +98,7 @@ export abstract class BrokerSource<Config extends MqttConfig> implements Source 
 
   async #dispose(): Promise<void> {
     this.#heartbeat?.cancel();
+    await this.#browser[Symbol.asyncDispose]();
     await this.goodbye();
     await this.connection[Symbol.asyncDispose]();
     this.#health?.remove();

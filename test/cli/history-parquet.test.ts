@@ -15,6 +15,7 @@ async function* rowsOf(count: number) {
       row,
       timeMs: row * 1000 + 0.5,
       timeText: '',
+      suppressed: false,
       label: '',
       values: Float64Array.of(row / 3, row % 2 === 0 ? Number.NaN : -row),
     };

@@ -21,9 +21,16 @@ type Probed = {
   readonly bytes: number;
 };
 
-async function probed(
-  flags: string,
-): Promise<{ readonly agent: readonly Probed[]; readonly others: readonly Probed[]; readonly commands: string[] }> {
+type ProbedAgent = {
+  readonly agent: readonly Probed[];
+  readonly others: readonly Probed[];
+  /** Of the agent and its model server. */
+  readonly commands: readonly string[];
+  /** Of the same. */
+  readonly environments: readonly string[];
+};
+
+async function probed(flags: string, variables: NodeJS.ProcessEnv = {}): Promise<ProbedAgent> {
   using folder = new AgentFolder();
   folder.configure({
     sources: {
@@ -39,7 +46,7 @@ async function probed(
   });
   // Child processes get no variable that the agent does not know.
   const url = `${probe.href}?folder=${encodeURIComponent(folder.path)}`;
-  const env = { NODE_OPTIONS: `--import=${url} ${flags}` };
+  const env = { ...variables, NODE_OPTIONS: `--import=${url} ${flags}` };
   await using agent = await AgentProcess.start(folder.configFile, env);
   const { pid } = agent.child;
   const all = () =>
@@ -50,21 +57,23 @@ async function probed(
   const ofOthers = () => all().filter((each) => each.pid !== pid);
   // The agent with its storage threads; the reader of the manifest, the model server and the model host.
   await expect.poll(() => [ofAgent().length, ofOthers().length]).toEqual([4, 3]);
-  const commands = [pid ?? 0, modelServerPid(pid ?? 0) ?? 0].map((each) =>
-    readFileSync(`/proc/${each}/cmdline`, 'utf8'),
-  );
-  return { agent: ofAgent(), others: ofOthers(), commands };
+  const ofBoth = (file: string) =>
+    [pid ?? 0, modelServerPid(pid ?? 0) ?? 0].map((each) => readFileSync(`/proc/${each}/${file}`, 'utf8'));
+  return { agent: ofAgent(), others: ofOthers(), commands: ofBoth('cmdline'), environments: ofBoth('environ') };
 }
 
 test('the young generation is bounded in the agent, its storage threads, its model server and its model host', async () => {
-  const { agent, others, commands } = await probed('');
+  const { agent, others, commands, environments } = await probed('');
   for (const { bytes, isModelServer } of [...agent, ...others])
     expect(bytes).toBeLessThanOrEqual(isModelServer ? SERVER_LIMITED_BYTES : LIMITED_BYTES);
   // The old generation is measured by the attack of a thousand clients, as V8 does not report its limit.
   for (const command of commands) expect(command).toContain('hosts/limit-garbage');
+  // So is the memory that malloc keeps for each thread.
+  for (const environment of environments) expect(environment.split('\0')).toContain('MALLOC_ARENA_MAX=2');
 });
 
-test('another limit in NODE_OPTIONS is kept', async () => {
-  const { agent, others } = await probed('--max-semi-space-size=32');
+test('another limit in NODE_OPTIONS or MALLOC_ARENA_MAX is kept', async () => {
+  const { agent, others, environments } = await probed('--max-semi-space-size=32', { MALLOC_ARENA_MAX: '3' });
+  for (const environment of environments) expect(environment.split('\0')).toContain('MALLOC_ARENA_MAX=3');
   for (const { bytes } of [...agent, ...others]) expect(bytes).toBeGreaterThan(SERVER_LIMITED_BYTES);
 });

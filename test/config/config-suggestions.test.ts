@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { nearestKey } from '../../src/config/config-suggestions.ts';
+import { nearestKey } from '../../src/config/files/config-suggestions.ts';
 import { editDistance, nearest } from '../../src/domain/nearest-word.ts';
 
 const keys = ['scanInterval', 'unitId', 'url', 'timeout', 'byteOrder', 'maxGap', 'requestTimeout'];

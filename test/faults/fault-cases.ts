@@ -1,3 +1,5 @@
+import Database from 'better-sqlite3';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FaultLab } from './fault-lab.ts';
 import type { FaultField } from './fault-shim.ts';
@@ -20,6 +22,7 @@ export const faultCases: readonly FaultCase[] = [
   diskFault('the disk is full (ENOSPC)', 'writeEnospc'),
   diskFault('writes fail with EIO', 'writeEio'),
   diskFault('the disk is read-only (EROFS)', 'writeErofs'),
+  { name: 'another program has the outbox locked', run: lockedOutbox },
   slowDisk(300),
   slowDisk(2000),
   clockJump('the clock is set forward by 1 h', () => HOUR_MS),
@@ -44,23 +47,43 @@ export const faultCases: readonly FaultCase[] = [
 function diskFault(name: string, field: FaultField): FaultCase {
   return {
     name,
-    run: async (lab, holdMs) => {
-      const lostBefore = await lab.metric('andon_outbox_records_lost_total');
-      lab.shim.set(field, -1);
-      const reported = await lab.until(
-        'the outbox is reported',
-        async () => 'outbox' in ((await lab.troubles()) ?? {}),
-      );
-      const rate = await lab.scanRate(holdMs);
-      lab.shim.set(field, 0);
-      const recovered = await lab.until('the outbox is ok', async () => {
-        const troubles = await lab.troubles();
-        return troubles !== undefined && !('outbox' in troubles) && !('history' in troubles);
-      });
-      const lost = (await lab.metric('andon_outbox_records_lost_total')) - lostBefore;
-      return { 'reported after ms': reported, 'scans/s': rate, 'ok after ms': recovered, 'records lost': lost };
-    },
+    run: (lab, holdMs) =>
+      outboxFault(lab, holdMs, {
+        begin: () => lab.shim.set(field, -1),
+        end: () => lab.shim.set(field, 0),
+      }),
   };
+}
+
+/** This process holds a write transaction, as a browser for databases or a backup script does. */
+async function lockedOutbox(lab: FaultLab, holdMs: number): Promise<Figures> {
+  const program = new Database(join(lab.folder.path, 'outbox.db'));
+  try {
+    return await outboxFault(lab, holdMs, {
+      begin: () => void program.exec('BEGIN IMMEDIATE'),
+      end: () => void program.exec('COMMIT'),
+    });
+  } finally {
+    program.close();
+  }
+}
+
+async function outboxFault(
+  lab: FaultLab,
+  holdMs: number,
+  fault: { readonly begin: () => void; readonly end: () => void },
+): Promise<Figures> {
+  const lostBefore = await lab.metric('andon_outbox_records_lost_total');
+  fault.begin();
+  const reported = await lab.until('the outbox is reported', async () => 'outbox' in ((await lab.troubles()) ?? {}));
+  const rate = await lab.scanRate(holdMs);
+  fault.end();
+  const recovered = await lab.until('the outbox is ok', async () => {
+    const troubles = await lab.troubles();
+    return troubles !== undefined && !('outbox' in troubles) && !('history' in troubles);
+  });
+  const lost = (await lab.metric('andon_outbox_records_lost_total')) - lostBefore;
+  return { 'reported after ms': reported, 'scans/s': rate, 'ok after ms': recovered, 'records lost': lost };
 }
 
 function slowDisk(delayMs: number): FaultCase {

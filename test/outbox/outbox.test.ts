@@ -242,6 +242,18 @@ describe('alarms', () => {
     ]);
   });
 
+  test('an alarm is read back with each property, also with those that are undefined, which JSON does not have', async () => {
+    const folder = testFolder();
+    const { alarm } = alarmDraft(1);
+    const first = await openOutbox({ folder });
+    await first.append([{ ...alarmDraft(1), alarm: alarm && { ...alarm, score: undefined } }]);
+    await first[Symbol.asyncDispose]();
+    const second = await openOutbox({ folder });
+    // Without one, the list of alarms does not match its schema.
+    const names = (await second.alarms()).map((each) => Object.keys(each).toSorted());
+    expect(names).toEqual([Object.keys(alarm ?? {}).toSorted()]);
+  });
+
   test('the next alarm replaces a damaged one, for any damaged number', () => {
     const folder = testFolder();
     const first = openStorage(folder);

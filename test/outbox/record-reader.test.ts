@@ -2,7 +2,7 @@ import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { sizeBudget } from '../../src/outbox/file/size-budget.ts';
-import { draft, drain, numberOf, openOutbox, openStorage, testFolder } from './outbox-fixture.ts';
+import { allKinds, draft, drain, numberOf, openOutbox, openStorage, testFolder } from './outbox-fixture.ts';
 
 test('the reader checkpoints the WAL, so that it stays near its limit while records are stored without end', () => {
   const folder = testFolder();
@@ -52,4 +52,27 @@ test('records stay readable in their order when the outbox is used by a reader t
   expect((await drain(outbox)).map(numberOf)).toEqual(Array.from({ length: 700 }, (_, index) => index));
   const found = await outbox.history({ watch: 'pump-1', kind: 'verdict', fromMs: 0, toMs: 1e15, limit: 3 });
   expect(found.map(numberOf)).toEqual([0, 1, 2]);
+});
+
+test('an uplink that has no more records keeps the memory of its last read for the next one', async () => {
+  const outbox = await openOutbox({ folder: testFolder() });
+  const limits = { recordsMax: 10, bytesMax: 1e6 };
+  const request = {
+    uplink: 'cloud',
+    lane: 'backlog',
+    kinds: allKinds,
+    limits,
+    batchesMax: 1,
+    after: undefined,
+  } as const;
+  await outbox.append([draft('verdict', 1)]);
+  const first = await outbox.readers.read(request);
+  const memory = (batches: typeof first) => new Uint8Array(batches[0]?.json.buffer ?? new ArrayBuffer(0));
+  // Behind the JSON, which the reader does not write.
+  const mark = memory(first).length - 1;
+  memory(first)[mark] = 77;
+  await outbox.readers.acknowledge('cloud', first);
+  expect(await outbox.readers.read(request)).toEqual([]);
+  await outbox.append([draft('verdict', 2)]);
+  expect(memory(await outbox.readers.read(request))[mark]).toBe(77);
 });

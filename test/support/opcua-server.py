@@ -35,7 +35,7 @@ class Users:
 
 async def secure(server):
     folder = Path(options["folder"])
-    key, cert = folder / "server.key", folder / "server.der"
+    key, cert = folder / "server-key.pem", folder / "server.der"
     if not cert.exists():
         usage = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
         await setup_self_signed_certificate(key, cert, "urn:acme:server", "localhost", usage, {"commonName": "line"})

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readOperatorLog } from '../../src/web/access/operator-audit.ts';
 import { type Permission, permissions, roles } from '../../src/web/access/roles.ts';
@@ -300,6 +301,25 @@ test('logins, changes of accounts and ended sessions are in the audit log, with 
     ['admin@127.0.0.1', 'end-sessions', 'operator'],
   ]);
   expect(entries[1]?.detail['changes']).toContain('tokens.mes: added (viewer)');
+});
+
+test('a user who is added and removed again is in the audit log with the user of the command, also if nobody sends a request', async () => {
+  const clock = new FakeClock();
+  await using timed = new AccessServer(testDeps(clock));
+  timed.writeFile('users: {}\n');
+  await timed.start({ users: true });
+  const tokens = { mes: { role: 'admin', sha256: tokenDigest('x') } };
+  timed.writeFile(stringify({ tokens, changed: { by: 'cli:root (sudo eve)', at: '2026-11-30T10:00:00Z' } }));
+  await clock.advance(1_000);
+  // Edited by hand: the name of the last command stays in the file.
+  timed.writeFile(stringify({ tokens: {}, changed: { by: 'cli:root (sudo eve)', at: '2026-11-30T10:00:00Z' } }));
+  await clock.advance(1_000);
+  await timed.audit[Symbol.asyncDispose]();
+  const { entries } = await readOperatorLog(join(timed.directory, 'outbox.db'), { after: [] }, timed.deps);
+  expect(entries.map(({ actor, detail }) => [actor, detail['changes']])).toEqual([
+    ['cli:root (sudo eve)', ['tokens.mes: added (admin)']],
+    ['andon', ['tokens.mes: removed']],
+  ]);
 });
 
 test('every answer has the headers that keep a browser from embedding, sniffing and running foreign scripts', async () => {

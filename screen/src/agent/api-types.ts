@@ -13,6 +13,8 @@ import type {
   rollupJson,
   sourceJson,
   tagReadingJson,
+  tagTableJson,
+  topicJson,
   tagSeriesJson,
   verdictJson,
   watchJson,
@@ -34,6 +36,8 @@ export type Alarm = z.infer<typeof alarmJson>;
 export type Configuration = z.infer<typeof configurationJson>;
 export type ConfigurationProblem = z.infer<typeof configurationProblemJson>;
 export type RegisterReading = z.infer<typeof registerJson>;
+export type TagTable = z.infer<typeof tagTableJson>;
+export type TopicReading = z.infer<typeof topicJson>;
 export type SourceState = z.infer<typeof sourceJson>;
 export type Flood = z.infer<typeof floodJson>;
 export type Health = z.infer<typeof healthJson>;
@@ -87,3 +91,6 @@ export type WatchHistory = {
   readonly score: Rollup | null;
   readonly tags: readonly (TagSeries | Rollup)[];
 };
+
+/** Answer of `POST /api/v1/sources/<source>/topics`. */
+export type TopicListing = { readonly topics: readonly TopicReading[]; readonly is_complete: boolean };

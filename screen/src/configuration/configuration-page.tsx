@@ -20,11 +20,15 @@ import {
 import { FileTab } from './file-tab.tsx';
 import { RegistersTab } from './registers-tab.tsx';
 import { SourcesTab } from './sources-tab.tsx';
+import { TagsTab } from './tags-tab.tsx';
+import { TopicsTab } from './topics-tab.tsx';
 
 const REFRESH_MS = 5000;
 const tabs = [
   { name: 'sources', text: 'configuration.sources', component: SourcesTab },
+  { name: 'tags', text: 'configuration.tags', component: TagsTab },
   { name: 'registers', text: 'configuration.registers', component: RegistersTab },
+  { name: 'topics', text: 'configuration.topics', component: TopicsTab },
   { name: 'file', text: 'configuration.file', component: FileTab },
 ] as const;
 

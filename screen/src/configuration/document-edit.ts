@@ -39,12 +39,18 @@ export function withEntry(
 function inserted(text: string, map: YAMLMap, path: readonly string[], value: unknown, form: 'block' | 'line'): string {
   const [start = 0, end = 0] = map.range ?? [];
   if (map.flow === true) {
-    const entry = entryText(path, value, 'line', 0).trim();
+    const entry = flowEntry(path, value);
     const before = text.slice(0, end - 1).trimEnd();
     return `${before}${map.items.length === 0 ? ' ' : ', '}${entry} ${text.slice(end - 1)}`;
   }
   const last = text.slice(0, end).trimEnd().length;
   return atLineEnd(text, last, entryText(path, value, form, columnOf(text, start)));
+}
+
+/** Returns an entry for a map in braces, where a text with a comma has quotation marks. */
+export function flowEntry(path: readonly string[], value: unknown): string {
+  const nested = path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value);
+  return stringify(nested, { collectionStyle: 'flow', lineWidth: 0 }).trim().slice(2, -2);
 }
 
 function columnOf(text: string, offset: number): number {

@@ -41,7 +41,8 @@ export function proposals(
   return [...new Map(all.map((each) => [each.label, each])).values()];
 }
 
-function branches(node: SchemaNode): readonly SchemaNode[] {
+/** Returns the branches of a union, each with the description of the union if it has none; another node alone. */
+export function branches(node: SchemaNode): readonly SchemaNode[] {
   const alternatives = node.oneOf ?? node.anyOf;
   // A union has the descriptions of its branches.
   return alternatives === undefined

@@ -12,7 +12,7 @@ export function LoginDialog(): JSX.Element | null {
   const dialog = useRef<HTMLDialogElement>(null);
   const problem = useSignal('');
   useLayoutEffect(() => {
-    problem.value = request?.reason ?? '';
+    problem.value = request === undefined || request.reason === '' ? '' : t('login.needed');
     if (request !== undefined) dialog.current?.showModal();
   }, [request, problem]);
   if (request === undefined) return null;

@@ -30,6 +30,7 @@ export const de: Catalogue = {
   'theme.light': 'Hell',
   'theme.dark': 'Dunkel',
   'login.title': 'Anmelden',
+  'login.needed': 'Zum Fortfahren bitte anmelden.',
   'login.user': 'Benutzer',
   'login.password': 'Passwort',
   'login.token': 'Token (http.token)',

@@ -29,6 +29,7 @@ export const en = {
   'theme.light': 'Light',
   'theme.dark': 'Dark',
   'login.title': 'Log in',
+  'login.needed': 'To continue, log in.',
   'login.user': 'User',
   'login.password': 'Password',
   'login.token': 'Token (http.token)',

@@ -30,6 +30,7 @@ export const zh: Catalogue = {
   'theme.light': '浅色',
   'theme.dark': '深色',
   'login.title': '登录',
+  'login.needed': '请登录后继续。',
   'login.user': '用户',
   'login.password': '密码',
   'login.token': '令牌 (http.token)',

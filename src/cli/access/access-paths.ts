@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import { PositionedDocument, valueAt } from '../../platform/positioned-document.ts';
-import { readConfigText } from '../../config/config-text.ts';
+import { readConfigText } from '../../config/files/config-text.ts';
 import { outboxConfigSchema } from '../../outbox/file/outbox-config.ts';
 import { ConfigError } from '../../platform/errors.ts';
 

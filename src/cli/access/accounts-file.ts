@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { stringify } from 'yaml';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { readUsers, type Users } from '../../web/access/users-file.ts';
+import { commandUser } from '../output/command-user.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { accessPaths } from './access-paths.ts';
 import { writePrivateFile } from './private-file.ts';
@@ -41,8 +42,9 @@ export class AccountsFile {
     return existsSync(this.path);
   }
 
-  async write(users: Users): Promise<void> {
-    await writePrivateFile(this.path, HEADER + stringify(users), this.#outboxPath);
+  async write({ users, tokens }: Users): Promise<void> {
+    const changed = { by: commandUser(), at: new Date().toISOString() };
+    await writePrivateFile(this.path, HEADER + stringify({ users, tokens, changed }), this.#outboxPath);
   }
 
   /** Prints the result of a command. Reports on standard error what the configuration lacks. @returns Exit code 0. */

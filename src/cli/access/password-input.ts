@@ -18,17 +18,18 @@ export type PasswordOptions = { readonly passwordFile?: string; readonly generat
  */
 export async function newPassword(user: string, { passwordFile, generate }: PasswordOptions): Promise<string> {
   if (generate === true) return randomBytes(GENERATED_BYTES).toString('base64url');
-  const password = passwordFile === undefined ? await askTwice(user) : readSecret({ file: passwordFile });
-  if (password.length < LENGTH_MIN)
-    throw refused(`The password has ${password.length} characters; it needs ${LENGTH_MIN} or more`);
-  if (password.toLowerCase().includes(user.toLowerCase())) throw refused('The password contains the name of the user');
+  if (passwordFile !== undefined) return strong(readSecret({ file: passwordFile }), user);
+  if (!process.stdin.isTTY) throw refused('Without a terminal, give --password-file or --generate');
+  const password = strong(await askHidden(`New password of ${user} (${LENGTH_MIN} characters or more): `), user);
+  if ((await askHidden('Again: ')) !== password) throw refused('The two passwords differ');
   return password;
 }
 
-async function askTwice(user: string): Promise<string> {
-  if (!process.stdin.isTTY) throw refused('Without a terminal, give --password-file or --generate');
-  const password = await askHidden(`New password of ${user}: `);
-  if ((await askHidden('Again: ')) !== password) throw refused('The two passwords differ');
+/** Returns the password. @throws {OperatingError} 'password-refused'. */
+function strong(password: string, user: string): string {
+  if (password.length < LENGTH_MIN)
+    throw refused(`The password has ${password.length} characters; it needs ${LENGTH_MIN} or more`);
+  if (password.toLowerCase().includes(user.toLowerCase())) throw refused('The password contains the name of the user');
   return password;
 }
 

@@ -60,7 +60,7 @@ async function removeCommand(name: string, options: Options, output: Output): Pr
   const accounts = await AccountsFile.of(options.config);
   const { users, tokens } = accounts.read();
   if (!Object.hasOwn(tokens, name))
-    throw commandFailure('account-unknown', `There is no token '${name}' in ${accounts.path}`);
+    throw commandFailure('account-unknown', `There is no token '${name}' in ${accounts.path}: andon tokens list`);
   const { [name]: _, ...others } = tokens;
   await accounts.write({ users, tokens: others });
   return accounts.print(output, options, { document: { ok: true, name }, text: `The token ${name} is removed.` });

@@ -63,9 +63,9 @@ async function addCommand(name: string, options: Options & { readonly role: Role
     hash = await hashPassword(password);
   }
   await accounts.write({ users: { ...users, [name]: { role: options.role, password: hash } }, tokens });
-  const done = known === undefined ? 'may log in' : 'is changed';
+  const done = known === undefined ? 'may log in with' : 'now has';
   return finish(accounts, options, output, {
-    text: `${name} ${done} with the role ${options.role}.`,
+    text: `${name} ${done} the role ${options.role}.`,
     document: { user: name, role: options.role },
     password: options.generate === true ? password : undefined,
   });
@@ -104,7 +104,8 @@ async function listCommand(options: Options, output: Output): Promise<number> {
 
 function existing<User>(users: Readonly<Record<string, User>>, name: string, { path }: AccountsFile): User {
   const user = Object.hasOwn(users, name) ? users[name] : undefined;
-  if (user === undefined) throw commandFailure('account-unknown', `There is no user '${name}' in ${path}`);
+  if (user === undefined)
+    throw commandFailure('account-unknown', `There is no user '${name}' in ${path}: andon users list`);
   return user;
 }
 

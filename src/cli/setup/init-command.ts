@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { readConfigText } from '../../config/config-text.ts';
+import { readConfigText } from '../../config/files/config-text.ts';
 import { parseCsvTable } from '../../csv/csv-table.ts';
 import { simplified } from '../../domain/nearest-word.ts';
 import { ConfigError, errorCode, OperatingError } from '../../platform/errors.ts';

@@ -16,6 +16,7 @@ import {
   scanUnits,
 } from '../../sources/modbus/probe/modbus-scan.ts';
 import { ScanConnection } from '../../sources/modbus/probe/scan-connection.ts';
+import { topicValues } from '../../sources/mqtt/topic-values.ts';
 import { jsonOption, numberRange, runs } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { systemDeps } from '../../platform/deps.ts';
@@ -149,37 +150,12 @@ async function scanBroker(url: string, options: ScanOptions, output: Output): Pr
     text: found.length === 0 ? 'No message arrived.' : table(['topic', 'messages', 'last payload'], rows),
   });
   if (options.writeTags !== undefined) {
-    const tags = Object.fromEntries(found.flatMap(topicTags));
+    const values = found.flatMap(({ topic, sample }) => topicValues(topic, sample));
+    const tags = Object.fromEntries(values.map(({ name, tag }) => [name, tag]));
     await writeTagFile(options.writeTags, tagFileText(tags));
     output.err(`${Object.keys(tags).length} tags are in ${options.writeTags}`);
   }
   return found.length === 0 ? 1 : 0;
-}
-
-/** Returns a tag for each number in the payload of a topic. */
-function topicTags({ topic, sample }: Topic): readonly (readonly [string, object])[] {
-  const name = topic.split('/').filter(Boolean).join('.');
-  return numberPaths(parsed(sample), '$').map((path) => {
-    const key = path.slice(1).replaceAll(/[[\]]/g, '.').replaceAll(/\.+/g, '.').replace(/\.$/, '');
-    return [`${name}${key}`, { topic, ...(path === '$' ? {} : { value: path }) }];
-  });
-}
-
-function numberPaths(value: unknown, path: string): readonly string[] {
-  if (typeof value === 'number' || typeof value === 'boolean') return [path];
-  if (Array.isArray(value)) return value.flatMap((item, index) => numberPaths(item, `${path}[${index}]`));
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, item]) =>
-    /^[A-Za-z_]\w*$/.test(key) ? numberPaths(item, `${path}.${key}`) : [],
-  );
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 function durationMs(text: string): number {

@@ -46,6 +46,7 @@ export async function chooseRecording(
     columns: parseColumns(options.columns),
     timeColumn: options.time,
     labelColumn: options.label,
+    suppressWhen: watch.alarm?.suppressWhen,
     notation: notationOf(options),
   });
   const pacing = options.step === undefined ? 'rows' : 'times';

@@ -2,8 +2,11 @@ import type { AlarmTransition } from '../alarm/alarm.ts';
 import type { EpochMs } from '../epoch-ms.ts';
 import type { RecordColumns } from './verdict-columns.ts';
 
-/** Kinds of records in the outbox. A `loss` lists records that were dropped or may be missing; a `start`, how the agent ended. */
-export const recordKinds = ['alarm', 'verdict', 'sample', 'loss', 'start'] as const;
+/**
+ * Kinds of records in the outbox. A `loss` lists records that were dropped or may be missing; a `start`, how the agent ended; an
+ * `output`, a command to a lamp, a horn or another program.
+ */
+export const recordKinds = ['alarm', 'verdict', 'sample', 'loss', 'start', 'output'] as const;
 export type RecordKind = (typeof recordKinds)[number];
 
 /** JSON object of a record, without its id, kind and time. */

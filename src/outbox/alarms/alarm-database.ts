@@ -163,14 +163,16 @@ export class AlarmDatabase {
   }
 }
 
+/** Properties that the stored text may lack: JSON has no undefined, and an earlier version stored neither the id nor the parameters. */
+type Missing = 'alarm' | 'parameters' | 'by' | 'score';
+
 /** @returns Undefined if the row is not what `store` wrote. */
 function transitionOf({ watch, number, checksum, transition: text }: AlarmRow): AlarmTransition | undefined {
   if (!isIntactText(text, checksum)) return undefined;
   // The checksum proves that `store` wrote this text.
-  // An earlier version stored neither the id nor the parameters.
-  const stored = JSON.parse(text) as Omit<AlarmTransition, 'alarm' | 'parameters'> &
-    Partial<Pick<AlarmTransition, 'alarm' | 'parameters'>>;
-  const transition = { ...stored, alarm: stored.alarm ?? watchAlarmId(watch), parameters: stored.parameters ?? {} };
+  const stored = JSON.parse(text) as Omit<AlarmTransition, Missing> & Partial<Pick<AlarmTransition, Missing>>;
+  const { alarm = watchAlarmId(watch), parameters = {}, by, score } = stored;
+  const transition = { ...stored, alarm, parameters, by, score };
   const key = storedKey(transition);
   return key.watch === watch && key.number === number ? transition : undefined;
 }

@@ -171,9 +171,9 @@ export function dropOrder(onFull: OutboxConfig['onFull'], newcomer: RecordKind):
   const alarms: readonly (readonly RecordKind[])[] = newcomer === 'alarm' || newcomer === 'loss' ? [['alarm']] : [];
   switch (onFull) {
     case 'drop-samples-first':
-      return newcomer === 'sample' ? [['sample']] : [['sample'], ['verdict', 'start'], ...alarms];
+      return newcomer === 'sample' ? [['sample']] : [['sample'], ['verdict', 'start', 'output'], ...alarms];
     case 'drop-oldest':
-      return [['sample', 'verdict', 'start'], ...alarms];
+      return [['sample', 'verdict', 'start', 'output'], ...alarms];
     case 'reject-new':
       return [];
   }

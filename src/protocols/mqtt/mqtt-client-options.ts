@@ -8,6 +8,8 @@ export type MqttWill = {
   readonly payload: string | Uint8Array;
   readonly qos: 0 | 1;
   readonly retain: boolean;
+  /** Time after which the broker no longer delivers it. MQTT 5 only. Default: never. */
+  readonly expiryMs?: number;
 };
 
 /** Longest string of a packet, in UTF-8. @see MQTT 3.1.1, section 1.5.3. */
@@ -72,7 +74,7 @@ export function mqttClientOptions(options: MqttConnectionOptions, version: MqttP
     log: () => undefined,
     ...(options.username === undefined ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: readSecret(options.password) }),
-    ...willOf(options),
+    ...willOf(options, version),
     ...(version === 5 ? { properties: propertiesOf(options) } : {}),
   };
 }
@@ -86,8 +88,17 @@ function propertiesOf(options: MqttConnectionOptions): NonNullable<IClientOption
   };
 }
 
-function willOf({ will }: MqttConnectionOptions): IClientOptions {
+/** Returns the message expiry interval, which MQTT 3.1.1 does not have. */
+export function expiryOf(
+  expiryMs: number | undefined,
+  version: MqttProtocolVersion,
+): { readonly properties?: { readonly messageExpiryInterval: number } } {
+  if (expiryMs === undefined || version !== 5) return {};
+  return { properties: { messageExpiryInterval: Math.ceil(expiryMs / 1000) } };
+}
+
+function willOf({ will }: MqttConnectionOptions, version: MqttProtocolVersion): IClientOptions {
   if (will === undefined) return {};
-  const { payload, ...rest } = typeof will === 'function' ? will() : will;
-  return { will: { ...rest, payload: Buffer.from(payload) } };
+  const { payload, expiryMs, ...rest } = typeof will === 'function' ? will() : will;
+  return { will: { ...rest, payload: Buffer.from(payload), ...expiryOf(expiryMs, version) } };
 }

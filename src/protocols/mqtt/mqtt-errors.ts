@@ -62,6 +62,14 @@ export const mqttErrors = {
     'A message on a Sparkplug topic is not a Sparkplug B payload. It was dropped and counted.',
     'Check the edge node in the message: another version, or another program on its topic.',
   ),
+  'mqtt-browser-busy': retry(
+    'Another listing of the topics of this source is under way, or the source is stopping.',
+    'Try again later. A listing takes at most 10 s.',
+  ),
+  'mqtt-browse-failed': retry(
+    'The topics were not listed: the broker is not reachable, or refused the login or the subscription.',
+    'The message has the reason. Listings use a client id of their own, `andon-browser-…`, and the login of the source: allow it to subscribe to the topics, or list fewer topics.',
+  ),
   'mqtt-handler-failed': retry(
     'A message could not be processed and was not acknowledged. The agent reconnects.',
     'The message contains the cause.',

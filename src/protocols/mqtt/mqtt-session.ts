@@ -2,6 +2,7 @@ import { type IPublishPacket, MqttClient, ReasonCodes } from 'mqtt';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { errorMessage, InvariantError, OperatingError } from '../../platform/errors.ts';
 import {
+  expiryOf,
   mqttClientOptions,
   type MqttConnectionOptions,
   type MqttProtocolVersion,
@@ -10,7 +11,7 @@ import {
 import { endReason } from './mqtt-end-reason.ts';
 import { type MqttErrorCode, mqttFailure } from './mqtt-errors.ts';
 import { MqttOutgoingStore } from './mqtt-outgoing-store.ts';
-import { prepareMqttPackets } from './mqtt-packet-cache.ts';
+import { KEPT_LENGTHS, prepareMqttPackets } from './mqtt-packet-cache.ts';
 import { MqttStream } from './mqtt-stream.ts';
 import { takeoverRemedy } from './mqtt-takeover.ts';
 import { openTransport } from './mqtt-transport.ts';
@@ -20,6 +21,8 @@ export type MqttPublishOptions = {
   readonly retain: boolean;
   /** Longest wait for the acknowledgement, measured from the call. */
   readonly timeoutMs: number;
+  /** Time after which the broker no longer delivers the message. MQTT 5 only. Default: never. */
+  readonly expiryMs?: number;
 };
 
 /** Callbacks of a session. `onEnd` is called once, and nothing is called after it or after `close`. */
@@ -62,6 +65,7 @@ type Pending = {
  */
 export class MqttSession {
   readonly #options: MqttConnectionOptions;
+  readonly #version: MqttProtocolVersion;
   readonly #clock: Clock;
   readonly #events: MqttSessionEvents;
   readonly #stream: MqttStream;
@@ -88,8 +92,8 @@ export class MqttSession {
    * @throws {OperatingError} 'secret-missing' | 'mqtt-unreachable' if a file of the options cannot be read.
    */
   constructor(options: MqttConnectionOptions, version: MqttProtocolVersion, events: MqttSessionEvents, clock: Clock) {
-    prepareMqttPackets();
     this.#options = options;
+    this.#version = version;
     this.#clock = clock;
     this.#events = events;
     const clientOptions = { ...mqttClientOptions(options, version), outgoingStore: this.#outgoing };
@@ -260,10 +264,12 @@ export class MqttSession {
     else this.#fail('mqtt-unreachable', error.message, error);
   }
 
-  #send(pending: Pending, topic: string, payload: string | Buffer, { qos, retain }: MqttPublishOptions): void {
+  #send(pending: Pending, topic: string, payload: string | Buffer, options: MqttPublishOptions): void {
+    const { qos, retain, expiryMs } = options;
     if (qos === 1) this.#unacknowledged += 1;
+    if (payload.length < KEPT_LENGTHS) prepareMqttPackets();
     if (typeof payload !== 'string') this.#outgoing.protect(payload);
-    this.#client.publish(topic, payload, { qos, retain }, (error) => {
+    this.#client.publish(topic, payload, { qos, retain, ...expiryOf(expiryMs, this.#version) }, (error) => {
       // mqtt.js calls back with 'Connection closed' just before it reports that the connection is lost.
       if (this.#state === 'ended' || (error instanceof Error && !isReasonCode(error))) return;
       if (qos === 1) {

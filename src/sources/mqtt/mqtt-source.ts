@@ -4,10 +4,12 @@ import type { TagNumber } from '../../domain/sample/tag.ts';
 import type { MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
 import { BrokerSource } from '../broker-source.ts';
 import { GroupedWait } from '../grouped-wait.ts';
+import type { TopicReader } from '../topic-browser.ts';
 import { decodeMessage } from './message-decode.ts';
 import type { MqttSourceConfig } from './mqtt-source-config.ts';
 import { mqttSourceMetrics } from './mqtt-source-metrics.ts';
 import { type RefusedTopic, TopicRouter } from './topic-router.ts';
+import { PayloadReader } from './topic-values.ts';
 
 /**
  * Reads tags from the topics of one broker. A message makes one batch with all tags of its topic; a message with a
@@ -17,6 +19,7 @@ import { type RefusedTopic, TopicRouter } from './topic-router.ts';
  * broker refuses get one with `refused`.
  */
 export class MqttSource extends BrokerSource<MqttSourceConfig> {
+  protected override readonly anyTopic = '#';
   readonly #router: TopicRouter;
   readonly #metrics;
   /** Undefined if a message is acknowledged when it is received. */
@@ -54,6 +57,10 @@ export class MqttSource extends BrokerSource<MqttSourceConfig> {
       fresh.flatMap((filter) => this.#router.tagsOf(filter.slice(prefix.length))),
       'refused',
     );
+  }
+
+  protected override topicReader(): TopicReader {
+    return new PayloadReader();
   }
 
   protected override beat(): void {

@@ -26,3 +26,8 @@ export function parseNodeAddress(text: string): NodeAddress | undefined {
   if (uri === undefined) return { identifier, namespace: { index: Number(index) } };
   return { identifier, namespace: { uri: uri.replaceAll(/%3B/gi, ';').replaceAll('%25', '%') } };
 }
+
+/** Returns the address with the namespace's URI, which stays valid when the server numbers its namespaces differently. */
+export function formatNodeAddress(identifier: string, uri: string): string {
+  return `nsu=${uri.replaceAll('%', '%25').replaceAll(';', '%3B')};${identifier}`;
+}

@@ -18,9 +18,11 @@ import {
   type SparkplugTopic,
 } from '../../protocols/sparkplug/sparkplug-topic.ts';
 import { BrokerSource } from '../broker-source.ts';
+import type { TopicReader } from '../topic-browser.ts';
 import { bareAliases, type Birth, type BornMetric, namedMetrics, type NamedMetric, readBirth } from './birth.ts';
 import { EdgeNode } from './edge-node.ts';
 import { HostState } from './host-state.ts';
+import { MetricReader } from './metric-reader.ts';
 import { MetricRouter } from './metric-router.ts';
 import { addSamples, type MetricArrival } from './metric-samples.ts';
 import type { SparkplugSourceConfig } from './sparkplug-source-config.ts';
@@ -44,6 +46,7 @@ type LeftOut = 'payload-invalid' | 'retained' | 'not-born' | 'gap' | 'repeat' | 
  * (`device-offline`, `sequence-lost`, `link-down`) until the next birth. A birth is requested only if `rebirth` is on.
  */
 export class SparkplugSource extends BrokerSource<SparkplugSourceConfig> {
+  protected override readonly anyTopic = 'spBv1.0/#';
   readonly #router: MetricRouter;
   readonly #metrics;
   readonly #nodes = new Map<string, EdgeNode>();
@@ -100,6 +103,13 @@ export class SparkplugSource extends BrokerSource<SparkplugSourceConfig> {
       for (const node of this.#nodes.values()) if (!node.isAlive) this.#requestBirth(node);
     }
     this.#wasSubscribed = subscribed;
+  }
+
+  /** The aliases of edge nodes that the source reads are known without a birth. */
+  protected override topicReader(): TopicReader {
+    return new MetricReader(
+      ({ group, edgeNode, device }) => this.#nodes.get(`${group}/${edgeNode}`)?.lastBirth(device)?.aliases,
+    );
   }
 
   protected override beat(): void {

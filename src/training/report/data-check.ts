@@ -4,7 +4,17 @@ import { countRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** A property of the rows that a user should know before training. */
 export type DataFinding = {
-  readonly kind: 'gap' | 'order' | 'missing' | 'constant' | 'counter' | 'stuck' | 'spikes' | 'regime' | 'range';
+  readonly kind:
+    | 'gap'
+    | 'order'
+    | 'missing'
+    | 'constant'
+    | 'counter'
+    | 'stuck'
+    | 'spikes'
+    | 'regime'
+    | 'range'
+    | 'suppressed';
   /** Undefined if it concerns all tags. */
   readonly tag: string | undefined;
   readonly message: string;

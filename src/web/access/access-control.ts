@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readSecret, type SecretReference } from '../../platform/config-fields.ts';
+import type { Timer } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
@@ -14,7 +15,7 @@ import { PasswordCheck } from './password.ts';
 import type { OperatorAudit } from './operator-audit.ts';
 import { mayDo, type Permission, permissions, type Role } from './roles.ts';
 import { Sessions } from './sessions.ts';
-import { accountChanges, noUsers, tokenDigest, type Users, UsersFile } from './users-file.ts';
+import { accountChanges, noUsers, tokenDigest, type Users, USERS_LOOK_INTERVAL_MS, UsersFile } from './users-file.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -72,6 +73,7 @@ export class AccessControl {
   readonly #usersFile: UsersFile | undefined;
   readonly #usersHealth: ComponentHealth | undefined;
   #knownUsers: Users = noUsers;
+  #timer: Timer | undefined;
   readonly #metrics;
   /** Digests of `token` and `adminToken`, and when they were read. */
   #secrets: ReadonlyMap<string, Role> = new Map();
@@ -92,6 +94,7 @@ export class AccessControl {
       this.#usersHealth = health;
       this.#usersFile = new UsersFile(config.users, deps.clock, report);
       this.#knownUsers = this.#usersFile.current();
+      this.#recordChanges();
     }
   }
 
@@ -160,16 +163,24 @@ export class AccessControl {
   }
 
   dispose(): void {
+    this.#timer?.cancel();
     this.#usersHealth?.remove();
+  }
+
+  /** Without requests, too, so that a user who is added and removed again is recorded. */
+  #recordChanges(): void {
+    void this.#users;
+    const { clock } = this.#options.deps;
+    this.#timer = clock.setTimer(() => this.#recordChanges(), USERS_LOOK_INTERVAL_MS, { background: true });
   }
 
   get #users(): Users {
     if (this.#usersFile === undefined) return noUsers;
     const users = this.#usersFile.current();
     if (users !== this.#knownUsers) {
-      const changes = accountChanges(this.#knownUsers, users);
+      const { by, changes } = accountChanges(this.#knownUsers, users);
       this.#knownUsers = users;
-      void this.#options.audit?.record(undefined, 'accounts', this.#usersFile.path, changes);
+      void this.#options.audit?.record(by, 'accounts', this.#usersFile.path, { changes });
     }
     return users;
   }

@@ -27,6 +27,8 @@ const operatorActions = [
   'remove-annotation',
   'rewind',
   'backup',
+  'output',
+  'output-test',
   'mend',
 ] as const;
 export type OperatorAction = (typeof operatorActions)[number];
@@ -96,15 +98,15 @@ export class OperatorAudit {
    * Adds a record. Resolves when it is on disk. Never rejects: an operator must be able to act while the disk fails. The
    * application log and a metric then report the missing record.
    *
-   * @param caller Undefined for an act of the agent itself.
+   * @param caller Sender of the request, or Unix user of a command. Undefined for an act of the agent itself.
    */
   record(
-    caller: Caller | undefined,
+    caller: Caller | string | undefined,
     action: OperatorAction,
     subject: string,
     detail: OperatorEntry['detail'] = {},
   ): Promise<void> {
-    const actor = caller === undefined ? 'andon' : actorWithAddress(caller);
+    const actor = typeof caller === 'object' ? actorWithAddress(caller) : (caller ?? 'andon');
     if (this.#waiting >= WAITING_MAX) {
       this.#miss({ actor, action, subject, detail }, 'too many records wait for the disk');
       return Promise.resolve();

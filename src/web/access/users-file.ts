@@ -41,6 +41,10 @@ const usersSchema = z.strictObject({
       }),
     )
     .default({}),
+  changed: z
+    .strictObject({ by: z.string().min(1).max(200), at: z.iso.datetime({ offset: true }) })
+    .optional()
+    .describe('Command that wrote the file, for the audit log'),
 });
 
 /** Content of the file with users and tokens. It contains no password and no token, only their hashes. */
@@ -64,8 +68,15 @@ function parseUsers(text: string): Users {
   throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
 }
 
-/** Returns what differs between two versions of the file, for the audit log: `users.anna: added (engineer)`. */
-export function accountChanges(before: Users, after: Users): { readonly changes: readonly string[] } {
+/**
+ * Returns what differs between two versions of the file, for the audit log: `users.anna: added (engineer)`.
+ *
+ * @returns `by`: Unix user of the command that wrote it, as in the file; undefined for an edit by hand.
+ */
+export function accountChanges(
+  before: Users,
+  after: Users,
+): { readonly by: string | undefined; readonly changes: readonly string[] } {
   const changes = (['users', 'tokens'] as const).flatMap((kind) => {
     const names = new Set([...Object.keys(before[kind]), ...Object.keys(after[kind])]);
     return [...names].flatMap((name) => {
@@ -74,7 +85,8 @@ export function accountChanges(before: Users, after: Users): { readonly changes:
       return [`${kind}.${name}: ${changeOf(old?.role, present?.role)}`];
     });
   });
-  return { changes };
+  const isByCommand = after.changed?.at !== before.changed?.at;
+  return { by: isByCommand ? after.changed?.by : undefined, changes };
 }
 
 function changeOf(before: string | undefined, after: string | undefined): string {
@@ -88,8 +100,8 @@ export function tokenDigest(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-/** The file may be looked at by each request. */
-const LOOK_INTERVAL_MS = 1_000;
+/** The file is read again this often at most. */
+export const USERS_LOOK_INTERVAL_MS = 1_000;
 
 /** The file with users and tokens. A change applies to the next request, without a restart. */
 export class UsersFile {
@@ -110,7 +122,7 @@ export class UsersFile {
   /** Returns the present content, or the last valid one. */
   current(): Users {
     const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#lookedAtMs < LOOK_INTERVAL_MS) return this.#users;
+    if (nowMs - this.#lookedAtMs < USERS_LOOK_INTERVAL_MS) return this.#users;
     this.#lookedAtMs = nowMs;
     const version = fileVersion(this.path);
     if (version === this.#version) return this.#users;

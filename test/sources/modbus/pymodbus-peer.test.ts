@@ -1,12 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { connect } from 'node:net';
-import { resolve } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { TestCertificates } from '../../support/broker-certificates.ts';
-import { freePort } from '../../support/free-port.ts';
 import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
 import { describeWith, pythonWith } from '../../support/programs.ts';
+import { PymodbusServer } from '../../support/pymodbus-server.ts';
 import { SerialLine } from '../../support/serial-line.ts';
 
 /*
@@ -14,47 +10,12 @@ import { SerialLine } from '../../support/serial-line.ts';
  * client certificate. Holding register n has the value n * 3.
  */
 const python = pythonWith('pymodbus', 'pymodbus');
-const script = resolve(import.meta.dirname, '../../support/pymodbus-server.py');
 const quick = { scanInterval: '50ms', timeout: '2s', reconnect: { first: '20ms', max: '60ms' } };
 const tags = {
   first: { register: 'holding', address: 0, type: 'uint16' },
   far: { register: 'input', address: 120, type: 'uint16' },
 } as const;
 const allGood = { first: 0, far: 360 };
-
-class PymodbusServer implements AsyncDisposable {
-  readonly port: number;
-  readonly #process: ChildProcess;
-
-  private constructor(port: number, child: ChildProcess) {
-    this.port = port;
-    this.#process = child;
-  }
-
-  static async start(framer: string, files: readonly string[] = []): Promise<PymodbusServer> {
-    const port = await freePort();
-    const child = spawn('python3', [script, String(port), framer, ...files], { stdio: 'ignore' });
-    const server = new PymodbusServer(port, child);
-    await vi.waitUntil(() => isOpen(port), { timeout: 60_000 });
-    return server;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#process.exitCode !== null) return;
-    this.#process.kill('SIGKILL');
-    await once(this.#process, 'exit');
-  }
-}
-
-async function isOpen(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  const opened = await once(socket, 'connect').then(
-    () => true,
-    () => false,
-  );
-  socket.destroy();
-  return opened;
-}
 
 describeWith([python], 'a device with ASCII frames', () => {
   test('is read over TCP', async () => {

@@ -3,9 +3,13 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { OPCUACertificateManager } from 'node-opcua-certificate-manager';
 import {
   type ClientSession,
+  type EndpointDescription,
   MessageSecurityMode,
   OPCUAClient,
   SecurityPolicy,
+  setDebugLogger,
+  setErrorLogger,
+  setWarningLogger,
   type UserIdentityInfo,
   UserTokenType,
 } from 'node-opcua-client';
@@ -14,6 +18,9 @@ import type { OpcuaSourceConfig } from '../opcua-config.ts';
 import { opcuaFailure } from '../opcua-errors.ts';
 import type { OpcuaEndpoint, OpcuaUser } from '../opcua-protocol.ts';
 import { openPki, type OwnCertificate, ownCertificate } from './pki.ts';
+
+// The library writes to standard output, where a command has its result. Its errors are reported where they occur.
+for (const setLogger of [setDebugLogger, setErrorLogger, setWarningLogger]) setLogger(() => undefined);
 
 /** The server deletes a session that it does not hear from for this long. */
 const SESSION_MS = 60_000;
@@ -51,7 +58,7 @@ export async function openSession(
     session = await client.createSession(await identity(endpoint.user));
   } catch (error) {
     isOver = true;
-    throw failureOf(error, endpoint, client, own);
+    throw failureOf(error, endpoint, own);
   }
   for (const event of ['connection_lost', 'start_reconnection', 'abort', 'close'] as const)
     client.on(event, () => lost('The connection to the server was lost'));
@@ -61,6 +68,39 @@ export async function openSession(
   });
   const resources = stack.move();
   return { session, own, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+/** Returns the endpoints that a server offers, over a connection without security. @throws {OperatingError} 'opcua-not-reached'. */
+export async function readEndpoints(endpoint: OpcuaEndpoint, nowMs: number): Promise<readonly EndpointDescription[]> {
+  await using stack = new AsyncDisposableStack();
+  const pki = stack.adopt(await openPki(endpoint.pkiFolder), (each) => each.dispose());
+  const own = await ownCertificate(pki, endpoint.certificate, nowMs);
+  const open = { ...endpoint, security: { policy: 'None', mode: 'sign' } } as const;
+  const client = stack.adopt(createClient(open, pki, own), disconnect);
+  try {
+    await client.connect(endpoint.url);
+    return await client.getEndpoints();
+  } catch (error) {
+    throw opcuaFailure('opcua-not-reached', `${endpoint.url}: ${firstLine(error)}`, { cause: error });
+  }
+}
+
+/** Returns the endpoint with the security that a configuration demands. */
+export function secureEndpoint(
+  endpoints: readonly EndpointDescription[],
+  security: OpcuaSourceConfig['security'],
+): EndpointDescription | undefined {
+  const { policy, mode } = librarySecurity(security);
+  return endpoints.find((each) => each.securityPolicyUri === policy && each.securityMode === mode);
+}
+
+/** Returns the pairs of policy and mode that a server offers, as `security` has them. */
+export function offeredSecurity(endpoints: readonly EndpointDescription[]): readonly string[] {
+  return endpoints.map(({ securityPolicyUri, securityMode }) => {
+    const policy = /[^#]*$/.exec(securityPolicyUri ?? '')?.[0] ?? '';
+    if (securityMode === MessageSecurityMode.None) return policy;
+    return `${policy} ${securityMode === MessageSecurityMode.Sign ? 'sign' : 'signAndEncrypt'}`;
+  });
 }
 
 function createClient(endpoint: OpcuaEndpoint, pki: OPCUACertificateManager, own: OwnCertificate): OPCUAClient {
@@ -120,7 +160,7 @@ async function identity(user: OpcuaUser): Promise<UserIdentityInfo> {
 }
 
 /** Describes a failed connection for an operator. The library reports most causes as text only. */
-function failureOf(error: unknown, endpoint: OpcuaEndpoint, client: OPCUAClient, own: OwnCertificate): OperatingError {
+function failureOf(error: unknown, endpoint: OpcuaEndpoint, own: OwnCertificate): OperatingError {
   if (error instanceof OperatingError) return error;
   const text = errorMessage(error);
   const { url, source } = endpoint;
@@ -128,13 +168,12 @@ function failureOf(error: unknown, endpoint: OpcuaEndpoint, client: OPCUAClient,
   const failure = (code: Parameters<typeof opcuaFailure>[0], what: string) =>
     opcuaFailure(code, `${url}: ${what}`, { cause: error });
   if (/server certificate verification failed/i.test(text)) {
-    const thumbprint = thumbprintOf(client.serverCertificate);
-    return status === 'BadCertificateUntrusted' || status === ''
-      ? failure(
-          'opcua-server-untrusted',
-          `the server's certificate (SHA-1 ${thumbprint}) is not trusted. Compare it with that of the server and run andon opcua trust ${source}`,
-        )
-      : failure('opcua-server-untrusted', `the server's certificate (SHA-1 ${thumbprint}) is not valid: ${status}`);
+    return failure(
+      'opcua-server-untrusted',
+      status === 'BadCertificateUntrusted' || status === ''
+        ? `the server's certificate is not trusted. Compare it with that of the server and run andon opcua trust ${source}`
+        : `the server's certificate is not valid: ${status}`,
+    );
   }
   if (LOGIN_REFUSED.test(status)) return failure('opcua-login-refused', `the server refused the login: ${status}`);
   if (CLIENT_REFUSED.test(status))
@@ -142,9 +181,12 @@ function failureOf(error: unknown, endpoint: OpcuaEndpoint, client: OPCUAClient,
       'opcua-client-untrusted',
       `the server does not accept andon's certificate (${status}). Trust it in the server: SHA-1 ${own.certificate.fingerprint}, ${own.certificateFile}`,
     );
-  if (/endpoint/i.test(text) && /matching|find|securit/i.test(text)) {
+  if (/Cannot find an Endpoint|End point must exist/i.test(text)) {
     const { policy, mode } = endpoint.security;
-    return failure('opcua-security-unsupported', `the server does not offer ${policy} ${mode}`);
+    return failure(
+      'opcua-security-unsupported',
+      `the server does not offer ${policy === 'None' ? policy : `${policy} ${mode}`}`,
+    );
   }
   return failure('opcua-not-reached', firstLine(error));
 }
@@ -152,15 +194,9 @@ function failureOf(error: unknown, endpoint: OpcuaEndpoint, client: OPCUAClient,
 const LOGIN_REFUSED = /^Bad(IdentityToken\w*|UserAccessDenied|UserSignatureInvalid)$/;
 const CLIENT_REFUSED = /^Bad(SecurityChecksFailed|Certificate\w*|ApplicationSignatureInvalid)$/;
 
-/** SHA-1, as OPC UA tools show it. */
-function thumbprintOf(certificate: Uint8Array | Uint8Array[] | undefined): string {
-  const first = Array.isArray(certificate) ? certificate[0] : certificate;
-  return first === undefined ? 'unknown' : new X509Certificate(first).fingerprint;
-}
-
 /** The library's messages have several lines, with advice for programmers. */
 function firstLine(error: unknown): string {
   const text = errorMessage(error);
-  const cause = /Err = \((.*)\)/.exec(text)?.[1];
+  const cause = /\berr = ?\((.*)\)/i.exec(text)?.[1] ?? /\(err = ?(.*)\)/i.exec(text)?.[1];
   return cause ?? text.split('\n')[0]?.trim() ?? text;
 }

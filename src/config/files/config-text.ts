@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
-import { errorCode, errorMessage } from '../platform/errors.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
 
 /** Largest configuration file: enough for about 30,000 tags, and a limit for the memory. */
 const FILE_BYTES_MAX = 4_000_000;

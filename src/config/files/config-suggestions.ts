@@ -1,4 +1,4 @@
-import { nearest, simplified } from '../domain/nearest-word.ts';
+import { nearest, simplified } from '../../domain/nearest-word.ts';
 
 /** Terms of other programs, and the keys with the same meaning here. Compared without case, dashes and underscores. */
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
