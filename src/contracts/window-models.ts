@@ -66,8 +66,7 @@ export interface WindowModels {
    * Adds a due window. Windows that fall due in the same turn of the event loop share one run per model.
    *
    * Each model has at most one batch that waits or runs, and one that collects windows. Windows of a later turn replace
-   * windows of their watch that are still being collected, unless the batch before was judged quickly; these are 'superseded'.
-   * Every window gets a judgement.
+   * windows of their watch that are still being collected; these are 'superseded'. Every window gets a judgement.
    */
   judge(model: ModelReference, job: WindowJob): void;
   /** Sets the only receiver of judgements. */

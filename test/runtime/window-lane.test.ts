@@ -32,37 +32,6 @@ describe('the queue in front of a model', () => {
     );
   });
 
-  test('behind a quick batch, windows of later turns wait for one run; behind a slow one, the newest replaces them', async () => {
-    const { inference, outcomes } = startJudge();
-    const dueInTurn = async (number: number) => {
-      inference.judge(model, job('a', number));
-      await turn();
-    };
-    const ends = async (runMs: number) => {
-      await inference.clock.advance(runMs);
-      inference.release();
-      await turn();
-    };
-    inference.held = true;
-    await dueInTurn(1);
-    await ends(5);
-    inference.held = true;
-    for (let number = 2; number <= 4; number += 1) await dueInTurn(number);
-    await ends(6);
-    expect(inference.runs.map(({ dims }) => dims[0])).toEqual([1, 1, 2]);
-
-    inference.held = true;
-    await dueInTurn(5);
-    await ends(6);
-    inference.held = true;
-    for (let number = 6; number <= 8; number += 1) await dueInTurn(number);
-    await ends(6);
-    expect(inference.runs.map(({ dims }) => dims[0])).toEqual([1, 1, 2, 1, 1, 1]);
-    expect(outcomes()).toEqual(
-      [1, 2, 3, 4, 5, 6, 7, 8].map((number) => [number, number === 7 ? 'superseded' : 'judged']),
-    );
-  });
-
   test('a model that hangs keeps no values of windows that were superseded, and their verdicts come in bounded batches', async () => {
     const { inference, calls, outcomes } = startJudge();
     inference.held = true;

@@ -4,7 +4,6 @@ import { formatModelReference, type ModelReference } from '../../src/domain/mode
 import { OperatingError } from '../../src/platform/errors.ts';
 import { Scheduler } from '../../src/runtime/queue/scheduler.ts';
 import type { QueuedModel, Worker } from '../../src/runtime/queue/worker.ts';
-import { FakeClock } from './fake-clock.ts';
 import { testDeps } from './test-deps.ts';
 
 type FakeModel = QueuedModel & { readonly reference: ModelReference };
@@ -21,8 +20,6 @@ const noWorker: Worker<FakeModel> = {
 
 /** The agent's own scheduler in front of models that a test answers for. */
 export abstract class FakeWindowModels implements WindowModels {
-  /** Time passes only in `advance`: a run takes none. */
-  readonly clock = new FakeClock();
   readonly #models = new Map<string, FakeModel>();
   #onJudged: JudgedListener = () => undefined;
   readonly #scheduler = new Scheduler<FakeModel>({
@@ -34,7 +31,7 @@ export abstract class FakeWindowModels implements WindowModels {
       onJudged: (judgements) => this.#onJudged(judgements),
     },
     watchRunsMax: 0,
-    deps: testDeps(this.clock),
+    deps: testDeps(),
   });
 
   abstract ready(model: ModelReference): ReadyModel | undefined;

@@ -199,7 +199,6 @@ export class Scheduler<M extends QueuedModel = QueuedModel> {
       run: (inputs) => windows.run(model, inputs),
       onJudged: windows.onJudged,
       metrics: deps.metrics,
-      clock: deps.clock,
     });
   }
 

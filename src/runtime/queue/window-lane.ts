@@ -11,20 +11,17 @@ import {
 import { shortestFloat32 } from '../../domain/alarm/verdict-rule.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import { scoresOf } from '../../models/checks/window-scores.ts';
-import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { Metrics } from '../../platform/metrics.ts';
 import { countedRun, inferenceMetrics } from './inference-metrics.ts';
 import { estimated, limitOfMode, prepareWindow, unfitReason } from './window-preparation.ts';
 import { deservesExplanation, occlude, OCCLUSION_ROWS_MAX, occlusionParts } from './occlusion.ts';
 
-/** Windows of one watch that may wait for one run. If more are due, the newest are judged and the others are superseded. */
-const WINDOWS_OF_WATCH_MAX = 16;
 /**
- * A batch that is judged within this time is quick. Behind it, windows of several turns wait for the next run, which costs almost
- * nothing in a batch. A model that is too slow for that is not quick with its next batch.
+ * Windows of one watch that may wait for one run. More fall due in a turn only after a stall; then the newest are
+ * judged and the others are superseded.
  */
-const QUICK_MS = 5;
+const WINDOWS_OF_WATCH_MAX = 16;
 /** Superseded windows that may wait behind a run to keep the order of their watch; more are reported before it. */
 const DECIDED_WAITING_MAX = 1024;
 
@@ -39,10 +36,9 @@ export type WindowLaneOptions = {
   readonly run: (inputs: Tensors) => Promise<RunResult>;
   readonly onJudged: JudgedListener;
   readonly metrics: Metrics;
-  readonly clock: Clock;
 };
 
-/** Windows of one watch that wait, and the turn of the newest. */
+/** Windows of one watch that wait, all from the same turn. */
 type PendingWindows = { turn: number; readonly jobs: WindowJob[] };
 
 /**
@@ -56,8 +52,6 @@ export class WindowLane {
   /** Superseded windows, in the order in which they fell due. */
   #decided: Judgement[] = [];
   #turn = 0;
-  /** True if the last batch was quick. */
-  #isQuick = false;
   #closed: Promise<void> | undefined;
 
   constructor(options: WindowLaneOptions) {
@@ -68,13 +62,13 @@ export class WindowLane {
   add(job: WindowJob): void {
     let pending = this.#open.get(job.watch);
     if (pending === undefined) this.#open.set(job.watch, (pending = { turn: this.#turn, jobs: [] }));
-    if (pending.turn !== this.#turn && !this.#isQuick) this.#supersede(pending, pending.jobs.length, job);
+    if (pending.turn !== this.#turn) this.#supersede(pending, pending.jobs.length, job);
     pending.turn = this.#turn;
     pending.jobs.push(job);
     if (pending.jobs.length > WINDOWS_OF_WATCH_MAX) this.#supersede(pending, 1, job);
   }
 
-  /** Windows that are added from now on supersede those that still collect, unless the model is quick. */
+  /** Windows that are added from now on supersede those that still collect. */
   endTurn(): void {
     this.#turn += 1;
     this.#close();
@@ -93,13 +87,8 @@ export class WindowLane {
     const decided = this.#decided;
     this.#open.clear();
     this.#decided = [];
-    const { clock, onJudged } = this.#options;
-    const closedMs = clock.monotonicMs();
     this.#closed = this.#judge(jobs, manifest)
-      .then((judgements) => {
-        this.#isQuick = clock.monotonicMs() - closedMs <= QUICK_MS;
-        onJudged([...decided, ...judgements]);
-      })
+      .then((judgements) => this.#options.onJudged([...decided, ...judgements]))
       .finally(() => {
         this.#closed = undefined;
         this.#close();
