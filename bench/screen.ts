@@ -14,7 +14,7 @@ import { median } from './statistics.ts';
 
 /*
  * `node bench/screen.ts`: the cost of the web application. A month of 8 tags at 1 Hz, as the trends read it, and the CPU of the
- * agent while five pages are open in Chromium.
+ * agent while five pages are open in Chromium, and the time until the start page of 30 watches and 500 tags has all lamps.
  */
 
 const TAGS = 8;
@@ -26,13 +26,14 @@ const READS = 10;
 const options = new Command('node bench/screen.ts')
   .option('--seconds <n>', 'seconds of each measurement of CPU', Number, 30)
   .option('--rounds <n>', 'rounds of no page and five pages', Number, 3)
-  .option('--only <part>', 'month or pages')
+  .option('--only <part>', 'month, pages or open')
   .parse()
   .opts<{ seconds: number; rounds: number; only?: string }>();
 
 const tags = Array.from({ length: TAGS }, (_, tag) => `t${tag}`);
-if (options.only !== 'pages') await month();
-if (options.only !== 'month') await pages();
+if (options.only === undefined || options.only === 'month') await month();
+if (options.only === undefined || options.only === 'pages') await pages();
+if (options.only === undefined || options.only === 'open') await open();
 
 /** Every second of a month in the history, with noise, read in the resolution that the page uses. */
 async function month(): Promise<void> {
@@ -135,5 +136,37 @@ async function pages(): Promise<void> {
   }
   const added = median(rounds.map(({ none, five }) => five - none));
   console.log(`five pages add ${added.toFixed(1)} % of a core (median of ${rounds.length})`);
+  await chromium.close();
+}
+
+/** Time and bytes until every tile of 30 watches has a lamp, next to 500 tags. */
+async function open(): Promise<void> {
+  await using plant = await CrashPlant.start();
+  using folder = new AgentFolder();
+  const { sources, models } = plant.sections('500ms');
+  const registers = Array.from({ length: 500 }, (_, tag) => [
+    `t-${tag}`,
+    { register: 'holding', address: 2 + tag, type: 'uint16' },
+  ]);
+  const watch = { model: 'echo', tags: ['level'], window: { step: '1s', hop: '1s', maxAge: '5s' }, alarm: {} };
+  folder.configure({
+    sources: { plc: { ...sources.plc, tags: { ...sources.plc.tags, ...Object.fromEntries(registers) } } },
+    models,
+    watches: Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`m-${index}`, watch])),
+  });
+  await using agent = await AgentProcess.start(folder.configFile);
+  await sleep(10_000);
+  const chromium = await launchChromium();
+  const times: number[] = [];
+  for (let round = 0; round < READS; round += 1) {
+    const context = await chromium.newContext();
+    const page = await context.newPage();
+    const startMs = performance.now();
+    await page.goto(agent.httpUrl);
+    await page.locator('.tile[data-look="normal"]').nth(29).waitFor();
+    times.push(performance.now() - startMs);
+    await context.close();
+  }
+  console.log(`30 watches, 500 tags: all lamps after ${median(times).toFixed(0)} ms (median of ${READS} first loads)`);
   await chromium.close();
 }

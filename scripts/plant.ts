@@ -7,6 +7,7 @@ import { SeededDraws } from '../src/domain/seeded-draws.ts';
 import type { FittedModel } from '../src/training/core/algorithm.ts';
 import { sliceRows, type TrainingRows } from '../src/training/core/training-rows.ts';
 import { centredOnModes } from '../src/training/report/mode-centres.ts';
+import { movedRuns, regimesOf } from '../src/training/report/regimes.ts';
 import { anomalyDecision } from '../src/training/report/train-model.ts';
 import { wpcaAlgorithm } from '../src/training/wpca/wpca-detector.ts';
 
@@ -148,15 +149,29 @@ async function recipes(seed: number): Promise<void> {
     }
     return { count, tags: 9, values: moved };
   };
-  const centred = centredOnModes({ segments: [run()] }, 8, 'recipe');
+  const taught = run();
+  const centred = centredOnModes({ segments: [taught] }, 8, 'recipe');
   const model = await fitted(...centred.segments);
   const judged = (rows: TrainingRows) => {
     const values = rows.values.slice();
     moveToReference(centred.modes, values);
     return verdicts(model, { ...rows, values });
   };
-  print(seed, 'three recipes, 6 h: false alarms', String(judged(run()).alarms), '≤ 1');
-  print(seed, 'three recipes: +2 sd inside a recipe', percent(judged(run(TWO_DEVIATIONS)).share), '≥ 80 %');
+  const normal = run();
+  const fault = run(TWO_DEVIATIONS);
+  print(seed, 'three recipes, 6 h: false alarms', String(judged(normal).alarms), '≤ 1');
+  print(seed, 'three recipes: +2 sd inside a recipe', percent(judged(fault).share), '≥ 80 %');
+  const regimes = regimesOf([withoutMode(taught)]);
+  if (regimes === undefined) return print(seed, 'three recipes without mode: no regime found', '');
+  const unnamed = await fitted(...movedRuns(regimes, [withoutMode(taught)]));
+  const alone = (rows: TrainingRows) => verdicts(unnamed, movedRuns(regimes, [withoutMode(rows)])[0] ?? rows);
+  print(seed, 'three recipes without mode: false alarms', String(alone(normal).alarms), '≤ 1');
+  print(seed, 'three recipes without mode: +2 sd inside a recipe', percent(alone(fault).share), '≥ 80 %');
+}
+
+/** Returns the rows without their last column. */
+function withoutMode({ count, tags, values }: TrainingRows): TrainingRows {
+  return { count, tags: tags - 1, values: values.filter((_, cell) => cell % tags !== tags - 1) };
 }
 
 /** Judges every 20th window with missing tags by the graph, as the agent does. */

@@ -29,6 +29,7 @@ try {
   await shoot(light, 'screen-line', '/', 1200, 420);
   await shoot(light, 'screen-alarms', '/alarms', 1200, 420);
   await shoot(light, 'screen-models', '/models/pump-anomaly', 1200, 1330);
+  await shoot(light, 'screen-configuration', '/configuration', 1200, 640);
   const dark = await open({ colorScheme: 'dark' });
   const tags = 'pump-1.vibration,pump-1.current,pump-1.temperature';
   await shoot(dark, 'screen-trends', `/trends?tags=${tags}&from=${nowMs - 60_000}&to=${nowMs + 5000}`, 1200, 620);
@@ -61,7 +62,7 @@ async function open(options: { readonly colorScheme: 'light' | 'dark' }): Promis
 async function shoot(page: Page, name: string, path: string, width: number, height: number): Promise<void> {
   await page.setViewportSize({ width, height });
   if (new URL(page.url(), url).pathname !== path) await page.goto(url + path);
-  await page.locator('.tile, #alarms tbody tr, .chart canvas, #faults').first().waitFor();
+  await page.locator('.tile, #alarms tbody tr, .chart canvas, #faults, .source tbody tr').first().waitFor();
   // Charts draw in the next frames.
   await page.waitForTimeout(1500);
   await page.screenshot({ path: join(root, 'docs', `${name}.png`) });

@@ -47,6 +47,7 @@ import { packageVersion } from '../platform/package-files.ts';
 import type { ConfigChanges } from './config-changes.ts';
 import { AgentMaintenance } from './agent-maintenance.ts';
 import { modelServerParts } from './model-server-parts.ts';
+import { notifyParts } from './notify-parts.ts';
 import { outputParts } from './output-parts.ts';
 import { Parts } from './parts.ts';
 import { recordInterests } from './record-interests.ts';
@@ -266,6 +267,8 @@ export async function startAgent(
     deps,
   });
   stack.use(outputs.parts);
+  const notify = notifyParts({ agentId, outboxPath: config.outbox.path, records: outbox.readers, deps });
+  for (const parts of notify.parts) stack.use(parts);
   const maintenance = stack.use(
     new AgentMaintenance({ file: loaded.file, config: () => config, uplinks, outbox, deps }),
   );
@@ -345,8 +348,19 @@ export async function startAgent(
   );
   const watchdog = stack.use(new Watchdog(() => monitored(outbox, inference, sources.entries()), manager, deps));
   // Consumers before producers, as they start. They end in reverse order.
-  const replaceable = [uplinks, outputs.parts, publishers, edgeNodes, endpoints, modelServers, sources, diagnostics];
+  const replaceable = [
+    uplinks,
+    outputs.parts,
+    ...notify.parts,
+    publishers,
+    edgeNodes,
+    endpoints,
+    modelServers,
+    sources,
+    diagnostics,
+  ];
   await outputs.load(config);
+  await notify.load(config);
   for (const parts of replaceable) parts.create(config);
 
   await outbox.start();
@@ -375,6 +389,7 @@ export async function startAgent(
     const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
     const ended: string[] = [];
     await outputs.load(next);
+    await notify.load(next);
     for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
     await outbox.readers.change(recordInterests(next));
     await pipeline.endWatches(endedWatches);

@@ -22,6 +22,8 @@ import { remoteErrors } from '../models/errors/remote-errors.ts';
 import { remoteMetrics } from '../runtime/remote/remote-metrics.ts';
 import { outboxErrors } from '../outbox/file/outbox-errors.ts';
 import { outboxMetrics } from '../outbox/file/outbox-metrics.ts';
+import { notifyErrors } from '../notify/notify-errors.ts';
+import { notifyMetrics } from '../notify/notify-metrics.ts';
 import { outputErrors } from '../outputs/output-errors.ts';
 import { outputMetrics } from '../outputs/output-metrics.ts';
 import { plantErrors } from '../plant/plant-errors.ts';
@@ -88,6 +90,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },
   { title: 'Outputs', catalogue: outputErrors },
+  { title: 'Notifications', catalogue: notifyErrors },
   {
     title: 'HTTP',
     catalogue: { ...httpErrors, ...accessErrors, ...apiErrors, ...backupDownloadErrors, ...configurationErrors },
@@ -118,5 +121,6 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Sparkplug edge node', catalogue: sparkplugPublishMetrics },
   { title: 'Uplinks', catalogue: uplinkMetrics },
   { title: 'Outputs', catalogue: outputMetrics },
+  { title: 'Notifications', catalogue: notifyMetrics },
   { title: 'HTTP', catalogue: { ...httpMetrics, ...accessMetrics, ...apiMetrics, ...v2Metrics } },
 ];

@@ -27,6 +27,7 @@ export const commandErrors = {
     'The command asks before it acts, and there is no terminal.',
     'Run it at a terminal, or with `--yes`.',
   ),
+  'channel-unknown': reject('The configuration has no such channel of notifications.', 'See section `notify`.'),
   'output-unknown': reject('The configuration has no output of this name.', 'See section `outputs`.'),
   'output-held': reject(
     'The test of an output is refused: its file may be changed by more than an administrator, or the duration is too long.',

@@ -5,7 +5,7 @@ import { agentTags } from '../config/config-tags.ts';
 import { type SourceConfig, sourceKindOf } from '../config/kinds.ts';
 
 /** Sections with entries by id, each of which changes alone. */
-const entrySections = ['sources', 'derived', 'watches', 'limits', 'uplinks', 'outputs'] as const;
+const entrySections = ['sources', 'derived', 'watches', 'limits', 'uplinks', 'outputs', 'notify'] as const;
 /** Sections of one part, which changes alone. */
 const partSections = ['alarms', 'publish', 'sparkplug', 'http', 'serving', 'reload', 'log'] as const;
 
@@ -46,6 +46,7 @@ export function configChanges(before: AgentConfig, after: AgentConfig): ConfigCh
     limits: entryChanges(before.limits, after.limits, (tag) => tags.has(tag)),
     uplinks: entryChanges(before.uplinks, after.uplinks),
     outputs: entryChanges(before.outputs, after.outputs),
+    notify: entryChanges(before.notify, after.notify),
     parts: new Set(partSections.filter((section) => !isDeepStrictEqual(before[section], after[section]))),
     tags,
     restart: restartKeys(before, after),

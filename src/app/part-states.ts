@@ -32,7 +32,7 @@ export function partStates(
 
 /** Returns the health components of each part. */
 function componentsOf(config: AgentConfig): Readonly<Record<string, readonly string[]>> {
-  const { sources, watches, uplinks, outputs } = config;
+  const { sources, watches, uplinks, outputs, notify } = config;
   return {
     ...Object.fromEntries(Object.keys(sources).map((id) => [`sources.${id}`, [`source/${id}`]])),
     ...Object.fromEntries(
@@ -40,6 +40,7 @@ function componentsOf(config: AgentConfig): Readonly<Record<string, readonly str
     ),
     ...Object.fromEntries(Object.keys(uplinks).map((id) => [`uplinks.${id}`, [`uplink/${id}`]])),
     ...Object.fromEntries(Object.keys(outputs).map((id) => [`outputs.${id}`, [`output/${id}`]])),
+    ...Object.fromEntries(Object.keys(notify).map((id) => [`notify.${id}`, [`notify/${id}`]])),
     http: ['http'],
     ...(config.publish === undefined ? {} : { publish: ['publish'] }),
     ...(config.sparkplug === undefined ? {} : { sparkplug: ['sparkplug'] }),

@@ -61,7 +61,7 @@ async function backupCommand(options: BackupOptions, output: Output): Promise<nu
   const { files } = await writeBackup({ loaded, file, passphrase, history, nowMs });
   const bytes = statSync(file).size;
   const databases = Object.keys(files).filter((path) => path.startsWith('databases/'));
-  const text = `${file}: ${formatByteSize(bytes)}, ${databases.length} databases, ${Object.keys(files).length} files${passphrase === undefined ? '' : ', encrypted'}. Secrets are not in it.`;
+  const text = `${file}: ${formatByteSize(bytes)}, ${databases.length} databases, ${Object.keys(files).length} files${passphrase === undefined ? '' : ', encrypted'}. Secrets, users, certificates and audit logs are not in it.`;
   printResult(output, options, {
     document: { ok: true, file, bytes, encrypted: passphrase !== undefined, files },
     text,
@@ -75,7 +75,9 @@ async function restoreCommand(file: string, options: RestoreOptions, output: Out
   const { manifest, databases, replaced, configuration } = restored;
   const lines = [
     `Restored ${databases.join(', ')} of agent ${manifest.agent} from ${manifest.time}.`,
-    ...(configuration ? [`The configuration ${options.config} came from the backup. Put its secrets in place.`] : []),
+    ...(configuration
+      ? [`The configuration ${options.config} came from the backup. Put its secrets, users and certificates in place.`]
+      : []),
     ...replaced.map((folder) => `What was there before is in ${folder}.`),
     'The next start begins a new epoch. Stop the box that this backup came from for good: two must not have one agent.id.',
   ];

@@ -82,6 +82,7 @@ const entries: readonly Entry[] = [
     'lamps, horns and commands that follow alarms',
     async () => (await import('./output-command.ts')).defineOutput,
   ],
+  ['notify', 'messages to people about alarms', async () => (await import('./notify-command.ts')).defineNotify],
   [
     'users',
     'who may log in; a change applies without a restart',

@@ -31,7 +31,7 @@ const LOCALLY = 'Edit the file on the box, then reload the agent (systemctl relo
  * @param former Content of the file as plain data.
  */
 export function protectedChanges(former: unknown, next: PositionedDocument): readonly DocumentProblem[] {
-  const keys = protectedKeys.flatMap((path) => changedPaths(former, next.value, path));
+  const keys = [...protectedKeys, ...outputDevices(former)].flatMap((path) => changedPaths(former, next.value, path));
   const known = new Set(secretUses(former, []).map(({ use }) => use));
   const secrets = secretUses(next.value, []).filter(
     ({ path, use }) => !known.has(use) && !keys.some((key) => key.every((step, depth) => path[depth] === step)),
@@ -57,6 +57,19 @@ function changedPaths(former: unknown, next: unknown, path: ConfigPath): readonl
   if (path.length > 1 || !isPlainObject(old) || !isPlainObject(present)) return [path];
   const keys = new Set([...Object.keys(old), ...Object.keys(present)]);
   return [...keys].filter((key) => !isDeepStrictEqual(old[key], present[key])).map((key) => [...path, key]);
+}
+
+/** Returns the keys of sources that decide which device an output writes to. */
+function outputDevices(former: unknown): readonly ConfigPath[] {
+  const [outputs, sources] = [valueAt(former, ['outputs']), valueAt(former, ['sources'])];
+  if (!isPlainObject(outputs)) return [];
+  // The content of a file of outputs is not known here, so that each source may have one.
+  const isOutside = typeof outputs['file'] === 'string' && isPlainObject(sources);
+  const named = isOutside
+    ? Object.keys(sources)
+    : Object.values(outputs).flatMap((output) => (isPlainObject(output) ? [output['source']] : []));
+  const ids = new Set(named.filter((id) => typeof id === 'string'));
+  return [...ids].flatMap((id) => ['type', 'url', 'unitId'].map((key) => ['sources', id, key]));
 }
 
 type SecretUse = { readonly path: ConfigPath; readonly use: string };

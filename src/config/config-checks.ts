@@ -4,6 +4,7 @@ import { auditFindings } from './config-audit-checks.ts';
 import { modelFindings, type ModelLookup } from './config-model-checks.ts';
 import { linkFindings } from './config-link-checks.ts';
 import { networkFindings } from './config-network-checks.ts';
+import { notifyFindings } from './config-notify-checks.ts';
 import { outputFindings } from './config-output-checks.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { servingFindings } from './config-serving-checks.ts';
@@ -34,6 +35,7 @@ export function checkConfig(
     ...servingFindings(context, file, models),
     ...networkFindings(context),
     ...outputFindings(context),
+    ...notifyFindings(context),
     ...auditFindings(context),
     ...purposeFindings(context, file),
   ];

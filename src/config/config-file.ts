@@ -152,6 +152,7 @@ const ENTRY_DEPTH: Readonly<Record<string, number>> = {
   limits: 2,
   uplinks: 2,
   outputs: 2,
+  notify: 2,
 };
 const ROUNDS_MAX = 5;
 

@@ -8,6 +8,7 @@ import { listenAddress } from '../web/listen-address.ts';
 import { type CheckContext, duplicates, error, type Finding, warning } from './config-finding.ts';
 import { isPlainObject } from '../platform/positioned-document.ts';
 import { SECRET_IN_CLEAR } from './config-messages.ts';
+import type { AgentConfig } from './config-schema.ts';
 
 /** Checks what crosses the network: access from outside, client ids, and secrets in clear text. */
 export function networkFindings(context: CheckContext): readonly Finding[] {
@@ -25,10 +26,35 @@ export function networkFindings(context: CheckContext): readonly Finding[] {
 function accessFindings({ config: { http, serving, models } }: CheckContext): readonly Finding[] {
   if (http === undefined) return [];
   const server = models === undefined ? undefined : modelServerConfig({ http, serving, models });
+  const isReached = [http, server].some((each) => each !== undefined && listenAddress(each.listen)?.loopback === false);
   return [
     ...endpointFindings('http', http),
     ...(server === undefined ? [] : endpointFindings('serving', server)),
     ...usersFileFindings(http.users),
+    ...(models === undefined || !isReached ? [] : modelSourceFindings(models)),
+  ];
+}
+
+/** Other machines reach the agent: then a stolen login of an engineer should not be able to bring any model. */
+function modelSourceFindings({ trust, remoteServers }: AgentConfig['models']): readonly Finding[] {
+  const unset = 'is not set, and other machines reach the agent';
+  return [
+    ...(trust === undefined
+      ? [
+          warning(
+            ['models', 'trust'],
+            `${unset}: any model that an engineer installs is loaded. Name the keys that sign models (andon models keygen)`,
+          ),
+        ]
+      : []),
+    ...(remoteServers === undefined
+      ? [
+          warning(
+            ['models', 'remoteServers'],
+            `${unset}: a model may send values to any server. Name the servers; [] allows none`,
+          ),
+        ]
+      : []),
   ];
 }
 
@@ -94,7 +120,14 @@ type Connection = {
 };
 
 /** Sections with a connection, and their paths. */
-function connecting({ sources = {}, publish, sparkplug, uplinks = {}, outputs = {} }: CheckContext['config']) {
+function connecting({
+  sources = {},
+  publish,
+  sparkplug,
+  uplinks = {},
+  outputs = {},
+  notify = {},
+}: CheckContext['config']) {
   return [
     ...Object.entries(sources).map(([id, entry]) => [['sources', id], entry] as const),
     ...(publish === undefined ? [] : [[['publish'], publish] as const]),
@@ -103,7 +136,13 @@ function connecting({ sources = {}, publish, sparkplug, uplinks = {}, outputs = 
     ...Object.entries(outputs).flatMap(([id, entry]) =>
       entry.type === 'mqtt' ? [[['outputs', id], entry] as const] : [],
     ),
+    ...Object.entries(notify).map(([id, entry]) => [['notify', id], { ...entry, url: urlOf(entry.url) }] as const),
   ];
+}
+
+/** Returns a URL; empty for one that is a secret. */
+function urlOf(url: string | object): string {
+  return typeof url === 'string' ? url : '';
 }
 
 function connections({ config }: CheckContext): readonly Connection[] {
@@ -130,12 +169,15 @@ function clientIdFindings(context: CheckContext): readonly Finding[] {
 const SECRET_HEADER = /^(authorization|proxy-authorization|cookie)$|token|secret|password|api-?key/i;
 
 function headerFindings({ config }: CheckContext): readonly Finding[] {
-  return Object.entries(config.uplinks ?? {}).flatMap(([id, uplink]) => {
-    if (!('headers' in uplink)) return [];
-    return Object.entries(uplink.headers).flatMap(([name, value]) => {
+  const entries = [
+    ...Object.entries(config.uplinks ?? {}).map(([id, entry]) => [['uplinks', id], entry] as const),
+    ...Object.entries(config.notify ?? {}).map(([id, entry]) => [['notify', id], entry] as const),
+  ];
+  return entries.flatMap(([at, entry]) => {
+    if (!('headers' in entry)) return [];
+    return Object.entries(entry.headers).flatMap(([name, value]) => {
       if (typeof value !== 'string' || !SECRET_HEADER.test(name)) return [];
-      const path = ['uplinks', id, 'headers', name];
-      return [error(path, SECRET_IN_CLEAR)];
+      return [error([...at, 'headers', name], SECRET_IN_CLEAR)];
     });
   });
 }

@@ -75,7 +75,7 @@ function followFindings([id, { on }]: Entry, { config, declaredNames }: CheckCon
 }
 
 /** Returns what is wrong with the id of an alarm; undefined if it may exist. */
-function alarmProblem(
+export function alarmProblem(
   alarm: string,
   isUnknownWatch: (name: string) => boolean,
   tags: ReadonlySet<string>,

@@ -13,7 +13,7 @@ import { publishSchema } from '../uplinks/publish-config.ts';
 import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
 import { parseExpression } from '../pipeline/expression.ts';
 import { tagFields } from '../sources/tag-fields.ts';
-import { outputKinds, schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
+import { notifyKinds, outputKinds, schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
 
 /** Longest id and tag name. They become topics, file names and metric labels. */
 const NAME_LENGTH_MAX = 128;
@@ -137,6 +137,10 @@ export const configSchema = z.strictObject({
         },
       },
     }),
+  notify: z
+    .record(nameSchema, schemaOfKinds(notifyKinds))
+    .default({})
+    .describe('Messages to people about alarms, by id of the channel: webhooks and emails'),
   http: configObject({ ...httpFields, ...movedHttpKeys })
     .prefault({})
     .describe('HTTP endpoint of the agent: health, metrics, alarms, management of models and dashboard'),

@@ -1,8 +1,12 @@
 import * as z from 'zod';
 import type { Output, OutputContext, OutputFactory, OutputKind } from '../contracts/outputs/output.ts';
+import type { NotifyFactory, NotifyKind, NotifyTransport } from '../contracts/outputs/notify-channel.ts';
 import type { Source, SourceContext, SourceFactory, SourceKind } from '../contracts/source.ts';
 import type { Uplink, UplinkContext, UplinkFactory } from '../contracts/uplink.ts';
 import { invariant } from '../platform/errors.ts';
+import { emailKind } from '../notify/email/email-kind.ts';
+import { webhookKind } from '../notify/webhook/webhook-kind.ts';
+import type { Deps } from '../platform/deps.ts';
 import { modbusOutputKind } from '../outputs/modbus/modbus-output-kind.ts';
 import { mqttOutputKind } from '../outputs/mqtt/mqtt-output-kind.ts';
 import { modbusKind } from '../sources/modbus/modbus-kind.ts';
@@ -13,12 +17,13 @@ import { httpUplinkKind } from '../uplinks/http/http-kind.ts';
 import { mqttUplinkKind } from '../uplinks/mqtt/mqtt-kind.ts';
 
 /*
- * Kinds of sources, uplinks and outputs. A new kind is one folder and one line here. The line adds it to the configuration schema,
+ * Kinds of sources, uplinks, outputs and channels of notifications. A new kind is one folder and one line here. The line adds it to the configuration schema,
  * the generated docs and the contract tests.
  */
 export const sourceKinds = [modbusKind, mqttKind, sparkplugKind, opcuaKind] as const;
 export const uplinkKinds = [mqttUplinkKind, httpUplinkKind] as const;
 export const outputKinds = [modbusOutputKind, mqttOutputKind] as const;
+export const notifyKinds = [webhookKind, emailKind] as const;
 
 /** Parsed configuration of a source of any kind. */
 export type SourceConfig = ConfigOf<(typeof sourceKinds)[number]>;
@@ -26,6 +31,8 @@ export type SourceConfig = ConfigOf<(typeof sourceKinds)[number]>;
 export type UplinkConfig = ConfigOf<(typeof uplinkKinds)[number]>;
 /** Parsed configuration of an output of any kind. */
 export type OutputConfig = ConfigOf<(typeof outputKinds)[number]>;
+/** Parsed configuration of a channel of any kind. */
+export type NotifyConfig = ConfigOf<(typeof notifyKinds)[number]>;
 
 type ConfigOf<Kind extends { readonly schema: z.ZodType }> = z.infer<Kind['schema']>;
 
@@ -70,6 +77,22 @@ export class OutputFactories {
   /** Creates a writer alone, for a test by a person. */
   writer(...[id, config, deps]: Parameters<OutputFactory<OutputConfig>['writer']>) {
     return factoryOf(this.#factories, config.type).writer(id, config, deps);
+  }
+}
+
+/** Creates the transports of channels. Their code is loaded when a configuration has the first of a kind. */
+export class NotifyFactories {
+  readonly #factories = new Map<string, NotifyFactory<NotifyConfig>>();
+
+  /** Loads the code of the channels of a configuration. Call it before `transport`. */
+  async load(channels: Readonly<Record<string, NotifyConfig>>): Promise<void> {
+    for (const { type } of Object.values(channels))
+      if (!this.#factories.has(type))
+        this.#factories.set(type, await kindOf<NotifyKind<NotifyConfig>>(notifyKinds, type).load());
+  }
+
+  transport(config: NotifyConfig, deps: Deps): NotifyTransport {
+    return factoryOf(this.#factories, config.type).transport(config, deps);
   }
 }
 

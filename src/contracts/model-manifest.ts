@@ -152,6 +152,12 @@ const sharedFields = {
   metrics: z.record(z.string(), z.number()).default({}).describe('Scores on held-out data'),
 };
 
+const regimesSchema = configObject({
+  reference: z.array(z.number()).describe('Value of each tag that takes the place of the centre of a regime'),
+  scales: z.array(z.number().positive()).describe('Standard deviation of each tag within a regime'),
+  centres: z.array(z.array(z.number())).min(2).max(100).describe('Mean of each tag, for each regime'),
+}).describe('Regimes that the training found: each row of a window is moved from the nearest centre to the reference');
+
 /**
  * `model.yaml` of a model that judges windows, for watches: identity, inputs and outputs, and golden vectors that verify it.
  *
@@ -213,6 +219,7 @@ const windowManifestSchema = configObject({
     ),
   imputation: imputationSchema.optional(),
   modes: modesSchema.optional(),
+  regimes: regimesSchema.optional(),
   golden: z.array(goldenSchema).min(1).describe('Golden vectors, checked before the model is used'),
   ...sharedFields,
 });
@@ -228,6 +235,14 @@ export const modelManifestSchema = windowManifestSchema
       issue(`needs one value for each of ${count} tags in reference and in each centre`);
     if (abnormal === 'below' || threshold <= 0)
       issue('needs a score that is abnormal above a positive threshold, because it raises the threshold');
+  })
+  .superRefine(({ regimes, modes, tags }, context) => {
+    if (regimes === undefined) return;
+    const issue = (message: string) => context.addIssue({ code: 'custom', path: ['regimes'], message });
+    const { reference, scales, centres } = regimes;
+    if ([reference, scales, ...centres].some(({ length }) => length !== tags.length))
+      issue(`needs one value for each of ${tags.length} tags in reference, scales and each centre`);
+    if (modes !== undefined) issue('cannot be together with modes, which have the centres');
   })
   .superRefine(({ imputation, tags, window, threshold, abnormal }, context) => {
     if (imputation === undefined) return;

@@ -37,6 +37,11 @@ export function timesOfLocal(localMs: number, zone: string): readonly EpochMs[] 
     .toSorted((a, b) => a - b);
 }
 
+/** Returns the time that a clock on the wall of the zone shows, as if it were UTC, in milliseconds. */
+export function localTimeMs(timeMs: EpochMs, zone: string): number {
+  return timeMs + offsetMs(timeMs, zone);
+}
+
 /** Offset of the zone from UTC; positive in the east. */
 function offsetMs(timeMs: EpochMs, name: string): number {
   const { format, offsets } = zoneOf(name);

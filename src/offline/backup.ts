@@ -7,6 +7,7 @@ import { copyDatabase } from '../outbox/file/database-file.ts';
 import { historyPath } from '../outbox/history/history-store.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { packageVersion } from '../platform/package-files.ts';
+import { isPlainObject, PositionedDocument, valueAt } from '../platform/positioned-document.ts';
 import { fileSha256 } from '../platform/sha256.ts';
 import { packFolder } from './backup-file.ts';
 
@@ -15,6 +16,7 @@ export const backupPaths = {
   manifest: 'manifest.json',
   databases: 'databases',
   configuration: 'configuration.yaml',
+  tagFiles: 'tag-files',
   models: 'models',
   rollouts: 'trials.json',
 } as const;
@@ -100,6 +102,11 @@ async function stageFiles({ loaded, history }: BackupOptions, stage: string): Pr
     }
   }
   await copyFile(file, join(stage, backupPaths.configuration));
+  for (const path of tagFiles(loaded)) {
+    const copy = join(stage, backupPaths.tagFiles, path);
+    await mkdir(dirname(copy), { recursive: true });
+    await copyFile(resolve(loaded.directory, path), copy);
+  }
   const rollouts = join(dirname(config.outbox.path), backupPaths.rollouts);
   if (existsSync(rollouts)) await copyFile(rollouts, join(stage, backupPaths.rollouts));
   if (!existsSync(config.models.directory)) return;
@@ -107,6 +114,16 @@ async function stageFiles({ loaded, history }: BackupOptions, stage: string): Pr
   for (const name of await readdir(config.models.directory))
     if (!TRANSIENT_MODELS.has(name))
       await symlink(resolve(config.models.directory, name), join(stage, backupPaths.models, name));
+}
+
+/** Returns the tag files that the configuration names and that are in its folder, as paths from there. */
+function tagFiles({ text, directory }: LoadedConfig): readonly string[] {
+  const sources = valueAt(new PositionedDocument(text).value, ['sources']);
+  return Object.values(isPlainObject(sources) ? sources : {})
+    .map((source) => valueAt(source, ['tags', 'file']))
+    .filter((path) => typeof path === 'string')
+    .map((path) => relative(directory, resolve(directory, path)))
+    .filter((path) => !path.startsWith('..') && existsSync(join(directory, path)));
 }
 
 /** Returns the SHA-256 of every file below a folder, by its path in it. */

@@ -1,4 +1,4 @@
-import { chownSync, copyFileSync, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -56,7 +56,7 @@ export async function restoreBackup({ file, passphrase, configFile, nowMs }: Res
     const databases = readdirSync(staged).filter((name): name is keyof typeof formats => name in formats);
     for (const name of databases) refuseLaterFormat(join(staged, name), formats[name]);
     const fromBackup = !existsSync(configFile);
-    if (fromBackup) copyFileSync(join(stage, backupPaths.configuration), configFile);
+    if (fromBackup) await restoreConfiguration(stage, configFile);
     const { config } = await loadConfig(configFile, { checkModels: false });
     const lock = new OutboxLock(config.outbox.path);
     makeFolderFor(config.outbox.path);
@@ -67,11 +67,27 @@ export async function restoreBackup({ file, passphrase, configFile, nowMs }: Res
       return { manifest, databases, replaced: [...replaced, ...models], configuration: fromBackup };
     } finally {
       lock.release();
+      giveToAgent(`${config.outbox.path}.lock`);
     }
   } finally {
     await rm(stage, { recursive: true, force: true });
     await rm(`${stage}.tar.gz`, { force: true });
   }
+}
+
+/** Copies the configuration and its tag files. A tag file that exists stays. */
+async function restoreConfiguration(stage: string, configFile: string): Promise<void> {
+  copyFileSync(join(stage, backupPaths.configuration), configFile);
+  const tagFiles = join(stage, backupPaths.tagFiles);
+  if (existsSync(tagFiles)) await cp(tagFiles, dirname(resolve(configFile)), { recursive: true, force: false });
+}
+
+/** Gives a file that root made to the owner of its folder, and to no one else: the agent could not use it. */
+function giveToAgent(file: string): void {
+  if (!existsSync(file)) return;
+  const { uid, gid } = statSync(dirname(file));
+  chownSync(file, uid, gid);
+  chmodSync(file, 0o600);
 }
 
 /** Returns the manifest, which has the hash of every file of the backup. */
@@ -99,11 +115,10 @@ async function replaceDatabases(
 ): Promise<readonly string[]> {
   const paths = databasePaths(config);
   const folder = dirname(config.outbox.path);
-  const owner = statSync(folder);
   for (const name of names) {
     const fresh = `${paths[name] ?? ''}.restored`;
     copyFileSync(join(staged, name), fresh);
-    chownSync(fresh, owner.uid, owner.gid);
+    giveToAgent(fresh);
     // A power cut right after the restore must not leave an empty database.
     await syncFile(fresh);
   }
@@ -115,7 +130,10 @@ async function replaceDatabases(
   for (const path of present) await rename(path, join(kept, basename(path)));
   for (const name of names) await rename(`${paths[name] ?? ''}.restored`, paths[name] ?? '');
   const rollouts = join(dirname(staged), backupPaths.rollouts);
-  if (existsSync(rollouts)) await cp(rollouts, join(folder, backupPaths.rollouts));
+  if (existsSync(rollouts)) {
+    await cp(rollouts, join(folder, backupPaths.rollouts));
+    giveToAgent(join(folder, backupPaths.rollouts));
+  }
   await syncFolder(folder);
   return present.length > 0 ? [kept] : [];
 }

@@ -82,6 +82,26 @@ describe('a backup', () => {
     storage.stop();
   });
 
+  test('of a box with a tag file is restored to an empty disk, for the user of the agent alone', async () => {
+    const folder = testFolder();
+    const [config, file] = [join(folder, 'andon.yaml'), join(folder, 'box.tar.gz')];
+    mkdirSync(join(folder, 'tags'));
+    writeFileSync(join(folder, 'tags/press.csv'), 'name,register,address,type\nload,holding,0,float32\n');
+    const press = { type: 'modbus', url: 'tcp://127.0.0.1:9', tags: { file: 'tags/press.csv' } };
+    writeFileSync(config, stringify({ agent: { id: 'edge-01' }, sources: { press }, outbox: { path: 'outbox.db' } }));
+    const storage = openStorage(folder);
+    storage.append(draft('verdict', 1));
+    storage.stop();
+    expect(await andon('backup', '-c', config, '--out', file)).toMatchObject({ code: 0 });
+
+    const other = testFolder();
+    expect(await andon('restore', file, '-c', join(other, 'andon.yaml'))).toMatchObject({ code: 0, stderr: '' });
+    expect(readFileSync(join(other, 'tags/press.csv'), 'utf8')).toContain('load,holding');
+    for (const name of readdirSync(other).filter((each) => each.includes('.db')))
+      expect({ name, mode: statSync(join(other, name)).mode & 0o777 }).toEqual({ name, mode: 0o600 });
+    expect(await andon('check', join(other, 'andon.yaml'))).toMatchObject({ code: 0 });
+  });
+
   test('replaces the present records, keeps them aside, and begins a new epoch', async () => {
     const { folder, config, records } = box();
     const first = openStorage(records);

@@ -45,6 +45,20 @@ test.each<readonly [string, string, string, readonly string[]]>([
   expect(refused(former.replace(old, text))).toEqual(keys);
 });
 
+test.each(['outputs: { lamp: { type: modbus, source: plc } }', 'outputs: { file: lamps.yaml }'])(
+  'protects the device that an output writes to: %s',
+  (outputs) => {
+    const text = `${outputs}\nsources:\n  plc: { type: modbus, url: 'tcp://plc', unitId: 1, scanInterval: 1s }\n`;
+    const refusedFrom = (next: string) =>
+      protectedChanges(new PositionedDocument(text).value, new PositionedDocument(next)).map(({ path }) =>
+        path.join('.'),
+      );
+    expect(refusedFrom(text.replace('tcp://plc', 'tcp://other'))).toEqual(['sources.plc.url']);
+    expect(refusedFrom(text.replace('unitId: 1', 'unitId: 2'))).toEqual(['sources.plc.unitId']);
+    expect(refusedFrom(text.replace('1s', '2s'))).toEqual([]);
+  },
+);
+
 test('a merged map hides nothing', () => {
   const trust = former.replace(
     'models: { directory: models, trust:',

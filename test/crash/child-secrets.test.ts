@@ -28,7 +28,7 @@ const echo = {
 /** What drivers, libraries and the model server need. */
 const NEEDED = { TZ: 'Asia/Tokyo', LC_ALL: 'C.UTF-8', LD_LIBRARY_PATH: '/opt/cuda', CUDA_VISIBLE_DEVICES: '0' };
 
-test('no child process has the secrets of sources and uplinks, and the databases are for their owner alone', async () => {
+test('no child process, answer or log has the secrets of sources and uplinks, and the databases are for their owner alone', async () => {
   await using plant = await CrashPlant.start();
   using folder = new AgentFolder();
   using models = new TestModelDirectory([echo]);
@@ -60,11 +60,36 @@ test('no child process has the secrets of sources and uplinks, and the databases
       expect.arrayContaining(Object.entries(NEEDED).map(([name, value]) => `${name}=${value}`)),
     );
   }
+  expect(await answersWithSecrets(agent, folder)).toEqual([]);
+  const log = JSON.stringify(agent.log) + agent.stderr;
+  expect(Object.values(SECRETS).filter((secret) => log.includes(secret))).toEqual([]);
   const databases = readdirSync(folder.path).filter((name) => /\.db/.test(name));
   expect(databases.length).toBeGreaterThan(2);
   for (const name of databases)
     expect({ name, mode: statSync(join(folder.path, name)).mode & 0o077 }).toEqual({ name, mode: 0 });
 });
+
+/** Gets each path of the API as an administrator. Returns those whose answer has a secret of the environment or the local token. */
+async function answersWithSecrets(agent: AgentProcess, folder: AgentFolder): Promise<readonly string[]> {
+  const token = readFileSync(join(folder.path, 'outbox.db.token'), 'utf8').trim();
+  const headers = { authorization: `Bearer ${token}` };
+  const get = async (path: string) => {
+    const answer = await fetch(agent.httpUrl + path, { headers, signal: AbortSignal.timeout(60_000) });
+    return { path, status: answer.status, text: await answer.text() };
+  };
+  const description = await get('/api/v1/openapi.json');
+  const { paths } = JSON.parse(description.text) as { readonly paths: Readonly<Record<string, object>> };
+  const names = Object.entries(paths).flatMap(([path, methods]) => ('get' in methods ? [path] : []));
+  const known = { source: 'plc', watch: 'level', name: 'echo', version: '1' };
+  const filled = names
+    .map((path) => Object.entries(known).reduce((text, [key, value]) => text.replace(`{${key}}`, value), path))
+    // Live events do not end.
+    .filter((path) => !path.includes('{') && path !== '/api/v1/events');
+  const answers = await Promise.all([...filled, '/metrics', '/healthz'].map(get));
+  expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(16);
+  const secrets = [...Object.values(SECRETS), token];
+  return answers.flatMap((each) => (secrets.some((secret) => each.text.includes(secret)) ? [each.path] : []));
+}
 
 /** Process ids of all descendants. */
 function childrenOf(pid: number): readonly string[] {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Role, roles } from '../../src/web/access/roles.ts';
 import { tokenDigest } from '../../src/web/access/users-file.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
@@ -9,8 +9,7 @@ import { describeWith } from '../support/programs.ts';
 import { schemathesis } from '../support/schemathesis.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 
-/* Requests that Schemathesis makes from openapi.json. */
-describeWith(['schemathesis'], 'the API is as openapi.json describes it', () => {
+describe('the API of an agent with users', () => {
   const stack = new AsyncDisposableStack();
   let folder: AgentFolder;
   let agent: AgentProcess;
@@ -29,16 +28,43 @@ describeWith(['schemathesis'], 'the API is as openapi.json describes it', () => 
   });
   afterAll(() => stack.disposeAsync());
 
-  test.each<readonly [Role, readonly string[]]>([
-    ['viewer', ['--phases', 'fuzzing', '--max-examples', '2']],
-    ['operator', ['--phases', 'fuzzing', '--max-examples', '2']],
-    ['engineer', ['--phases', 'fuzzing', '--max-examples', '2']],
-    ['admin', ['--phases', 'coverage,fuzzing', '--max-examples', '3']],
-  ])('for the role %s', { timeout: 600_000 }, async (role, amount) => {
-    const report = await schemathesis(`${agent.httpUrl}/api/v1/openapi.json`, tokenOf(role), amount, folder.path);
-    expect(report).toMatch(/Tested: [3-9]\d\n/);
-    expect(report).toMatch(/No issues found/);
-    expect(agent.stderr).toBe('');
+  test('is closed without a login, except for the state of the box and logins', async () => {
+    const headers = { authorization: `Bearer ${tokenOf('viewer')}` };
+    const description = await fetch(`${agent.httpUrl}/api/v1/openapi.json`, { headers });
+    const { paths } = (await description.json()) as { readonly paths: Readonly<Record<string, object>> };
+    const operations = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => ({ path, method: method.toUpperCase() })),
+    );
+    expect(operations.length).toBeGreaterThan(40);
+    const answers = await Promise.all(
+      operations.map(async ({ path, method }) => {
+        const { status } = await fetch(agent.httpUrl + path.replaceAll(/\{\w+\}/g, 'x'), { method });
+        return { path: `${method} ${path}`, status };
+      }),
+    );
+    const open = answers.flatMap(({ path, status }) => (status === 401 ? [] : [path]));
+    expect(open.toSorted()).toEqual([
+      'GET /api/v1/session',
+      'GET /healthz',
+      'GET /readyz',
+      'POST /api/v1/login',
+      'POST /api/v1/logout',
+    ]);
+  });
+
+  /* Requests that Schemathesis makes from openapi.json. */
+  describeWith(['schemathesis'], 'is as openapi.json describes it', () => {
+    test.each<readonly [Role, readonly string[]]>([
+      ['viewer', ['--phases', 'fuzzing', '--max-examples', '2']],
+      ['operator', ['--phases', 'fuzzing', '--max-examples', '2']],
+      ['engineer', ['--phases', 'fuzzing', '--max-examples', '2']],
+      ['admin', ['--phases', 'coverage,fuzzing', '--max-examples', '3']],
+    ])('for the role %s', { timeout: 600_000 }, async (role, amount) => {
+      const report = await schemathesis(`${agent.httpUrl}/api/v1/openapi.json`, tokenOf(role), amount, folder.path);
+      expect(report).toMatch(/Tested: [3-9]\d\n/);
+      expect(report).toMatch(/No issues found/);
+      expect(agent.stderr).toBe('');
+    });
   });
 });
 

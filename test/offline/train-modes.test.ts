@@ -48,6 +48,23 @@ describe('a machine with recipes', () => {
     expect(blame[0].tag).toBe('flow');
   });
 
+  test('without a tag for the mode has a centre for each recipe that training finds, and an alarm for a fault within one', async () => {
+    const site = new TrainingSite();
+    const csv = site.csv('day.csv', recipeLines());
+    await site.train({ csv, rows: `0-${TRAINED - 1}` });
+    const manifest = modelManifestSchema.parse(parse(site.read('models/machine/1/model.yaml')));
+    expect(manifest.regimes?.centres).toHaveLength(3);
+    expect(manifest.modes).toBeUndefined();
+    expect(site.read('models/machine/1/report.md')).toContain('The model has a centre for each.');
+    const rows = `${TRAINED}-${NEW_FROM - 1}`;
+    const normal = JSON.parse((await site.evaluate({ csv, rows, json: true })).out).evaluations[0].metrics;
+    expect(normal).toMatchObject({ abnormalRows: 0, unknownRows: 0, alarms: 0 });
+    const fault = await site.evaluate({ csv: site.csv('fault.csv', recipeLines(1600)), rows, json: true });
+    const { abnormalRows, blame } = JSON.parse(fault.out).evaluations[0].metrics;
+    expect(abnormalRows).toBeGreaterThan(0.8 * (NEW_FROM - 1600));
+    expect(blame[0].tag).toBe('flow');
+  });
+
   test('is unknown in a recipe that the model has never seen, with what to do', async () => {
     const site = siteWithModes();
     const csv = site.csv('day.csv', recipeLines());

@@ -1,14 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { launchChromium } from '../support/browser.ts';
+import { expect, test } from 'vitest';
 import { CrashPlant } from '../support/crash-plant.ts';
 import { packageArchive } from '../support/model-packages.ts';
 import { meanModel } from '../support/onnx-models.ts';
 import { describeWith } from '../support/programs.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 import { ScreenPage } from './screen-page.ts';
+import { useScreen } from './screen-test.ts';
 
 const echo = (version: number) => ({
   name: 'echo',
@@ -43,34 +42,19 @@ async function startLine(stack: AsyncDisposableStack, anonymous: string) {
 }
 
 describeWith(['chromium'], 'the page of models', () => {
-  let chromium: Browser;
-  let stack: AsyncDisposableStack;
-  let screen: ScreenPage;
+  const own = useScreen();
 
-  beforeAll(async () => {
-    chromium = await launchChromium();
-  });
-  afterAll(() => chromium.close());
-
-  beforeEach(async () => {
-    stack = new AsyncDisposableStack();
-    screen = stack.use(await ScreenPage.open(chromium));
-  });
-  afterEach(async () => {
-    await stack.disposeAsync();
-    if (screen.errors.length > 0) throw new Error(`Errors on the page: ${screen.errors.join('; ')}`);
-  });
-
-  const button = (name: string | RegExp) => screen.page.getByRole('button', { name, exact: true });
-  const confirm = (name: string) => screen.page.getByRole('dialog').getByRole('button', { name, exact: true }).click();
-  const results = () => screen.page.locator('.results').textContent();
+  const button = (name: string | RegExp) => own.screen.page.getByRole('button', { name, exact: true });
+  const confirm = (name: string) =>
+    own.screen.page.getByRole('dialog').getByRole('button', { name, exact: true }).click();
+  const results = () => own.screen.page.locator('.results').textContent();
   const cells = (table: string, column: number) =>
-    screen.page.locator(`#${table} tbody tr > :nth-child(${column})`).allTextContents();
+    own.screen.page.locator(`#${table} tbody tr > :nth-child(${column})`).allTextContents();
 
   /** Installs a version from a file of the browser's device. */
   const install = async (version: number) => {
     await button('Install…').click();
-    await screen.page
+    await own.screen.page
       .getByLabel('File')
       .setInputFiles({ name: 'echo.tgz', mimeType: 'application/gzip', buffer: packageArchive(echo(version)) });
     await confirm('Install');
@@ -78,9 +62,9 @@ describeWith(['chromium'], 'the page of models', () => {
   };
 
   test('shows versions, where they run, figures and the faults that a version finds', async () => {
-    const { agent } = await startLine(stack, 'viewer');
-    await screen.page.goto(`${agent.httpUrl}/models`);
-    await screen.page.getByRole('link', { name: /^echo/ }).click();
+    const { agent } = await startLine(own.stack, 'viewer');
+    await own.screen.page.goto(`${agent.httpUrl}/models`);
+    await own.screen.page.getByRole('link', { name: /^echo/ }).click();
     await expect.poll(() => cells('versions', 1)).toEqual(['1']);
     await expect.poll(() => cells('versions', 2)).toEqual(['active']);
     await expect.poll(() => cells('versions', 4)).toEqual(['0.4%']);
@@ -92,26 +76,26 @@ describeWith(['chromium'], 'the page of models', () => {
   });
 
   test('trains, reports progress, proposes the version with its report, and activates it', async () => {
-    const { agent, plant } = await startLine(stack, 'engineer');
+    const { agent, plant } = await startLine(own.stack, 'engineer');
     const rows = async () => {
       const answer = await fetch(`${agent.httpUrl}/api/v1/history?tags=count`);
       return ((await answer.json()) as { tags: { values: number[] }[] }).tags[0]?.values.length ?? 0;
     };
     await expect.poll(rows).toBeGreaterThan(250);
-    await screen.page.goto(`${agent.httpUrl}/models`);
+    await own.screen.page.goto(`${agent.httpUrl}/models`);
     await button('Train…').click();
-    await screen.page.locator('select[name="watch"]').selectOption('fresh');
-    await screen.page.getByLabel('Train also on fewer rows').check();
+    await own.screen.page.locator('select[name="watch"]').selectOption('fresh');
+    await own.screen.page.getByLabel('Train also on fewer rows').check();
     await confirm('Train');
-    await screen.page.locator('#trainings progress').waitFor();
-    await expect.poll(() => screen.page.locator('#trainings').textContent()).toContain('Version 1 is trained');
-    await screen.page.locator('#trainings').getByRole('link', { name: 'fresh' }).click();
+    await own.screen.page.locator('#trainings progress').waitFor();
+    await expect.poll(() => own.screen.page.locator('#trainings').textContent()).toContain('Version 1 is trained');
+    await own.screen.page.locator('#trainings').getByRole('link', { name: 'fresh' }).click();
     await expect.poll(() => cells('versions', 2)).toEqual(['proposed']);
-    await screen.page.getByText('Show the training report').click();
-    await screen.page.locator('.markdown figure svg path').first().waitFor({ state: 'attached' });
-    expect(await screen.page.locator('.markdown h4').allTextContents()).toContain('What it detects');
+    await own.screen.page.getByText('Show the training report').click();
+    await own.screen.page.locator('.markdown figure svg path').first().waitFor({ state: 'attached' });
+    expect(await own.screen.page.locator('.markdown h4').allTextContents()).toContain('What it detects');
     await button('Activate 1').click();
-    const question = () => screen.page.getByRole('dialog').textContent();
+    const question = () => own.screen.page.getByRole('dialog').textContent();
     await expect.poll(question).toContain('leave the state learning: fresh');
     await confirm('Activate');
     await expect.poll(results).toBe('Version 1 is active.');
@@ -120,26 +104,26 @@ describeWith(['chromium'], 'the page of models', () => {
   });
 
   test('installs, activates, compares, rolls back, pins and removes, and logs each act', async () => {
-    const { agent } = await startLine(stack, 'engineer');
-    await screen.page.goto(`${agent.httpUrl}/models/echo`);
+    const { agent } = await startLine(own.stack, 'engineer');
+    await own.screen.page.goto(`${agent.httpUrl}/models/echo`);
     // The model is shown without the results of earlier acts.
     await expect.poll(() => cells('versions', 1)).toEqual(['1']);
     await install(2);
     await button('2').click();
     await button('Activate 2').click();
-    const question = () => screen.page.getByRole('dialog').textContent();
+    const question = () => own.screen.page.getByRole('dialog').textContent();
     await expect.poll(question).toMatch(/instead of version 1.*Watches: level/);
     await confirm('Activate');
     await expect.poll(results).toBe('Version 2 is active.');
     await expect.poll(() => cells('versions', 2)).toEqual(['active', 'previous']);
 
     await button('Comparison').click();
-    await screen.page.locator('.comparison .chart canvas').waitFor();
+    await own.screen.page.locator('.comparison .chart canvas').waitFor();
     await expect
-      .poll(() => screen.page.locator('.comparison h2').textContent())
+      .poll(() => own.screen.page.locator('.comparison h2').textContent())
       .toBe('level: probation of version 2 next to 1');
     await expect
-      .poll(() => screen.page.locator('.comparison .agreement td').allTextContents())
+      .poll(() => own.screen.page.locator('.comparison .agreement td').allTextContents())
       .toEqual([expect.stringMatching(/^[1-9]/), '0', '0', expect.stringMatching(/^\d/)]);
 
     await button('Versions').click();
@@ -158,8 +142,8 @@ describeWith(['chromium'], 'the page of models', () => {
     await button('3').click();
     await button('Remove 3').click();
     await expect.poll(question).toContain('This cannot be undone');
-    await screen.page.keyboard.press('Escape');
-    await expect.poll(() => screen.page.getByRole('dialog').count()).toBe(0);
+    await own.screen.page.keyboard.press('Escape');
+    await expect.poll(() => own.screen.page.getByRole('dialog').count()).toBe(0);
     await button('Remove 3').click();
     await confirm('Remove');
     await expect.poll(results).toBe('Version 3 is removed.');
@@ -173,69 +157,72 @@ describeWith(['chromium'], 'the page of models', () => {
   });
 
   test('shows why the agent refuses an act, and keeps the version', async () => {
-    const { agent, plant } = await startLine(stack, 'engineer');
+    const { agent, plant } = await startLine(own.stack, 'engineer');
     plant.addModel({ ...echo(2), golden: [{ window: [0.5], score: 0.7 }] });
     writeFileSync(join(plant.modelDirectory, 'echo/active'), '1\n');
-    await screen.page.goto(`${agent.httpUrl}/models/echo`);
+    await own.screen.page.goto(`${agent.httpUrl}/models/echo`);
     await button('2').click();
     await button('Activate 2').click();
     await confirm('Activate');
     await expect.poll(results).toMatch(/expected 0\.7/);
     await expect.poll(() => cells('versions', 2)).toEqual(['', 'active']);
     await button('Install…').click();
-    await screen.page
+    await own.screen.page
       .getByLabel('File')
       .setInputFiles({ name: 'echo.tgz', mimeType: 'application/gzip', buffer: Buffer.from('garbage') });
     await confirm('Install');
-    await expect.poll(() => screen.page.getByRole('dialog').locator('.problem').textContent()).toMatch(/archive/);
+    await expect.poll(() => own.screen.page.getByRole('dialog').locator('.problem').textContent()).toMatch(/archive/);
   });
 
   test('tries a version out with values for each tag', async () => {
-    const { agent } = await startLine(stack, 'viewer');
-    await screen.page.goto(`${agent.httpUrl}/models/echo?view=try`);
-    const field = screen.page.getByLabel('tag-0');
-    const result = () => screen.page.locator('#try-result').textContent();
+    const { agent } = await startLine(own.stack, 'viewer');
+    await own.screen.page.goto(`${agent.httpUrl}/models/echo?view=try`);
+    const field = own.screen.page.getByLabel('tag-0');
+    const result = () => own.screen.page.locator('#try-result').textContent();
     await field.fill('four');
     await button('Run').click();
     await expect.poll(result).toBe('“four” is not a number.');
     await field.fill('4');
-    await screen.page.keyboard.press('Enter');
+    await own.screen.page.keyboard.press('Enter');
     await expect.poll(result).toMatch(/^Score 4, threshold 1: abnormal.*on cpu/);
     await button('Example').click();
     await button('Run').click();
     await expect.poll(result).toMatch(/^Score 0.5, threshold 1: normal/);
     expect(await cells('outputs', 1)).toEqual(['score']);
+    // The level of the plant is 0 or 5.
+    await button('Last window of level').click();
+    await expect.poll(() => field.inputValue()).toMatch(/^[05]$/);
   });
 
   test.each(['viewer', 'operator'])('a %s sees models and no act on them', async (role) => {
-    const { agent } = await startLine(stack, role);
-    await screen.page.goto(`${agent.httpUrl}/models/echo`);
+    const { agent } = await startLine(own.stack, role);
+    await own.screen.page.goto(`${agent.httpUrl}/models/echo`);
     await expect.poll(() => cells('versions', 1)).toEqual(['1']);
     await expect.poll(() => cells('faults', 2)).toEqual(['40%']);
-    expect(await screen.page.locator('.actions').count()).toBe(0);
+    expect(await own.screen.page.locator('.actions').count()).toBe(0);
     expect(await button('Log').count()).toBe(0);
     expect(await button('Try out').count()).toBe(1);
-    await screen.page.goto(`${agent.httpUrl}/models/echo?view=log`);
+    await own.screen.page.goto(`${agent.httpUrl}/models/echo?view=log`);
     await button('Try out').waitFor();
-    expect(await screen.page.locator('#model-log').count()).toBe(0);
+    expect(await own.screen.page.locator('#model-log').count()).toBe(0);
   });
 
   test.each(['light', 'dark'] as const)(
     'has no violation of WCAG in %s colors, dialogs included',
     async (colorScheme) => {
-      const { agent, plant } = await startLine(stack, 'engineer');
+      const { agent, plant } = await startLine(own.stack, 'engineer');
       plant.addModel(echo(2));
       writeFileSync(
         join(plant.modelDirectory, 'echo/2/report.md'),
         '# Report\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n',
       );
-      await using own = await ScreenPage.open(chromium, { colorScheme });
-      const { page } = own;
+      await using themed = await ScreenPage.open(own.chromium, { colorScheme });
+      const { page } = themed;
       await page.goto(`${agent.httpUrl}/models/echo`);
       await page.locator('#faults').waitFor();
       await page.getByText('Show the training report').click();
       await page.locator('.markdown td').first().waitFor();
-      expect(await own.violations()).toEqual([]);
+      expect(await themed.violations()).toEqual([]);
       for (const [name, close] of [
         ['Install…', 'Cancel'],
         ['Train…', 'Cancel'],
@@ -245,7 +232,7 @@ describeWith(['chromium'], 'the page of models', () => {
           await page.locator('#versions').getByRole('button', { name: '1', exact: true }).click();
         await page.getByRole('button', { name, exact: true }).click();
         await page.getByRole('dialog').waitFor();
-        expect(await own.violations()).toEqual([]);
+        expect(await themed.violations()).toEqual([]);
         await page.getByRole('dialog').getByRole('button', { name: close, exact: true }).click();
       }
       for (const [view, ready] of [
@@ -255,9 +242,9 @@ describeWith(['chromium'], 'the page of models', () => {
       ] as const) {
         await page.goto(`${agent.httpUrl}/models/echo?view=${view}`);
         await page.locator(ready).first().waitFor();
-        expect(await own.violations()).toEqual([]);
+        expect(await themed.violations()).toEqual([]);
       }
-      expect(own.errors).toEqual([]);
+      expect(themed.errors).toEqual([]);
     },
   );
 });

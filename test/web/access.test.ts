@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LoginThrottle } from '../../src/web/access/login-throttle.ts';
 import { readOperatorLog } from '../../src/web/access/operator-audit.ts';
 import { type Permission, permissions, roles } from '../../src/web/access/roles.ts';
 import { tokenDigest } from '../../src/web/access/users-file.ts';
@@ -165,6 +166,16 @@ describe('a login', () => {
     expect((await logIn(url, 'operator', PASSWORD, from('10.0.0.7'))).answer.status).toBe(200);
     expect((await logIn(url, 'viewer', PASSWORD, from('10.0.0.66'))).answer.status).toBe(200);
     expect(await metricValue(server.deps, 'andon_http_logins_total{outcome="throttled"}')).toBe(1);
+  });
+
+  test('is refused after sixty wrong ones with other users from one address, or from one network of IPv6, for five minutes', async () => {
+    const clock = new FakeClock();
+    const throttle = new LoginThrottle(clock);
+    for (let guess = 0; guess < 60; guess += 1) expect(throttle.begin(`user-${guess}`, `fd00::${guess}`)).toBe(0);
+    expect(throttle.begin('operator', 'fd00::99')).toBe(300);
+    expect(throttle.begin('operator', 'fd00:0:0:1::1')).toBe(0);
+    await clock.advance(300_000);
+    expect(throttle.begin('operator', 'fd00::99')).toBe(0);
   });
 
   test('with the right password does not count, and neither does it forgive wrong ones', async () => {

@@ -1,4 +1,4 @@
-import type { VersionDetail } from '../agent/api-types.ts';
+import type { TagSeries, VersionDetail } from '../agent/api-types.ts';
 import { t } from '../texts/language.ts';
 
 type Values = readonly (number | string | boolean)[];
@@ -49,4 +49,24 @@ export function columnTexts({ tags, input, example }: WindowOf): readonly string
 /** Returns the example of a version as JSON. */
 export function exampleInputs({ example }: WindowOf): string {
   return example === null ? '' : JSON.stringify(example);
+}
+
+/**
+ * Returns the text for each tag of the newest window of recorded samples. A value is held until the next one; a row before the
+ * first sample has that sample.
+ *
+ * @param series One for each tag, oldest sample first.
+ */
+export function windowTexts(series: readonly TagSeries[], steps: number, stepMs: number): readonly string[] {
+  const endMs = Math.max(...series.map(({ timestamps_ms: times }) => times.at(-1) ?? -Infinity));
+  const lastMs = Math.floor(endMs / stepMs) * stepMs;
+  return series.map(({ timestamps_ms: times, values }) =>
+    values.length === 0
+      ? ''
+      : Array.from({ length: steps }, (_, row) => {
+          const rowMs = lastMs - (steps - 1 - row) * stepMs;
+          const index = times.findLastIndex((timeMs) => timeMs <= rowMs);
+          return String(values[Math.max(index, 0)]);
+        }).join(' '),
+  );
 }

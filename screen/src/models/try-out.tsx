@@ -1,15 +1,15 @@
 import { useSignal } from '@preact/signals';
 import type { JSX, TargetedSubmitEvent } from 'preact';
 import { useRef } from 'preact/hooks';
-import { tags as presentTags } from '../agent/agent-state.ts';
-import type { TryOutResult, VersionDetail } from '../agent/api-types.ts';
+import { readJson } from '../agent/agent-api.ts';
+import type { TagSeries, TryOutResult, VersionDetail, Watch, WatchHistory } from '../agent/api-types.ts';
 import { formText } from '../parts/form-text.ts';
 import { useAnswer } from '../parts/use-answer.ts';
 import { formatMs, formatNumber } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { sendAct } from './model-acts.ts';
 import { readVersion } from './model-directory.ts';
-import { columnTexts, exampleInputs, inputsOfColumns, type TryOutInputs } from './try-out-inputs.ts';
+import { columnTexts, exampleInputs, inputsOfColumns, type TryOutInputs, windowTexts } from './try-out-inputs.ts';
 import { watchesOf } from './watches-of.ts';
 
 /** Name of the field that has all inputs as JSON. */
@@ -91,8 +91,16 @@ function TagFields({ detail, form }: TagFieldsProps): JSX.Element {
       if (field instanceof HTMLInputElement) field.value = text;
     }
   };
-  const names = watchesOf(detail.model)[0]?.tags.map(({ tag }) => tag) ?? tags.map(({ name }) => name);
-  const present = names.map((name) => String(presentTags.value.get(name)?.value ?? ''));
+  const problem = useSignal('');
+  const [watch] = watchesOf(detail.model);
+  const fillLast = async (from: Watch): Promise<void> => {
+    try {
+      fill(await lastWindow(from, window?.steps ?? 1));
+      problem.value = '';
+    } catch (error) {
+      problem.value = error instanceof Error ? error.message : String(error);
+    }
+  };
   return (
     <>
       <p>{t('models.try.window', { steps: window?.steps ?? 1 })}</p>
@@ -106,10 +114,13 @@ function TagFields({ detail, form }: TagFieldsProps): JSX.Element {
           </label>
         ))}
       </div>
+      {problem.value !== '' && <p class="problem">{problem}</p>}
       <div class="buttons">
-        <button type="button" onClick={() => fill(present)}>
-          {t('models.try.present')}
-        </button>
+        {watch !== undefined && (
+          <button type="button" onClick={() => void fillLast(watch)}>
+            {t('models.try.present', { watch: watch.watch })}
+          </button>
+        )}
         {example !== null && (
           <button type="button" onClick={() => fill(columnTexts(detail))}>
             {t('models.try.example')}
@@ -117,6 +128,26 @@ function TagFields({ detail, form }: TagFieldsProps): JSX.Element {
         )}
       </div>
     </>
+  );
+}
+
+/** Slack before the window, for a first sample of each tag that changes rarely. */
+const LEAD_MS = 60_000;
+/** Spacing of the rows of a window that depends on the scans. */
+const SCAN_MS = 1000;
+
+/** Returns the text for each tag of the last window of a watch, from the history. */
+async function lastWindow({ watch, tags, step_ms: step }: Watch, steps: number): Promise<readonly string[]> {
+  const stepMs = step === 'scan' ? SCAN_MS : step;
+  const toMs = Date.now();
+  const range = `from=${toMs - steps * stepMs - LEAD_MS}&to=${toMs}&limit=1`;
+  const history = await readJson<WatchHistory>(`/api/v1/watches/${encodeURIComponent(watch)}/history?${range}`);
+  const series = new Map(history.tags.map((each) => [each.tag, each]));
+  const none: TagSeries = { tag: '', timestamps_ms: [], values: [] };
+  return windowTexts(
+    tags.map(({ tag }) => (series.get(tag) ?? none) as TagSeries),
+    steps,
+    stepMs,
   );
 }
 

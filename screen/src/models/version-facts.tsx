@@ -3,7 +3,7 @@ import type { VersionDetail } from '../agent/api-types.ts';
 import { mayManageModels } from '../agent/session.ts';
 import { useAnswer } from '../parts/use-answer.ts';
 import { formatDateTime, formatNumber, formatPercent, formatSpan } from '../texts/format.ts';
-import { t } from '../texts/language.ts';
+import { t, word } from '../texts/language.ts';
 import { readActs } from './act-log.ts';
 import { Documents } from './documents.tsx';
 
@@ -163,7 +163,7 @@ function Figures({ metrics }: Pick<VersionDetail, 'metrics'>): JSX.Element {
           <tbody>
             {figures.map(([name, value]) => (
               <tr key={name}>
-                <td>{name.replaceAll('_', ' ')}</td>
+                <td>{word('models.figure', name).replaceAll('_', ' ')}</td>
                 <td class="number">{formatNumber(value)}</td>
               </tr>
             ))}
@@ -218,7 +218,7 @@ function FaultTable({ detection }: Pick<VersionDetail, 'detection'>): JSX.Elemen
                 <th scope="col">{t('models.tag')}</th>
                 {faults.map((fault) => (
                   <th key={fault} scope="col" class="number">
-                    {fault}
+                    {word('models.fault', fault)}
                   </th>
                 ))}
               </tr>

@@ -36,7 +36,9 @@ export function word(
     | 'severity'
     | 'applied'
     | 'models.state'
-    | 'models.task',
+    | 'models.task'
+    | 'models.figure'
+    | 'models.fault',
   name: string,
 ): string {
   const key = `${kind}.${name}`;

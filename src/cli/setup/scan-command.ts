@@ -60,6 +60,8 @@ export function defineScan(command: Command): void {
 /** `andon scan URL`. @returns 1 if nothing was found. */
 export async function scanCommand(url: string, options: ScanOptions, output: Output): Promise<number> {
   if (/^(mqtts?|wss?):/.test(url)) return scanBroker(url, options, output);
+  if (url.startsWith('opc.tcp:'))
+    throw new InvalidArgumentError('add the server as a source of type opcua, then run andon opcua browse NAME');
   const problem = modbusUrlProblem(url);
   if (problem !== undefined) throw new InvalidArgumentError(problem);
   const scan: UnitScan = {

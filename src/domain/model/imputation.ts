@@ -16,6 +16,9 @@ export type Imputation = {
   readonly measures: readonly ('sum' | 'largest')[];
 };
 
+/** Multiplications for one window, about 8 ms: it is estimated on the thread that reads the sources. */
+const OPERATIONS_MAX = 3.5e6;
+
 /** Estimation of one set of missing tags. */
 export type Estimate = {
   /** Fills the missing columns of a window, shape [steps, tags], row-major. */
@@ -39,14 +42,17 @@ type Precision = (row: number, column: number) => number;
  *
  * @param missing Columns of the missing tags, ascending.
  * @param steps Rows of the window.
- * @returns Undefined if no tag is left, or if the parameters have no solution.
+ * @returns Undefined if no tag is left, if the parameters have no solution, or if a window would take more than about 8 ms:
+ *   more than 50 of 200 tags.
  */
 export function estimateOf(imputation: Imputation, missing: readonly number[], steps: number): Estimate | undefined {
   const { means, deviations, lags } = imputation;
   const tags = means.length;
   const present = Array.from(means.keys()).filter((tag) => !missing.includes(tag));
-  const at = precisionOf(imputation.precision, lags * tags);
+  const at = precisionOf(imputation, lags * tags);
   if (present.length === 0 || at === undefined || steps < lags) return undefined;
+  const unknowns = steps * missing.length;
+  if (unknowns * ((2 * lags - 1) * present.length + 2 * lags * missing.length) > OPERATIONS_MAX) return undefined;
   const features = (columns: readonly number[]) =>
     Array.from({ length: lags }, (_, lag) => columns.map((column) => lag * tags + column)).flat();
   const own = features(missing);
@@ -54,17 +60,21 @@ export function estimateOf(imputation: Imputation, missing: readonly number[], s
   const conditional = inverse(own.map((a) => own.map((b) => at(a, b))));
   const factor = choleskyOf(bandMatrix(own, at, { steps, lags, columns: missing.length }));
   if (conditional === undefined || factor === undefined) return undefined;
-  const weights = own.map((a) => Float64Array.from(others, (b) => at(a, b)));
+  const shape = { steps, lags, columns: missing.length };
+  const side = new RightSide(
+    own.map((a) => Float64Array.from(others, (b) => at(a, b))),
+    present.length,
+    shape,
+  );
   const variance = missing.reduce((sum, _, index) => sum + Math.min(conditional[index]?.[index] ?? 1, 1), 0);
   const standard = (value: number, tag: number) => (value - (means[tag] ?? 0)) / (deviations[tag] ?? 1);
   return {
     widening: 1 + variance / present.length,
     fill: (values) => {
-      const known = Float64Array.from({ length: steps * present.length }, (_, index) => {
-        const tag = present[index % present.length] ?? 0;
-        return standard(values[Math.floor(index / present.length) * tags + tag] ?? 0, tag);
-      });
-      const found = solve(factor, rightSide(weights, known, { steps, lags, columns: missing.length }));
+      const known = new Float64Array(steps * present.length);
+      for (let row = 0, cell = 0; row < steps; row += 1)
+        for (const tag of present) known[cell++] = standard(values[row * tags + tag] ?? 0, tag);
+      const found = solve(factor, side.of(known));
       for (const [index, column] of missing.entries())
         for (let row = 0; row < steps; row += 1)
           values[row * tags + column] =
@@ -83,14 +93,15 @@ function bandMatrix(own: readonly number[], at: Precision, { steps, lags, column
   const size = steps * columns;
   const width = lags * columns;
   const values = new Float64Array(size * width);
+  const block = Float64Array.from(own.flatMap((a) => own.map((b) => at(a, b))));
   for (let newest = lags - 1; newest < steps; newest += 1)
-    for (const [a, featureA] of own.entries())
-      for (const [b, featureB] of own.entries()) {
+    for (let a = 0; a < width; a += 1)
+      for (let b = 0; b < width; b += 1) {
         const row = unknownOf(newest, a, columns);
         const column = unknownOf(newest, b, columns);
         if (column > row) continue;
         const cell = row * width + width - 1 - (row - column);
-        values[cell] = (values[cell] ?? 0) + at(featureA, featureB);
+        values[cell] = (values[cell] ?? 0) + (block[a * width + b] ?? 0);
       }
   return { size, width, values };
 }
@@ -100,26 +111,77 @@ function unknownOf(newest: number, feature: number, columns: number): number {
   return (newest - Math.floor(feature / columns)) * columns + (feature % columns);
 }
 
-/** @param known Standardised values of the tags that are present, [steps, present]. */
-function rightSide(
-  weights: readonly Float64Array[],
-  known: Float64Array,
-  { steps, lags, columns }: Shape,
-): Float64Array {
-  const present = known.length / steps;
-  const side = new Float64Array(steps * columns);
-  const stack = new Float64Array(lags * present);
-  for (let newest = lags - 1; newest < steps; newest += 1) {
-    for (let lag = 0; lag < lags; lag += 1)
-      stack.set(known.subarray((newest - lag) * present, (newest - lag + 1) * present), lag * present);
+/**
+ * The right side −Σ P_mo·z_o for the values of the present tags. In all rows but the first and last ones, the sum over the
+ * stacks is one weight for each distance in time, which takes a part of the time.
+ */
+class RightSide {
+  readonly #weights: readonly Float64Array[];
+  readonly #present: number;
+  readonly #shape: Shape;
+  /** Sums of the weights of the same distance, from 1 − lags to lags − 1: shape [distances, columns, present]. */
+  readonly #byDistance: Float64Array;
+
+  /** @param weights P_mo: for each feature of the missing tags, one weight for each of the others. */
+  constructor(weights: readonly Float64Array[], present: number, shape: Shape) {
+    this.#weights = weights;
+    this.#present = present;
+    this.#shape = shape;
+    const { lags, columns } = shape;
+    const sums = new Float64Array((2 * lags - 1) * columns * present);
     for (const [feature, row] of weights.entries()) {
-      let sum = 0;
-      for (let index = 0; index < row.length; index += 1) sum += (row[index] ?? 0) * (stack[index] ?? 0);
-      const unknown = unknownOf(newest, feature, columns);
-      side[unknown] = (side[unknown] ?? 0) - sum;
+      const own = Math.floor(feature / columns);
+      for (const [index, weight] of row.entries()) {
+        const distance = own - Math.floor(index / present) + lags - 1;
+        const cell = (distance * columns + (feature % columns)) * present + (index % present);
+        sums[cell] = (sums[cell] ?? 0) + weight;
+      }
+    }
+    this.#byDistance = sums;
+  }
+
+  /** @param known Standardised values of the tags that are present, [steps, present]. */
+  of(known: Float64Array): Float64Array {
+    const { steps, lags, columns } = this.#shape;
+    const side = new Float64Array(steps * columns);
+    for (let row = 0; row < steps; row += 1)
+      if (row >= lags - 1 && row <= steps - lags) this.#addByDistance(side, known, row);
+      else this.#addByStack(side, known, row);
+    return side;
+  }
+
+  #addByDistance(side: Float64Array, known: Float64Array, row: number): void {
+    const { lags, columns } = this.#shape;
+    const present = this.#present;
+    for (let distance = 0; distance < 2 * lags - 1; distance += 1) {
+      const start = (row + distance - lags + 1) * present;
+      for (let column = 0; column < columns; column += 1) {
+        const cell = (distance * columns + column) * present;
+        side[row * columns + column] =
+          (side[row * columns + column] ?? 0) - dot(this.#byDistance, cell, known, start, present);
+      }
     }
   }
-  return side;
+
+  /** Adds the stacks that have the row, of those that are within the window. */
+  #addByStack(side: Float64Array, known: Float64Array, row: number): void {
+    const { steps, lags, columns } = this.#shape;
+    const present = this.#present;
+    for (let newest = Math.max(lags - 1, row); newest < Math.min(steps, row + lags); newest += 1)
+      for (let column = 0; column < columns; column += 1) {
+        const weights = this.#weights[(newest - row) * columns + column] ?? new Float64Array();
+        let sum = 0;
+        for (let lag = 0; lag < lags; lag += 1)
+          sum += dot(weights, lag * present, known, (newest - lag) * present, present);
+        side[row * columns + column] = (side[row * columns + column] ?? 0) - sum;
+      }
+  }
+}
+
+function dot(one: Float64Array, from: number, other: Float64Array, start: number, length: number): number {
+  let sum = 0;
+  for (let index = 0; index < length; index += 1) sum += (one[from + index] ?? 0) * (other[start + index] ?? 0);
+  return sum;
 }
 
 /** Returns the lower Cholesky factor, in the same band; undefined if the matrix is not positive definite. */
@@ -182,14 +244,23 @@ export function triangleCells(size: number): number {
   return (size * (size + 1)) / 2;
 }
 
+/** Decoded triangles: a wide watch has 700 kB of them, and they are the same for each set of missing tags. */
+const triangles = new WeakMap<Imputation, DataView>();
+
 /** @returns Undefined if the text does not have the numbers of a matrix of this size. */
-function precisionOf(base64: string, size: number): Precision | undefined {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  if (bytes.length !== 4 * triangleCells(size)) return undefined;
-  const view = new DataView(bytes.buffer);
+function precisionOf(imputation: Imputation, size: number): Precision | undefined {
+  let view = triangles.get(imputation);
+  if (view === undefined) {
+    const text = atob(imputation.precision);
+    const bytes = new Uint8Array(text.length);
+    for (let index = 0; index < text.length; index += 1) bytes[index] = text.charCodeAt(index);
+    triangles.set(imputation, (view = new DataView(bytes.buffer)));
+  }
+  const cells = view;
+  if (cells.byteLength !== 4 * triangleCells(size)) return undefined;
   return (a, b) => {
     const [row, column] = a < b ? [a, b] : [b, a];
-    return view.getFloat32(4 * (row * size - (row * (row - 1)) / 2 + column - row), true);
+    return cells.getFloat32(4 * (row * size - (row * (row - 1)) / 2 + column - row), true);
   };
 }
 

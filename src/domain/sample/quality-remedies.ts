@@ -38,7 +38,7 @@ export const qualityRemedies: Readonly<Record<Exclude<QualityReason, 'none'>, Qu
   },
   refused: {
     quality: 'bad',
-    cause: 'The device refuses the register (Modbus exception), or the broker refuses the topic.',
+    cause: 'The device refuses the register (Modbus exception), the broker the topic, or the OPC UA server the node.',
     remedy:
       'Check the address and the register type, or the rights of the user on the broker. Health names the address or the topic.',
   },

@@ -2,6 +2,7 @@ import type { ModelManifest } from '../../contracts/model-manifest.ts';
 import type { Judged } from '../../contracts/window-models.ts';
 import { shortestFloat32 } from '../../domain/alarm/verdict-rule.ts';
 import { type Estimate, estimatedScore, estimateOf } from '../../domain/model/imputation.ts';
+import { moveFromNearest } from '../../domain/model/machine-regimes.ts';
 import { modeOf, moveToReference, newModeIn } from '../../domain/model/machine-modes.ts';
 import type { DueWindow } from '../../domain/window/window-plan.ts';
 
@@ -37,9 +38,10 @@ export function unfitReason(manifest: ModelManifest, { missing = [], values, rea
   return `new mode: ${tags[modes.column]?.name} is ${shortestFloat32(mode)}, and the model knows ${known.join(', ')}. Train it again on rows that have this mode: andon train`;
 }
 
-/** Moves the rows of a window to the reference of their modes, and estimates its missing columns. */
+/** Moves the rows of a window to the reference of their modes or regimes, and estimates its missing columns. */
 export function prepareWindow(manifest: ModelManifest, { missing }: DueWindow, values: Float32Array): void {
   if (manifest.modes !== undefined) moveToReference(manifest.modes, values);
+  if (manifest.regimes !== undefined) moveFromNearest(manifest.regimes, values);
   if (missing !== undefined) estimateFor(manifest, missing)?.fill(values);
 }
 

@@ -69,8 +69,8 @@ export type OpcuaCommand =
 export type OpcuaEvent = { readonly connection: number } & (
   | {
       readonly type: 'opened';
-      /** Silence after which the connection is dead, by the intervals that the server granted. */
-      readonly aliveMs: number;
+      /** Silence after which a subscription is dead, by its requested interval, from the intervals that the server granted. */
+      readonly silencesMs: ReadonlyMap<number, number>;
       /** End of the validity of andon's own certificate, epoch ms. */
       readonly expiresMs: number;
     }

@@ -42,7 +42,7 @@ type State =
   | { readonly kind: 'new' | 'disposed' }
   | { readonly kind: 'waiting'; readonly timer: Timer; readonly reason: string; readonly untilMs: number }
   | { readonly kind: 'opening'; readonly connection: OpcuaConnection; readonly untilMs: number }
-  | { readonly kind: 'open'; readonly connection: OpcuaConnection; readonly aliveMs: number }
+  | { readonly kind: 'open'; readonly connection: OpcuaConnection; readonly silencesMs: ReadonlyMap<number, number> }
   /** Replaced: the next connection follows when this one has ended. */
   | { readonly kind: 'closing'; readonly reason: string; readonly untilMs: number };
 
@@ -156,7 +156,7 @@ export class OpcuaSource implements Source {
     this.#tick();
     switch (event.type) {
       case 'opened':
-        return this.#opened(event.aliveMs, event.expiresMs);
+        return this.#opened(event.silencesMs, event.expiresMs);
       case 'skew':
         this.#skewMs = event.skewMs;
         this.#metrics.andon_opcua_clock_skew_seconds.set({ source: this.#context.id }, event.skewMs / 1000);
@@ -172,10 +172,10 @@ export class OpcuaSource implements Source {
     }
   }
 
-  #opened(aliveMs: number, expiresMs: number): void {
+  #opened(silencesMs: ReadonlyMap<number, number>, expiresMs: number): void {
     const connection = this.#current;
     if (connection === undefined) return;
-    this.#state = { kind: 'open', connection, aliveMs: Math.max(aliveMs, SILENCE_MS_MIN) };
+    this.#state = { kind: 'open', connection, silencesMs };
     this.#backoff.reset();
     this.#expiresMs = expiresMs;
     for (const subscription of this.#subscriptions) subscription.silentMs = 0;
@@ -194,11 +194,11 @@ export class OpcuaSource implements Source {
     this.#wait(reason);
   }
 
-  /** Ends a connection that is open and silent. */
+  /** Ends a connection that is silent, or does not open in time. The next one follows when it has ended. */
   #replace(reason: string): void {
     const state = this.#state;
-    if (state.kind !== 'open') return;
-    this.#count('silent');
+    if (state.kind !== 'open' && state.kind !== 'opening') return;
+    this.#count(state.kind === 'open' ? 'silent' : 'not-opened');
     const { clock } = this.#context.deps;
     this.#state = { kind: 'closing', reason, untilMs: clock.monotonicMs() + this.#context.config.connectTimeoutMs };
     state.connection.close();
@@ -308,7 +308,9 @@ export class OpcuaSource implements Source {
   #beat(): void {
     this.#tick();
     this.#watch();
-    if (this.#faults.forget()) this.#report();
+    this.#faults.forget();
+    // The text of a fault may have changed.
+    if (this.#state.kind === 'open') this.#report();
     if (this.#state.kind === 'disposed') return;
     this.#beating = this.#context.deps.clock.setTimer(() => this.#beat(), BEAT_MS);
   }
@@ -320,14 +322,16 @@ export class OpcuaSource implements Source {
     if (state.kind === 'open') {
       for (const subscription of this.#subscriptions) {
         subscription.silentMs += BEAT_MS;
-        const limitMs = Math.max(state.aliveMs, 3 * subscription.publishingMs);
+        const limitMs = Math.max(SILENCE_MS_MIN, state.silencesMs.get(subscription.publishingMs) ?? 0);
         if (subscription.silentMs > limitMs)
           return this.#replace(`The server sent no notification and no keep-alive for ${formatDuration(limitMs)}`);
       }
-    } else if ((state.kind === 'opening' || state.kind === 'closing') && clock.monotonicMs() > state.untilMs) {
-      // Its exit ends all connections.
-      this.#process.kill();
+      return;
     }
+    if ((state.kind !== 'opening' && state.kind !== 'closing') || clock.monotonicMs() <= state.untilMs) return;
+    // A process that does not even close a connection hangs. Its exit ends all connections.
+    if (state.kind === 'closing') this.#process.kill();
+    else this.#replace('The connection to the server was not complete in time');
   }
 
   #report(): void {

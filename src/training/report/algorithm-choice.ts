@@ -1,11 +1,13 @@
 import { OperatingError } from '../../platform/errors.ts';
-import type { TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
+import type { MachineRegimes } from '../../domain/model/machine-regimes.ts';
+import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
 import { type LabelledRows, splitInTime } from '../core/labelled-rows.ts';
 import { concatenated } from '../core/statistics.ts';
 import { type RowSpan, withinSpans, withoutSpans } from '../core/training-blocks.ts';
 import { countRows } from '../core/training-rows.ts';
 import { assess, type Assessment } from './assessment.ts';
 import type { DraftFacts } from './model-draft.ts';
+import { movedRuns } from './regimes.ts';
 
 /** Share of the rows, from the start, of the trial fit; the other rows assess it. */
 const ASSESSED_FROM_SHARE = 0.75;
@@ -72,18 +74,38 @@ export async function chooseAlgorithm(
   return { ...best, compared };
 }
 
+type AssessedRegimes = {
+  /** Injected faults are measured in deviations within these regimes. */
+  readonly units?: MachineRegimes;
+  /** The fit has a centre for each of these. */
+  readonly centres?: MachineRegimes;
+};
+
 /** @returns Undefined if there are too few rows to fit or to assess. */
-export async function assessFit(algorithm: TrainingAlgorithm, order: FitOrder): Promise<Assessment | undefined> {
+export async function assessFit(
+  algorithm: TrainingAlgorithm,
+  order: FitOrder,
+  { units, centres }: AssessedRegimes = {},
+): Promise<Assessment | undefined> {
   const { before, after } = splitForAssessment(order);
   if (countRows(before.segments) < algorithm.rowsMin) return undefined;
   try {
-    const fitted = await algorithm.fit(trainingInput(order, 'trying out', before));
-    return assess(fitted, { ...order, decision: { ...order.decision, ...fitted.decision }, before, after });
+    const moved = (regimes: MachineRegimes | undefined) =>
+      regimes === undefined ? before : { ...before, segments: movedRuns(regimes, before.segments) };
+    const fitted = await algorithm.fit(trainingInput(order, 'trying out', moved(centres)));
+    const decision = { ...order.decision, ...fitted.decision };
+    return assess(withRegimes(fitted, centres), { ...order, decision, before: moved(units), after });
   } catch (error) {
     // All rows are enough for a fit but the first three quarters are not: no assessment.
     if (error instanceof OperatingError && error.disposition === 'reject') return undefined;
     throw error;
   }
+}
+
+/** Returns a fit that moves the rows from the centre of their regime before it judges them. */
+function withRegimes(fitted: FittedModel, regimes: MachineRegimes | undefined): FittedModel {
+  if (regimes === undefined) return fitted;
+  return { ...fitted, judge: (rows) => fitted.judge(movedRuns(regimes, [rows])[0] ?? rows) };
 }
 
 /** @param rows All rows of the order by default. */

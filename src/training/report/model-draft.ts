@@ -3,6 +3,7 @@ import type { modelManifestSchema } from '../../contracts/model-manifest.ts';
 import type { VerdictRule } from '../../domain/alarm/verdict-rule.ts';
 import type { Imputation } from '../../domain/model/imputation.ts';
 import type { MachineModes } from '../../domain/model/machine-modes.ts';
+import type { MachineRegimes } from '../../domain/model/machine-regimes.ts';
 import { distributionOf } from '../../domain/model/drift.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import { sha256 } from '../../platform/sha256.ts';
@@ -58,6 +59,7 @@ export function modelDraft(
     readonly training: Readonly<Record<string, unknown>>;
     readonly metrics: Readonly<Record<string, number>>;
     readonly modes?: MachineModes | undefined;
+    readonly regimes?: MachineRegimes | undefined;
   },
 ): ModelDraft {
   const graph = fitted.graph();
@@ -92,6 +94,7 @@ export function modelDraft(
       ...(relativeEnd === undefined ? {} : { relativeEnd }),
       ...(fitted.imputation === undefined ? {} : { imputation: shortImputation(fitted.imputation) }),
       ...(results.modes === undefined ? {} : { modes: writableModes(results.modes) }),
+      ...(results.regimes === undefined ? {} : { regimes: writableRegimes(results.regimes) }),
       golden: results.golden.map((window) => goldenVector(window, fitted)),
       training: { algorithm: facts.algorithm.name, ...results.training, ...fitted.details },
     },
@@ -100,6 +103,14 @@ export function modelDraft(
 
 function shortImputation({ means, deviations, measures, ...others }: Imputation) {
   return { means: means.map(short), deviations: deviations.map(short), measures: [...measures], ...others };
+}
+
+function writableRegimes({ reference, scales, centres }: MachineRegimes) {
+  return {
+    reference: reference.map(short),
+    scales: scales.map(short),
+    centres: centres.map((centre) => centre.map(short)),
+  };
 }
 
 function writableModes({ column, reference, values }: MachineModes) {

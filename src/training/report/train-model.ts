@@ -1,10 +1,13 @@
 import { trainingFailure } from '../core/training-errors.ts';
 import { invariant } from '../../platform/errors.ts';
+import type { MachineRegimes } from '../../domain/model/machine-regimes.ts';
 import type { FittedModel } from '../core/algorithm.ts';
 import { assessFit, type FitOrder, trainingInput } from './algorithm-choice.ts';
 import type { Assessment } from './assessment.ts';
 import { type Decision, type DraftFacts, type ModelDraft, modelDraft, windowAt } from './model-draft.ts';
 import { centredOnModes, limitedModes } from './mode-centres.ts';
+import { chooseRegimes } from './regime-choice.ts';
+import { movedRuns } from './regimes.ts';
 import { concatenated, indexOfLargest, rounded } from '../core/statistics.ts';
 import type { RowSpan } from '../core/training-blocks.ts';
 import { checkTrainingRows, countRows, longestRun, type TrainingRows } from '../core/training-rows.ts';
@@ -58,12 +61,15 @@ export async function trainModel(given: TrainingOrder): Promise<TrainedModel> {
     modeColumn === undefined || task !== 'anomaly'
       ? undefined
       : centredOnModes(given, modeColumn, given.tags[modeColumn]?.name ?? 'the mode');
-  const order: TrainingOrder = centred === undefined ? given : { ...given, ...centred };
+  const known: TrainingOrder = centred === undefined ? given : { ...given, ...centred };
+  const tooFew = rowsWarning(known);
+  const choice = centred === undefined && task === 'anomaly' ? await chooseRegimes(algorithm, known) : undefined;
+  const order = choice?.regimes === undefined ? known : inRegimes(known, choice.regimes);
   const { segments } = order;
-  const tooFew = rowsWarning(order);
   const fitted = await algorithm.fit(trainingInput(order, 'fitting'));
   const decided = { ...order, decision: { ...order.decision, ...fitted.decision } };
-  const assessment = order.assessment ?? (await assessFit(algorithm, order));
+  const assessment =
+    choice === undefined ? (order.assessment ?? (await assessFit(algorithm, order))) : choice.assessment;
   const longest = judgedLongest(fitted, order);
   const untested = ['There are too few rows to assess the model on held-out rows.'];
   const warnings = [
@@ -79,13 +85,20 @@ export async function trainModel(given: TrainingOrder): Promise<TrainedModel> {
       ...order.provenance,
       rows: countRows(segments),
       warnings,
+      ...(choice?.text === undefined ? {} : { regimes: choice.text }),
       ...detectionOf(assessment, order),
       ...(assessment?.confusion === undefined ? {} : { confusion: assessment.confusion }),
     },
     metrics: assessment?.metrics ?? {},
     modes: centred === undefined ? undefined : limitedModes(centred, fitted),
+    regimes: choice?.regimes,
   });
   return { draft, fitted, assessment, warnings, longest };
+}
+
+/** Returns the order with the rows of all regimes moved to one reference. */
+function inRegimes(order: TrainingOrder, regimes: MachineRegimes): TrainingOrder {
+  return { ...order, segments: movedRuns(regimes, order.segments), measured: order.segments };
 }
 
 /** @throws {OperatingError} 'training-too-few-rows' (reject) below the advised number without `force`. */

@@ -93,7 +93,7 @@ Values of tags with few values, with their share of the rows. A state of the mac
 
 ${list(statesSeen(facts), 'No tag has few values.')}
 
-## How good it is
+${regimesText(draft.manifest.training)}## How good it is
 
 ${
   assessment === undefined
@@ -125,6 +125,11 @@ ${fitted.explain === undefined ? '' : '\nShares in the highest score of the trai
 
 ${table(Object.entries(fitted.details).map(([name, value]) => [name, String(value)]))}
 `;
+}
+
+function regimesText(training: Readonly<Record<string, unknown>> | undefined): string {
+  const text = training?.['regimes'];
+  return typeof text === 'string' ? `## Regimes\n\n${text}\n\n` : '';
 }
 
 function comparisonText({ compared, task, algorithm }: ReportFacts): string {

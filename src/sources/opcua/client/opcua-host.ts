@@ -89,10 +89,10 @@ class HostedConnection {
         onLost: (reason) => void this.end(reason),
       });
       this.#subscriptions = subscriptions;
-      const aliveMs = await subscriptions.open();
+      const silencesMs = await subscriptions.open();
       if (this.#ended !== undefined) return;
       this.#reportRefused();
-      this.#report({ type: 'opened', aliveMs, expiresMs: Date.parse(session.own.certificate.validTo) });
+      this.#report({ type: 'opened', silencesMs, expiresMs: Date.parse(session.own.certificate.validTo) });
     } catch (error) {
       await this.end(errorMessage(error));
     }

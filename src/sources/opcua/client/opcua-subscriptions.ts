@@ -52,14 +52,15 @@ export class OpcuaSubscriptions {
     this.#events = events;
   }
 
-  /** @returns Silence after which the server or the connection is dead, ms. */
-  async open(): Promise<number> {
+  /** @returns Silence after which a subscription is dead, ms, by its requested interval. */
+  async open(): Promise<ReadonlyMap<number, number>> {
     this.#itemsPerRequest = await this.#readLimit();
     const intervals = new Set(this.#items.map(({ publishingMs }) => publishingMs));
-    const silences = await Promise.all([...intervals].map((publishingMs) => this.#subscribe(publishingMs)));
+    const silencesMs = new Map<number, number>();
+    for (const publishingMs of intervals) silencesMs.set(publishingMs, await this.#subscribe(publishingMs));
     await this.monitor(this.#items.keys());
     for (const subscription of this.#subscriptions.values()) await subscription.setPublishingMode(true);
-    return Math.max(...silences);
+    return silencesMs;
   }
 
   /** Items that the server refuses, each with the reason. */
