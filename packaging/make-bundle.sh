@@ -43,7 +43,7 @@ prune "$modules"/onnxruntime-node/bin/*/linux/* -maxdepth 0 ! -name "$cpu"
 prune "$modules"/better-sqlite3/prebuilds/* -maxdepth 0 ! -name "linux-$cpu.node"
 prune "$modules"/@serialport/bindings-cpp/prebuilds/* -maxdepth 0 ! -name "linux-$cpu"
 prune "$modules" -name '*.musl.node'
-prune "$modules" -type f '(' -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '.eslintrc*' -o -name .npmignore -o -name '.git*' ')'
+prune "$modules" -type f '(' -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.tsbuildinfo' -o -name '.eslintrc*' -o -name .npmignore -o -name '.git*' ')'
 rm -rf "$modules"/better-sqlite3/deps "$modules"/better-sqlite3/src "$modules"/node-linux-*/include "$modules"/protobufjs/cli
 node packaging/check-bundle.ts "$tree" "$arch"
 

@@ -16,8 +16,8 @@ export type Imputation = {
   readonly measures: readonly ('sum' | 'largest')[];
 };
 
-/** Multiplications for one window. It is estimated on the thread that reads the sources. */
-const OPERATIONS_MAX = 1.3e6;
+/** Multiplications for one window, about 8 ms: it is estimated on the thread that reads the sources. */
+const OPERATIONS_MAX = 3.5e6;
 
 /** Estimation of one set of missing tags. */
 export type Estimate = {
@@ -42,8 +42,8 @@ type Precision = (row: number, column: number) => number;
  *
  * @param missing Columns of the missing tags, ascending.
  * @param steps Rows of the window.
- * @returns Undefined if no tag is left, if the parameters have no solution, or if a window would take more than about 2 ms:
- *   20 of 200 tags, 17 of 100.
+ * @returns Undefined if no tag is left, if the parameters have no solution, or if a window would take more than about 8 ms:
+ *   more than 50 of 200 tags.
  */
 export function estimateOf(imputation: Imputation, missing: readonly number[], steps: number): Estimate | undefined {
   const { means, deviations, lags } = imputation;
