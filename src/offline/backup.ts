@@ -6,7 +6,7 @@ import type { LoadedConfig } from '../config/config-file.ts';
 import { copyDatabase } from '../outbox/file/database-file.ts';
 import { historyPath } from '../outbox/history/history-store.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
-import { packageVersion } from '../platform/package-version.ts';
+import { packageVersion } from '../platform/package-files.ts';
 import { isPlainObject, PositionedDocument, valueAt } from '../platform/positioned-document.ts';
 import { fileSha256 } from '../platform/sha256.ts';
 import { packFolder } from './backup-file.ts';
