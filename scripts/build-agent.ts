@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, parse, resolve } from 'node:path';
 import process from 'node:process';
 import { rolldown, type Plugin } from 'rolldown';
+import { externalPackages } from './external-packages.ts';
 
 /*
  * Bundles the agent and its libraries into a folder, by default dist/: `node scripts/build-agent.ts [FOLDER]`. A command then
@@ -11,9 +12,6 @@ import { rolldown, type Plugin } from 'rolldown';
 const root = resolve(import.meta.dirname, '..');
 const output = resolve(process.argv[2] ?? join(root, 'dist'));
 
-/** Each loads a native library, or data, from its own folder. */
-const packages = /^(onnxruntime-node|better-sqlite3|serialport|@serialport\/.*|node-opcua-.*)$/;
-
 const hosts = readdirSync(join(root, 'src/hosts')).map((file) => parse(file).name);
 const bundle = await rolldown({
   cwd: root,
@@ -22,7 +20,7 @@ const bundle = await rolldown({
     'cli/main': 'src/cli/main.ts',
     ...Object.fromEntries(hosts.map((name) => [`hosts/${name}`, `src/hosts/${name}.ts`])),
   },
-  external: packages,
+  external: externalPackages,
   plugins: [httpWithoutFetch()],
   logLevel: 'warn',
 });
