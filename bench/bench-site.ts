@@ -5,7 +5,7 @@ import { startBrokerProcess } from '../src/plant/broker-process.ts';
 import { Mosquitto } from '../test/support/mosquitto.ts';
 import { programPath } from '../test/support/programs.ts';
 import type { DeviceProtocol } from './device.ts';
-import { installAgent } from './installed-agent.ts';
+import { installAgent, installCommit } from './installed-agent.ts';
 import { writeBenchModel } from './model.ts';
 import { Peer } from './peer.ts';
 import type { SubscriberProtocol } from './subscriber.ts';
@@ -16,6 +16,8 @@ import { DEVICES_MAX } from './workload.ts';
 export class BenchSite implements AsyncDisposable {
   readonly folder: string;
   readonly agentProgram: string;
+  /** Program of the other build, with `--compare`. */
+  readonly baseProgram: string | undefined;
   readonly modelDirectory: string;
   readonly modelFile: string;
   readonly wideModelFile: string;
@@ -30,14 +32,15 @@ export class BenchSite implements AsyncDisposable {
   private constructor(
     stack: AsyncDisposableStack,
     folder: string,
-    agentProgram: string,
+    programs: { readonly agent: string; readonly base: string | undefined },
     broker: { readonly name: string; readonly url: string },
     device: { readonly peer: Peer<DeviceProtocol>; readonly ports: readonly number[] },
     subscriber: Peer<SubscriberProtocol>,
   ) {
     this.#stack = stack;
     this.folder = folder;
-    this.agentProgram = agentProgram;
+    this.agentProgram = programs.agent;
+    this.baseProgram = programs.base;
     this.modelDirectory = join(folder, 'models');
     this.modelFile = writeBenchModel(this.modelDirectory);
     this.wideModelFile = writeWideModels(this.modelDirectory);
@@ -48,17 +51,21 @@ export class BenchSite implements AsyncDisposable {
     this.subscriber = subscriber;
   }
 
-  static async start(): Promise<BenchSite> {
+  /** @param base Commit of the other build to compare with. */
+  static async start(base?: string): Promise<BenchSite> {
     await using stack = new AsyncDisposableStack();
     const folder = mkdtempSync(join(tmpdir(), 'andon-bench-'));
     stack.defer(() => rmSync(folder, { recursive: true, force: true }));
-    const agentProgram = installAgent(join(folder, 'installed'));
+    const programs = {
+      agent: installAgent(join(folder, 'installed')),
+      base: base === undefined ? undefined : installCommit(base, join(folder, 'base')),
+    };
     const broker = await startBroker(stack);
     const device = stack.use(new Peer<DeviceProtocol>('device.ts'));
     const ports = await device.call('listen', { devices: DEVICES_MAX });
     const subscriber = stack.use(new Peer<SubscriberProtocol>('subscriber.ts'));
     await subscriber.call('subscribe', { url: broker.url });
-    return new BenchSite(stack.move(), folder, agentProgram, broker, { peer: device, ports }, subscriber);
+    return new BenchSite(stack.move(), folder, programs, broker, { peer: device, ports }, subscriber);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

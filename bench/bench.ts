@@ -8,6 +8,7 @@ import { FUZZ_ID, fuzzFigures } from './fuzz-figures.ts';
 import { loadFigures } from './load-figures.ts';
 import { benchParts, partFigure } from './part-figures.ts';
 import { SERVING_ID, servingFigures } from './serving-figures.ts';
+import { START_ID, startFigures } from './start-figures.ts';
 import { SWAP_ID, swapFigures } from './swap-figures.ts';
 import { CLIENTS_ID, clientsFigures } from './clients-figures.ts';
 import { loads } from './workload.ts';
@@ -17,7 +18,7 @@ import { loads } from './workload.ts';
  * figure.
  */
 
-const others = [FLEET_ID, FUZZ_ID, SERVING_ID, CLIENTS_ID, SWAP_ID];
+const others = [START_ID, FLEET_ID, FUZZ_ID, SERVING_ID, CLIENTS_ID, SWAP_ID];
 const ids = [...loads, ...benchParts].map(({ id }) => id).concat(others);
 
 const program = new Command('npm run bench --')
@@ -25,12 +26,18 @@ const program = new Command('npm run bench --')
   .option('--json', 'print one JSON document and nothing else on standard output', false)
   .option('--quick', 'one short round of each', false)
   .option('--rounds <n>', 'rounds of each; the medians are shown', Number)
+  .option('--compare <commit>', 'the agent of another commit instead of the minimal script, for loads and start')
   .option('--only <ids>', `some of ${ids.join(', ')}, joined by commas`)
   .parse();
-const options = program.opts<{ json: boolean; quick: boolean; rounds?: number; only?: string }>();
-const only = options.only?.split(',') ?? ids;
+const options = program.opts<{ json: boolean; quick: boolean; rounds?: number; compare?: string; only?: string }>();
+/** Only these have the other build as their limit. */
+const comparable = [...loads.map(({ id }) => id), START_ID];
+const only = options.only?.split(',') ?? (options.compare === undefined ? ids : comparable);
 const unknown = only.filter((id) => !ids.includes(id));
+const alone = options.compare === undefined ? [] : only.filter((id) => !comparable.includes(id));
 if (unknown.length > 0) program.error(`error: ${unknown.join(', ')} is not one of ${ids.join(', ')}`, { exitCode: 64 });
+if (alone.length > 0)
+  program.error(`error: --compare is for ${comparable.join(', ')}, not for ${alone.join(', ')}`, { exitCode: 64 });
 
 const rounds = options.rounds ?? (options.quick ? 1 : 3);
 const loadTimes = options.quick
@@ -44,7 +51,8 @@ const servingTimes = { pairs: options.quick ? 20 : 40 * rounds };
 const clientsTimes = options.quick ? { turns: 2, turnMs: 2000 } : { turns: 2 * rounds, turnMs: 5000 };
 
 const figures: Figure[] = [];
-await using site = await BenchSite.start();
+await using site = await BenchSite.start(options.compare);
+if (only.includes(START_ID)) figures.push(...(await startFigures(site, rounds, say)));
 for (const load of loads.filter(({ id }) => only.includes(id)))
   figures.push(...(await loadFigures(site, load, loadTimes, say)));
 for (const part of benchParts.filter(({ id }) => only.includes(id)))
@@ -80,7 +88,7 @@ function print(): void {
     goalText(figure),
     verdictText(figure),
   ]);
-  console.log(table(['', 'unit', 'agent', 'limit', 'compared', 'goal', ''], rows));
+  console.log(table(['', 'unit', 'agent', options.compare?.slice(0, 12) ?? 'limit', 'compared', 'goal', ''], rows));
 }
 
 function jsonOf(figure: Figure): object {

@@ -3,7 +3,7 @@ import type { BenchSite } from './bench-site.ts';
 import type { Figure, Goal } from './figure.ts';
 import { type LoadRound, measureRound, warmUp } from './load-round.ts';
 import { median } from './statistics.ts';
-import { startAgent, startMinimalScript } from './subject.ts';
+import { startAgent, startLimit } from './subject.ts';
 import type { Load, LoadId } from './workload.ts';
 
 export type LoadTimes = {
@@ -37,7 +37,8 @@ export async function loadFigures(
 ): Promise<readonly Figure[]> {
   say(`${load.id}: ${load.title}, ${times.rounds} ${times.rounds === 1 ? 'round' : 'rounds'}`);
   const pairs = load.sideBySide ? await sideBySide(site, load, times) : await inTurn(site, load, times);
-  const figure = figureMaker(load.id, pairs);
+  // The goals are for the minimal script as limit.
+  const figure = figureMaker(load.id, pairs, site.baseProgram === undefined ? goals[load.id] : {});
   return [
     figure('cpu', 'CPU, with children', '% of a core', 100),
     ...(load.scanIntervalMs === 0 ? [figure('cpuMsPerVerdict', 'CPU of one scan with its verdict', 'ms')] : []),
@@ -52,11 +53,11 @@ export async function loadFigures(
 
 async function sideBySide(site: BenchSite, load: Load, times: LoadTimes): Promise<readonly Pair[]> {
   await using agent = startAgent(site, load);
-  await using script = startMinimalScript(site, load);
-  await warmUp(site, [agent, script], times.sideBySideWarmUpMs);
+  await using limit = startLimit(site, load);
+  await warmUp(site, [agent, limit], times.sideBySideWarmUpMs);
   const pairs: Pair[] = [];
   for (let round = 0; round < times.rounds; round += 1)
-    pairs.push(pairOf(await measureRound(site, [agent, script], times.measureMs)));
+    pairs.push(pairOf(await measureRound(site, [agent, limit], times.measureMs)));
   return pairs;
 }
 
@@ -65,7 +66,7 @@ async function inTurn(site: BenchSite, load: Load, times: LoadTimes): Promise<re
   const pairs: Pair[] = [];
   for (let round = 0; round < times.rounds; round += 1) {
     const rounds: LoadRound[] = [];
-    for (const start of [startAgent, startMinimalScript]) {
+    for (const start of [startAgent, startLimit]) {
       await using subject = start(site, load);
       await warmUp(site, [subject], times.warmUpMs);
       rounds.push(...(await measureRound(site, [subject], times.measureMs)));
@@ -80,9 +81,9 @@ function pairOf([agent, limit]: readonly LoadRound[]): Pair {
   return { agent, limit };
 }
 
-function figureMaker(id: LoadId, pairs: readonly Pair[]) {
+function figureMaker(id: LoadId, pairs: readonly Pair[], loadGoals: Readonly<Record<string, Goal>>) {
   return (name: keyof LoadRound, title: string, unit: string, scale = 1): Figure => {
-    const goal = goals[id][name];
+    const goal = loadGoals[name];
     const compare = goal?.kind === 'difference-at-most' ? difference : ratio;
     return {
       id: `${id}.${name}`,

@@ -6,12 +6,13 @@ import type { BenchSite } from './bench-site.ts';
 import type { MinimalScriptOptions } from './minimal-script.ts';
 import {
   AGENT_ID,
+  BASE_AGENT_ID,
   FLOATS_PER_READ,
   type Load,
   MODEL,
   READS,
   REGISTERS_PER_READ,
-  SCRIPT_UNITS_FROM,
+  LIMIT_UNITS_FROM,
   TAGS_PER_READ,
   WATCHED_TAGS,
   watchOf,
@@ -27,14 +28,25 @@ export type Subject = AsyncDisposable & {
 
 /** Starts the agent as its service does, with all features on: records on disk, quality, history, alarms. */
 export function startAgent(site: BenchSite, load: Load): Subject {
+  return spawnAgent(site.agentProgram, agentSections(site, load), (unitId) => unitId <= LIMIT_UNITS_FROM);
+}
+
+/** Starts the limit: the minimal script, or with `--compare` the agent of the other build. */
+export function startLimit(site: BenchSite, load: Load): Subject {
+  if (site.baseProgram === undefined) return startMinimalScript(site, load);
+  const sections = { ...agentSections(site, load, LIMIT_UNITS_FROM), agent: { id: BASE_AGENT_ID } };
+  return spawnAgent(site.baseProgram, sections, (unitId) => unitId > LIMIT_UNITS_FROM);
+}
+
+function spawnAgent(program: string, sections: Readonly<Record<string, unknown>>, reads: Subject['reads']): Subject {
   const folder = new AgentFolder();
-  folder.configure(agentSections(site, load));
-  const child = spawn(process.execPath, [site.agentProgram, 'run', '-c', folder.configFile], {
+  folder.configure(sections);
+  const child = spawn(process.execPath, [program, 'run', '-c', folder.configFile], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   return {
     pid: child.pid ?? 0,
-    reads: (unitId) => unitId <= SCRIPT_UNITS_FROM,
+    reads,
     running: () => isRunning(child),
     async [Symbol.asyncDispose]() {
       await end(child);
@@ -44,12 +56,12 @@ export function startAgent(site: BenchSite, load: Load): Subject {
 }
 
 /** Starts the bare loop with the same libraries. */
-export function startMinimalScript(site: BenchSite, load: Load): Subject {
+function startMinimalScript(site: BenchSite, load: Load): Subject {
   const options: MinimalScriptOptions = {
     devicePorts: site.devicePorts,
     brokerUrl: site.brokerUrl,
     modelFile: site.modelFile,
-    firstUnitId: SCRIPT_UNITS_FROM + 1,
+    firstUnitId: LIMIT_UNITS_FROM + 1,
     devices: load.devices,
     scanIntervalMs: load.scanIntervalMs,
   };
@@ -57,18 +69,23 @@ export function startMinimalScript(site: BenchSite, load: Load): Subject {
   const child = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'ignore', 'inherit'] });
   return {
     pid: child.pid ?? 0,
-    reads: (unitId) => unitId > SCRIPT_UNITS_FROM,
+    reads: (unitId) => unitId > LIMIT_UNITS_FROM,
     running: () => isRunning(child),
     [Symbol.asyncDispose]: () => end(child),
   };
 }
 
-/** Returns the configuration of the agent for a load; `agent` and `http` are the defaults of the folder, except the id. */
+/**
+ * Returns the configuration of the agent for a load; `agent` and `http` are the defaults of the folder, except the id.
+ *
+ * @param unitsFrom Added to the unit ids of the devices.
+ */
 export function agentSections(
   site: Pick<BenchSite, 'devicePorts' | 'brokerUrl' | 'modelDirectory'>,
   load: Pick<Load, 'devices' | 'scanIntervalMs' | 'requestsInFlight'>,
+  unitsFrom = 0,
 ) {
-  const units = Array.from({ length: load.devices }, (_, index) => index + 1);
+  const units = Array.from({ length: load.devices }, (_, index) => unitsFrom + index + 1);
   return {
     agent: { id: AGENT_ID },
     sources: Object.fromEntries(
@@ -76,7 +93,7 @@ export function agentSections(
         `device-${unitId}`,
         {
           type: 'modbus',
-          url: `tcp://127.0.0.1:${site.devicePorts[unitId - 1]}`,
+          url: `tcp://127.0.0.1:${site.devicePorts[unitId - unitsFrom - 1]}`,
           unitId,
           scanInterval: `${load.scanIntervalMs}ms`,
           requestsInFlight: load.requestsInFlight ?? 1,

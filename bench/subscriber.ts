@@ -37,7 +37,7 @@ servePeer<SubscriberProtocol>({
       counters.push(score);
       timesMs.push(timeMs);
     });
-    await client.subscribeAsync(verdictTopic('+'), { qos: 1 });
+    await client.subscribeAsync(verdictTopic('+', '+'), { qos: 1 });
     return undefined;
   },
   takeMessages: () => {

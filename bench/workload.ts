@@ -12,6 +12,9 @@ export const WATCHED_TAGS = 32;
 export const AGENT_ID = 'bench';
 export const MODEL = 'bench-autoencoder';
 
+/** Id of the other build of `--compare`. */
+export const BASE_AGENT_ID = 'bench-base';
+
 export type LoadId = 'w1' | 'w2' | 'w2-8' | 'w3' | 'w3-8';
 
 /** A load for both the agent and the minimal script. */
@@ -35,8 +38,8 @@ export type Load = {
 /** Number of devices of the largest load. */
 export const DEVICES_MAX = 64;
 
-/** Added to the unit ids of the agent's devices, it gives those of the script's devices. */
-export const SCRIPT_UNITS_FROM = 100;
+/** Added to the unit ids of the agent's devices, it gives those of the script's or the other build's devices. */
+export const LIMIT_UNITS_FROM = 100;
 
 const fleet = { devices: 64, scanIntervalMs: 100, sideBySide: false } as const;
 const unpaced = { devices: 1, scanIntervalMs: 0, sideBySide: false } as const;
@@ -59,8 +62,8 @@ export function unitOf(watch: string): number {
 }
 
 /** Returns the topic of the verdicts. */
-export function verdictTopic(watch: string): string {
-  return `andon/v1/${AGENT_ID}/verdict/${watch}`;
+export function verdictTopic(watch: string, agentId = AGENT_ID): string {
+  return `andon/v1/${agentId}/verdict/${watch}`;
 }
 
 /** Milliseconds on the monotonic clock of the machine, the same in every process. */

@@ -35,6 +35,9 @@ cp -R screen/dist "$tree/screen/"
 (cd "$tree" && npm ci --omit=dev --ignore-scripts --os=linux --cpu="$cpu" --libc=glibc >/dev/null)
 (cd "$tree" && npm pkg delete devDependencies && npm sbom --omit=dev --sbom-format=cyclonedx --sbom-type=application) >"$tree/sbom.cdx.json"
 
+# The program has most libraries inside. The list of libraries above names them all.
+(cd "$tree" && npm pkg delete $(node "$OLDPWD/scripts/external-packages.ts") && npm prune --omit=dev --ignore-scripts --os=linux --cpu="$cpu" --libc=glibc >/dev/null)
+
 # Binaries for other systems and processors are most of the size. Sources to compile or debug with are the rest.
 modules=$tree/node_modules
 prune() { find "$@" -exec rm -rf {} +; }

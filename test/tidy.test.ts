@@ -304,6 +304,15 @@ const screenFloors: readonly (readonly string[])[] = [
   [''],
 ];
 
+test('docs/architecture.md has a row for each folder of src', () => {
+  const text = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
+  const table = text.slice(text.indexOf('## Folders'), text.indexOf('## The data path of a sample'));
+  const rows = [...table.matchAll(/^\| (`[^|]+) \|/gm)].map((row) => row[1] ?? '');
+  const named = rows.flatMap((row) => [...row.matchAll(/`([\w-]+)`/g)].flatMap((name) => name[1] ?? []));
+  const folders = readdirSync(source, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  expect(new Set(named)).toEqual(new Set(folders.map(({ name }) => name)));
+});
+
 describe('the web application keeps the rules, too', () => {
   const folder = join(root, 'screen/src');
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })

@@ -43,7 +43,7 @@ import { historyWorkerEntry, inferenceHostEntry, storageWorkerEntry, trainingHos
 import { loadKinds, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import type { RecentLog } from '../platform/log.ts';
-import { packageVersion } from '../platform/package-version.ts';
+import { packageVersion } from '../platform/package-files.ts';
 import type { ConfigChanges } from './config-changes.ts';
 import { AgentMaintenance } from './agent-maintenance.ts';
 import { modelServerParts } from './model-server-parts.ts';

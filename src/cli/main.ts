@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { packageVersion } from '../platform/package-version.ts';
+import { packageVersion } from '../platform/package-files.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { defineCommands } from './commands.ts';
 import { EXIT_BUG, EXIT_CONFIG, EXIT_USAGE, output } from './output/command.ts';

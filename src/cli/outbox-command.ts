@@ -4,6 +4,7 @@ import { loadConfig } from '../config/config-file.ts';
 import { recordInterests } from '../app/record-interests.ts';
 import type { OutboxStats } from '../contracts/record-store.ts';
 import { formatByteSize } from '../domain/byte-size.ts';
+import { channelOf } from '../domain/notify/notify-cursor.ts';
 import { recordJson, type RecordKind, recordKinds } from '../domain/record/record.ts';
 import { exportRecords, outboxStats } from '../outbox/records/outbox-reader.ts';
 import { rewindUplink } from '../outbox/records/outbox-rewind.ts';
@@ -52,7 +53,9 @@ export async function outboxStatsCommand(options: OutboxStatsOptions, output: Ou
 
 function describe(path: string, stats: OutboxStats): string {
   const { records, bytes, bytesMax, oldestMs, hoursLeft, deadLetters, lost, uplinks } = stats;
-  const rows = uplinks.map(({ uplink, waiting, acknowledgedSequence, oldestWaitingMs }) => [
+  const channels = uplinks.filter(({ uplink }) => channelOf(uplink) !== undefined);
+  const receivers = uplinks.filter(({ uplink }) => channelOf(uplink) === undefined);
+  const rows = receivers.map(({ uplink, waiting, acknowledgedSequence, oldestWaitingMs }) => [
     uplink,
     String(waiting),
     time(oldestWaitingMs),
@@ -63,7 +66,13 @@ function describe(path: string, stats: OutboxStats): string {
   size          ${formatByteSize(bytes)} of ${formatByteSize(bytesMax)}${hoursLeft === undefined ? '' : `, full in ${timeLeft(hoursLeft)} at the present rate`}
   dead letters  ${deadLetters}
   lost          ${lost}
-${uplinks.length === 0 ? 'There is no uplink: records stay here until outbox.retention.' : table(['uplink', 'waiting', 'oldest (UTC)', 'acknowledged up to'], rows)}`;
+${channels.map(channelText).join('')}${receivers.length === 0 ? 'There is no uplink: records stay here until outbox.retention.' : table(['uplink', 'waiting', 'oldest (UTC)', 'acknowledged up to'], rows)}`;
+}
+
+/** Its cursor is where it reads. What it has read may still wait for a shift or for the service. */
+function channelText({ uplink, waiting }: OutboxStats['uplinks'][number]): string {
+  const read = waiting === 0 ? 'has read all alarms' : `has not read ${waiting} records of alarms yet`;
+  return `  notifications ${channelOf(uplink) ?? uplink} ${read}; 'andon status' has those that wait to be sent\n`;
 }
 
 function time(epochMs: number | undefined): string {

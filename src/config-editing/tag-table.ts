@@ -22,7 +22,7 @@ export async function readTagTable({
   const path = ['sources', 'table', 'tags'];
   if (schemaAt(schema, [...path, 'name'], document.value) === undefined)
     return { tags: [], problems: [{ line: 1, column: 1, message: `there is no type of source '${type}'` }] };
-  const files = await ConfigTagFiles.read(document, schema, '', async () => ({ text }));
+  const files = await ConfigTagFiles.read(document, '', async () => ({ text }));
   const tags = valueAt(files.value, path);
   return {
     tags: Object.entries(isPlainObject(tags) ? tags : {}).map(([name, fields]) => ({

@@ -95,14 +95,13 @@ async function checkText(text: string, file: string, options: LoadOptions): Prom
   });
   if (!document.readable) return failed(document.problems);
   if (!isPlainObject(document.value)) return failed([...document.problems, notAMap(document.value)]);
-  const schema = configJsonSchema();
-  const tagFiles = await ConfigTagFiles.read(document, schema, dirname(file));
+  const tagFiles = await ConfigTagFiles.read(document, dirname(file));
   const content = await ConfigOutputsFile.read(tagFiles, dirname(file));
   const unread = [...tagFiles.problems, ...content.problems];
   // A tag that cannot be read would be missing in every watch that names it.
   if (unread.length > 0) return failed([...document.problems, ...unread]);
   const parsed = configSchema.safeParse(content.value, { error: noDefaultMessages });
-  const wrong = parsed.success ? [] : new ConfigMessages(content, schema).problems(parsed.error.issues);
+  const wrong = parsed.success ? [] : new ConfigMessages(content, configJsonSchema()).problems(parsed.error.issues);
   const valid = parsed.success ? parsed.data : validParts(content.value, parsed.error.issues);
   const directory = dirname(resolve(file));
   const paths = resolvePaths(valid, directory);

@@ -29,8 +29,17 @@ export type SchemaNode = {
   readonly anyOf?: readonly SchemaNode[];
 };
 
-/** Returns the JSON Schema of the file: durations and sizes as text, defaults in the same notation. */
+let created: SchemaNode | undefined;
+
+/**
+ * Returns the JSON Schema of the file: durations and sizes as text, defaults in the same notation. It takes a tenth of
+ * `andon check` to create, so a file without mistakes is checked without it.
+ */
 export function configJsonSchema(): SchemaNode {
+  return (created ??= createSchema());
+}
+
+function createSchema(): SchemaNode {
   const schema = z.toJSONSchema(configSchema, {
     io: 'input',
     target: 'draft-2020-12',

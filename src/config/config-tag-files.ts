@@ -12,7 +12,7 @@ import {
   type PositionedData,
   valueAt,
 } from '../platform/positioned-document.ts';
-import { branches, schemaAt, type SchemaNode } from './config-json-schema.ts';
+import { branches, configJsonSchema, schemaAt, type SchemaNode } from './config-json-schema.ts';
 import { nearestKey } from './files/config-suggestions.ts';
 import { type ConfigText, readConfigText } from './files/config-text.ts';
 
@@ -48,11 +48,10 @@ export class ConfigTagFiles implements PositionedData {
   /** @param directory Folder that the paths of the files start from, for reading and for messages. */
   static async read(
     document: PositionedDocument,
-    schema: SchemaNode,
     directory: string,
     readText: ReadTagFile = (file) => readConfigText(file, textOf),
   ): Promise<ConfigTagFiles> {
-    const reader = new TagFileReader(document, schema, directory, readText);
+    const reader = new TagFileReader(document, directory, readText);
     return new ConfigTagFiles(document, await reader.read(), reader);
   }
 
@@ -74,13 +73,11 @@ class TagFileReader {
   readonly problems: DocumentProblem[] = [];
   readonly places = new Map<string, TagPlace>();
   readonly #document: PositionedDocument;
-  readonly #schema: SchemaNode;
   readonly #directory: string;
   readonly #readText: ReadTagFile;
 
-  constructor(document: PositionedDocument, schema: SchemaNode, directory: string, readText: ReadTagFile) {
+  constructor(document: PositionedDocument, directory: string, readText: ReadTagFile) {
     this.#document = document;
-    this.#schema = schema;
     this.#directory = directory;
     this.#readText = readText;
   }
@@ -106,7 +103,7 @@ class TagFileReader {
 
   async #tagsOf(path: ConfigPath, name: string, inline: object): Promise<Readonly<Record<string, unknown>>> {
     const file = name.startsWith('/') ? name : join(this.#directory, name);
-    const keys = tagKeys(this.#schema, path, this.#document.value);
+    const keys = tagKeys(configJsonSchema(), path, this.#document.value);
     // A source of an unknown type has no keys. The schema reports the type.
     if (keys.size === 0) return {};
     const read = await this.#readText(file);

@@ -70,8 +70,8 @@ export type ModelStatus = {
   readonly version: number;
   /** 'absent': no version is active yet, and its watches are learning. */
   readonly state: 'loading' | 'ready' | 'absent' | 'failed' | 'quarantined';
-  /** Reason why it is not ready; '' if it is ready. */
-  readonly reason: string;
+  /** Reason why it is not ready; undefined if it is ready. */
+  readonly reason: string | undefined;
   readonly provider: string | undefined;
   readonly fallbacks: readonly ProviderFallback[];
   readonly usage?: ModelUsage | undefined;

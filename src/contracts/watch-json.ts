@@ -43,7 +43,8 @@ export function watchSummaryToJson({ learning, ...summary }: WatchSummary): z.in
   const json = snakeJson({
     watch: summary.watch,
     state,
-    reason: state === 'learning' ? (learning?.reason ?? '') : reason,
+    // The JSON has an empty text for a state without a reason.
+    reason: (state === 'learning' ? learning?.reason : reason) ?? '',
     sinceMs: Math.round(sinceMs),
     judgedMs: judgedMs === undefined ? undefined : Math.round(judgedMs),
     learning: learning && {
@@ -51,5 +52,5 @@ export function watchSummaryToJson({ learning, ...summary }: WatchSummary): z.in
       progress: Math.min(1, Math.round((1000 * learning.coveredMs) / learning.neededMs) / 1000),
     },
   });
-  return { ...json, ...codedReason(state === 'learning' ? '' : reason) };
+  return { ...json, ...codedReason(state === 'learning' ? undefined : reason) };
 }

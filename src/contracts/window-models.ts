@@ -39,7 +39,7 @@ export type Judgement =
       /** 'unfit': values are missing; 'superseded': a newer window replaced it. */
       readonly outcome: 'unfit' | 'superseded';
       readonly job: WindowJob;
-      readonly reason: string;
+      readonly reason: string | undefined;
     }
   | {
       /** The model or its host failed. */
@@ -90,6 +90,8 @@ export function notReadyReason(models: Pick<WindowModels, 'statuses'>, model: Mo
 export function notReadyText(label: string, status: ModelStatus | undefined): string {
   if (status?.state === 'absent') return LEARNING;
   const why =
-    status === undefined ? 'not loaded' : `${status.state}${status.reason === '' ? '' : `, ${status.reason}`}`;
+    status === undefined
+      ? 'not loaded'
+      : [status.state, ...(status.reason === undefined ? [] : [status.reason])].join(', ');
   return `model ${label} is not ready: ${why}`;
 }

@@ -2,7 +2,7 @@ import process from 'node:process';
 import { Worker } from 'node:worker_threads';
 import type { HostProtocol } from '../runtime/session/host-protocol.ts';
 import { SessionRunner } from '../runtime/session/session-runner.ts';
-import { entryFile } from '../platform/entries.ts';
+import { parentMonitorEntry } from '../platform/entries.ts';
 import { serveRpc } from '../platform/rpc.ts';
 import { parentProcessPort } from '../platform/rpc-ports.ts';
 import { setOomScore } from './set-oom-score.ts';
@@ -18,8 +18,16 @@ process.on('SIGINT', stayUntilDisconnected);
 process.on('SIGTERM', stayUntilDisconnected);
 
 setOomScore(500);
-new Worker(entryFile(import.meta.url, './parent-monitor.ts'), { workerData: { parentPid: process.ppid } }).unref();
+endWithParent(process.argv[2]);
 
 serveRpc<HostProtocol>(parentProcessPort(), new SessionRunner().handlers());
 
 function stayUntilDisconnected(): void {}
+
+/** @param killsAtEnd Process whose end lets Linux kill this one; undefined if no such signal is set. */
+function endWithParent(killsAtEnd: string | undefined): void {
+  const { pid, ppid: parentPid } = process;
+  if (killsAtEnd === undefined) new Worker(parentMonitorEntry, { workerData: { parentPid } }).unref();
+  // The parent ended before the signal was set.
+  else if (parentPid !== Number(killsAtEnd)) process.kill(pid, 'SIGKILL');
+}

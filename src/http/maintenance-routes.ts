@@ -8,7 +8,7 @@ import type { Maintenance } from '../contracts/operation/maintenance.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
 import { logLevels } from '../domain/log-level.ts';
-import { packageVersion } from '../platform/package-version.ts';
+import { packageVersion } from '../platform/package-files.ts';
 import type { OperatorAudit } from '../web/access/operator-audit.ts';
 import { errorJson } from '../web/http-errors.ts';
 

@@ -2,9 +2,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { packageFile } from '../platform/package-files.ts';
 
 /** Vite's output, in a checkout and in the package. `npm ci` and `npm pack` build it. */
-const folder = fileURLToPath(new URL('../../screen/dist', import.meta.url));
+const folder = fileURLToPath(packageFile('screen/dist'));
 /** Paths of the pages. All of them are one document. */
 const pages = [
   '/',

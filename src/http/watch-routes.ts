@@ -85,7 +85,9 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
     },
     async () => {
       const { statuses, incomplete } = await models();
-      return snakeJson({ models: statuses, incomplete });
+      // The JSON has an empty text for a model that is ready.
+      const listed = statuses.map((status) => ({ ...status, reason: status.reason ?? '' }));
+      return snakeJson({ models: listed, incomplete });
     },
   );
   registerHistory(app, options);

@@ -58,7 +58,8 @@ export class ChannelReport {
   #show(): void {
     const reason = this.#failure ?? this.#storeFailure;
     const waiting =
-      this.#waiting === 0 ? '' : `; ${this.#waiting} ${this.#waiting === 1 ? 'alarm waits' : 'alarms wait'}`;
-    this.#health.report(reason === undefined ? 'ok' : 'degraded', reason === undefined ? '' : `${reason}${waiting}`);
+      this.#waiting === 0 ? [] : [`${this.#waiting} ${this.#waiting === 1 ? 'alarm waits' : 'alarms wait'}`];
+    const text = [...(reason === undefined ? [] : [reason]), ...waiting].join('; ');
+    this.#health.report(reason === undefined ? 'ok' : 'degraded', text);
   }
 }

@@ -6,7 +6,7 @@ import type { LoadedConfig } from '../config/config-file.ts';
 import { copyDatabase } from '../outbox/file/database-file.ts';
 import { historyPath } from '../outbox/history/history-store.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
-import { packageVersion } from '../platform/package-version.ts';
+import { packageVersion } from '../platform/package-files.ts';
 import { isPlainObject, PositionedDocument, valueAt } from '../platform/positioned-document.ts';
 import { fileSha256 } from '../platform/sha256.ts';
 import { packFolder } from './backup-file.ts';
@@ -17,6 +17,10 @@ export const backupPaths = {
   databases: 'databases',
   configuration: 'configuration.yaml',
   tagFiles: 'tag-files',
+  /** The file of `outputs: { file }`. */
+  outputs: 'outputs.yaml',
+  /** State of the channels of notifications. */
+  channels: 'notify',
   models: 'models',
   rollouts: 'trials.json',
 } as const;
@@ -94,6 +98,8 @@ async function stageFiles({ loaded, history }: BackupOptions, stage: string): Pr
   const { config, file } = loaded;
   await mkdir(join(stage, backupPaths.databases));
   for (const [name, path] of Object.entries(databasePaths(config))) {
+    // A channel must not be behind its position in the outbox, nor ahead of the alarms: it would miss alarms.
+    if (name === 'alarms.db') await stageChannels(dirname(config.outbox.path), join(stage, backupPaths.channels));
     if (!existsSync(path) || (name === 'history.db' && !history)) continue;
     try {
       copyDatabase(path, join(stage, backupPaths.databases, name));
@@ -102,6 +108,7 @@ async function stageFiles({ loaded, history }: BackupOptions, stage: string): Pr
     }
   }
   await copyFile(file, join(stage, backupPaths.configuration));
+  if (loaded.outputsFile !== resolve(file)) await copyFile(loaded.outputsFile, join(stage, backupPaths.outputs));
   for (const path of tagFiles(loaded)) {
     const copy = join(stage, backupPaths.tagFiles, path);
     await mkdir(dirname(copy), { recursive: true });
@@ -114,6 +121,17 @@ async function stageFiles({ loaded, history }: BackupOptions, stage: string): Pr
   for (const name of await readdir(config.models.directory))
     if (!TRANSIENT_MODELS.has(name))
       await symlink(resolve(config.models.directory, name), join(stage, backupPaths.models, name));
+}
+
+/** Returns the names of the files in a folder with the state of a channel of notifications. */
+export async function channelFiles(folder: string): Promise<readonly string[]> {
+  if (!existsSync(folder)) return [];
+  return (await readdir(folder)).filter((name) => /^notify-.+\.json$/.test(name));
+}
+
+async function stageChannels(folder: string, target: string): Promise<void> {
+  await mkdir(target);
+  for (const name of await channelFiles(folder)) await copyFile(join(folder, name), join(target, name));
 }
 
 /** Returns the tag files that the configuration names and that are in its folder, as paths from there. */

@@ -1,6 +1,16 @@
-import { chmodSync, chownSync, copyFileSync, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+} from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { getuid } from 'node:process';
 import { isDeepStrictEqual } from 'node:util';
 import { loadConfig } from '../config/config-file.ts';
 import { annotationsFormat } from '../outbox/annotations/annotation-database.ts';
@@ -12,7 +22,8 @@ import { historyFormat } from '../outbox/history/history-database.ts';
 import { outboxFormat } from '../outbox/records/outbox-schema.ts';
 import { syncFile, syncFolder } from '../platform/durable-file.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
-import { type BackupManifest, backupManifest, backupPaths, databasePaths, hashes } from './backup.ts';
+import { type BackupManifest, backupManifest, backupPaths, channelFiles, databasePaths, hashes } from './backup.ts';
+import { PositionedDocument, valueAt } from '../platform/positioned-document.ts';
 import { unpackBackup } from './backup-file.ts';
 
 const formats = {
@@ -75,11 +86,26 @@ export async function restoreBackup({ file, passphrase, configFile, nowMs }: Res
   }
 }
 
-/** Copies the configuration and its tag files. A tag file that exists stays. */
+/** Copies the configuration, its tag files and its file of outputs. A tag file or file of outputs that exists stays. */
 async function restoreConfiguration(stage: string, configFile: string): Promise<void> {
-  copyFileSync(join(stage, backupPaths.configuration), configFile);
+  const folder = dirname(resolve(configFile));
+  copyConfigFile(join(stage, backupPaths.configuration), configFile);
   const tagFiles = join(stage, backupPaths.tagFiles);
-  if (existsSync(tagFiles)) await cp(tagFiles, dirname(resolve(configFile)), { recursive: true, force: false });
+  if (existsSync(tagFiles)) await cp(tagFiles, folder, { recursive: true, force: false });
+  const outputs = join(stage, backupPaths.outputs);
+  if (!existsSync(outputs)) return;
+  const name = valueAt(new PositionedDocument(readFileSync(configFile, 'utf8')).value, ['outputs', 'file']);
+  const target = resolve(folder, String(name));
+  if (existsSync(target)) return;
+  await mkdir(dirname(target), { recursive: true, mode: 0o755 });
+  copyConfigFile(outputs, target);
+}
+
+/** The group of the folder, which is that of the agent, may read the file. Only this user may change it: outputs require that. */
+function copyConfigFile(from: string, to: string): void {
+  copyFileSync(from, to);
+  if (getuid?.() === 0) chownSync(to, 0, statSync(dirname(to)).gid);
+  chmodSync(to, (statSync(from).mode & 0o644) | 0o640);
 }
 
 /** Gives a file that root made to the owner of its folder, and to no one else: the agent could not use it. */
@@ -106,7 +132,11 @@ async function provenManifest(file: string, stage: string): Promise<BackupManife
   return manifest;
 }
 
-/** Moves the databases away, with their WAL and the high-water file, and copies those of the backup to their places. */
+/**
+ * Moves the databases away, with their WAL, the high-water file and the state of the channels of notifications, and copies
+ * those of the backup to their places. A channel that the backup does not have begins again: its present state is of later
+ * alarms.
+ */
 async function replaceDatabases(
   config: Parameters<typeof databasePaths>[0],
   staged: string,
@@ -123,16 +153,21 @@ async function replaceDatabases(
     await syncFile(fresh);
   }
   const kept = join(folder, replacedName(nowMs));
-  const present = Object.values(paths).flatMap((path) =>
+  const databases = Object.values(paths).flatMap((path) =>
     ['', '-wal', '-shm', '.high-water'].map((suffix) => path + suffix).filter((file) => existsSync(file)),
   );
+  const present = [...databases, ...(await channelFiles(folder)).map((name) => join(folder, name))];
   if (present.length > 0) await mkdir(kept, { mode: 0o750 });
   for (const path of present) await rename(path, join(kept, basename(path)));
   for (const name of names) await rename(`${paths[name] ?? ''}.restored`, paths[name] ?? '');
-  const rollouts = join(dirname(staged), backupPaths.rollouts);
-  if (existsSync(rollouts)) {
-    await cp(rollouts, join(folder, backupPaths.rollouts));
-    giveToAgent(join(folder, backupPaths.rollouts));
+  const backup = dirname(staged);
+  const channels = await channelFiles(join(backup, backupPaths.channels));
+  const states = [backupPaths.rollouts, ...channels.map((name) => join(backupPaths.channels, name))];
+  for (const path of states.filter((each) => existsSync(join(backup, each)))) {
+    const target = join(folder, basename(path));
+    copyFileSync(join(backup, path), target);
+    giveToAgent(target);
+    await syncFile(target);
   }
   await syncFolder(folder);
   return present.length > 0 ? [kept] : [];

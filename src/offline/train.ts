@@ -18,7 +18,7 @@ import {
 import { trainingReport } from '../training/report/training-report.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { probeModels } from './model-probe.ts';
-import { packageVersion } from '../platform/package-version.ts';
+import { packageVersion } from '../platform/package-files.ts';
 import type { RecordedRows } from './recorded-feed.ts';
 import { type ReadRows, readTrainingRows } from './training-rows-reader.ts';
 import { trainingFailure } from '../training/core/training-errors.ts';

@@ -12,8 +12,8 @@ export type AlarmDefinition = Pick<
 > & {
   /** `watch/<id>`, `limit/<tag>/<level>` or `diagnostic/<kind>/<id>`. */
   readonly id: string;
-  /** Watch of the alarm; '' for other alarms. */
-  readonly watch: string;
+  /** Watch of the alarm; undefined for other alarms. */
+  readonly watch: string | undefined;
   /** Name for sentences: `pump-1`, `pump-1.pressure (high)`. */
   readonly title: string;
 };

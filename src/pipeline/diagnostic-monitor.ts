@@ -180,7 +180,15 @@ export function storedDiagnosticAlarm({ alarm, state, priority }: AlarmTransitio
 }
 
 function diagnosticAlarm(id: string, priority: AlarmPriority): AlarmDefinition {
-  return { id, watch: '', title: nameOf(id), onDelayMs: 0, offDelayMs: OFF_DELAY_MS, priority, outOfService: false };
+  return {
+    id,
+    watch: undefined,
+    title: nameOf(id),
+    onDelayMs: 0,
+    offDelayMs: OFF_DELAY_MS,
+    priority,
+    outOfService: false,
+  };
 }
 
 function isDiagnostic(alarm: string): boolean {

@@ -38,7 +38,7 @@ export function limitAlarms(limits: Readonly<Record<string, LimitsConfig>>): rea
   return Object.entries(limits).flatMap(([tag, config]) =>
     limitsOf(config).map(({ level, onDelayMs, offDelayMs, priority }) => ({
       id: limitAlarmId(tag, level),
-      watch: '',
+      watch: undefined,
       title: `${tag} (${level})`,
       onDelayMs,
       offDelayMs,

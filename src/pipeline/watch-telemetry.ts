@@ -40,7 +40,7 @@ export class WatchTelemetry {
     this.#health.report('ok');
     this.#clock = deps.clock;
     this.#progressMs = deps.clock.monotonicMs();
-    this.#condition = { state: 'unknown', reason: '', sinceMs: deps.clock.nowMs(), judgedMs: undefined };
+    this.#condition = { state: 'unknown', reason: undefined, sinceMs: deps.clock.nowMs(), judgedMs: undefined };
   }
 
   restarted(): void {
@@ -116,7 +116,7 @@ export class WatchTelemetry {
     this.#metrics.andon_score.remove({ watch: this.#watch });
   }
 
-  #degraded(reason: string, nowMs: number): void {
+  #degraded(reason: string | undefined, nowMs: number): void {
     this.#unknownMs = nowMs;
     this.#health.report('degraded', reason);
   }

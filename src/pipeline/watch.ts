@@ -185,23 +185,20 @@ export class Watch {
     if (!isUncertain) this.#scoreMemory = after;
     this.#judgedBy = judgement.judgedBy;
     const { tags } = this.config;
+    // Such as 'flow: no good value for 12 s (timeout)'.
+    const { reason: missing } = judgement.job.window;
     return {
       watch: this.id,
       timestampMs,
       verdict: isUncertain ? 'uncertain' : after.verdict,
       score: judgement.score,
       threshold: rule.threshold,
-      reason: imputed === undefined ? '' : estimatedReason(judgement.job.window.reason),
+      reason: missing === undefined || imputed === undefined ? undefined : `estimated from the other tags: ${missing}`,
       ...(imputed === undefined ? {} : { imputed: imputed.map((column) => tags[column] ?? '') }),
       judgedBy: judgement.judgedBy,
       contributions: judgement.parts === undefined ? [] : contributionsOf(judgement.parts, this.config.tags),
     };
   }
-}
-
-/** @param missing Why tags are missing, such as 'flow: no good value for 12 s (timeout)'. */
-function estimatedReason(missing: string): string {
-  return `estimated from the other tags: ${missing}`;
 }
 
 /** Returns a watch with its present values and its last verdict. */

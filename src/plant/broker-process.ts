@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { childEnvironment } from '../platform/child-environment.ts';
-import { entryFile } from '../platform/entries.ts';
+import { brokerEntry } from '../platform/entries.ts';
 import { plantFailure } from './plant-errors.ts';
 
 /**
@@ -11,7 +11,7 @@ import { plantFailure } from './plant-errors.ts';
  * @throws {OperatingError} 'plant-exited' (retry), for example if the port is in use.
  */
 export async function startBrokerProcess(port: number): Promise<AsyncDisposable & { readonly port: number }> {
-  const child = fork(entryFile(import.meta.url, '../hosts/broker.ts'), [String(port)], { env: childEnvironment() });
+  const child = fork(brokerEntry, [String(port)], { env: childEnvironment() });
   const exit = once(child, 'exit');
   const listens = await Promise.race([once(child, 'message'), exit.then(() => undefined)]);
   if (listens === undefined) throw plantFailure('plant-exited', `The embedded broker did not start on port ${port}`);

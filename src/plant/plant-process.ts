@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Clock } from '../platform/clock.ts';
 import { childEnvironment } from '../platform/child-environment.ts';
-import { entryFile } from '../platform/entries.ts';
+import { plantEntry } from '../platform/entries.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { PlantMessage, PlantOptions } from './plant-protocol.ts';
 import type { PumpPhase } from './pump-scenario.ts';
@@ -28,7 +28,7 @@ export async function startPlantProcess(
   events: PlantEvents,
   clock: Clock,
 ): Promise<AsyncDisposable & { readonly modbusPort: number }> {
-  const child = fork(entryFile(import.meta.url, '../hosts/plant.ts'), [JSON.stringify(options)], {
+  const child = fork(plantEntry, [JSON.stringify(options)], {
     env: childEnvironment(),
   });
   // Only hosts/plant.ts sends messages on this channel.

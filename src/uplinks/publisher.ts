@@ -239,7 +239,7 @@ export class Publisher implements AsyncDisposable {
 
   #alarmTopics({ alarm, watch }: AlarmTransition): readonly string[] {
     // Before alarms had ids, the alarm of a watch had the topic of the watch.
-    return [alarm, ...(watch === '' ? [] : [watch])].map((name) => this.#topic('alarm', name));
+    return [alarm, ...(watch === undefined ? [] : [watch])].map((name) => this.#topic('alarm', name));
   }
 
   #topic(kind: TopicKind, name: string): string {

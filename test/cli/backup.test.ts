@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   copyFileSync,
   cpSync,
   existsSync,
@@ -21,6 +22,9 @@ import {
   openStorage,
   testFolder,
 } from '../outbox/outbox-fixture.ts';
+import { MessageSink } from '../support/message-sink.ts';
+import { ModbusRawServer } from '../support/modbus-raw-server.ts';
+import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 import { andon, demoConfig } from './run-andon.ts';
 
 /** A box: a configuration with the models of the demo, and its records. */
@@ -100,6 +104,53 @@ describe('a backup', () => {
     for (const name of readdirSync(other).filter((each) => each.includes('.db')))
       expect({ name, mode: statSync(join(other, name)).mode & 0o777 }).toEqual({ name, mode: 0o600 });
     expect(await andon('check', join(other, 'andon.yaml'))).toMatchObject({ code: 0 });
+  });
+
+  test('of a box with outputs and notifications is restored: no message is repeated or lost, and only the owner may write the outputs', async () => {
+    await using device = await ModbusRawServer.listen();
+    await using sink = await MessageSink.listen();
+    using folder = new AgentFolder();
+    const tag = (address: number) => ({ register: 'holding', address, type: 'uint16' });
+    const tags = { level: tag(0), flow: tag(1) };
+    const retry = { first: '50ms', max: '100ms' };
+    folder.configure({
+      sources: { plc: { type: 'modbus', url: device.url, scanInterval: '100ms', tags } },
+      limits: { level: { high: 50 }, flow: { high: 50 } },
+      notify: { shift: { type: 'webhook', url: sink.url, group: { wait: '0ms' }, retry } },
+      outputs: { file: 'lamps/outputs.yaml' },
+    });
+    const alive = { type: 'modbus', source: 'plc', write: { register: 9 }, on: { heartbeat: '1s' }, safe: 0 };
+    const outputs = stringify({ alive });
+    mkdirSync(join(folder.path, 'lamps'));
+    writeFileSync(join(folder.path, 'lamps/outputs.yaml'), outputs);
+    chmodSync(join(folder.path, 'lamps/outputs.yaml'), 0o666);
+    const file = join(folder.path, 'box.tar.gz');
+    {
+      await using agent = await AgentProcess.start(folder.configFile);
+      device.registers[0] = 100;
+      expect(alarmsOf(await sink.accepted.when(() => true))).toEqual(['limit/level/high']);
+      sink.fault = { status: 503 };
+      device.registers[1] = 100;
+      await agent.logged(({ component, status }) => component === 'notify/shift' && status === 'degraded');
+      expect(await andon('backup', '-c', folder.configFile, '--out', file)).toMatchObject({ code: 0, stderr: '' });
+      await agent.end('SIGKILL');
+    }
+    sink.fault = undefined;
+    using other = new AgentFolder();
+    expect(await andon('restore', file, '-c', other.configFile)).toMatchObject({ code: 0, stderr: '' });
+    const restored = join(other.path, 'lamps/outputs.yaml');
+    expect(readFileSync(restored, 'utf8')).toBe(outputs);
+    expect(statSync(restored).mode & 0o022).toBe(0);
+    await using agent = await AgentProcess.start(other.configFile);
+    expect(alarmsOf(await sink.accepted.when(() => true, 1))).toEqual(['limit/flow/high']);
+    expect(await agent.end('SIGTERM')).toBe(0);
+
+    // State of later alarms does not belong to older records.
+    expect(await andon('restore', file, '-c', other.configFile)).toMatchObject({ code: 0, stderr: '' });
+    const kept = readdirSync(other.path).find((name) => name.startsWith('replaced-')) ?? '';
+    const waiting = (path: string) =>
+      Object.keys((JSON.parse(readFileSync(join(path, 'notify-shift.json'), 'utf8')) as { waiting: object }).waiting);
+    expect([waiting(join(other.path, kept)), waiting(other.path)]).toEqual([[], ['limit/flow/high']]);
   });
 
   test('replaces the present records, keeps them aside, and begins a new epoch', async () => {
@@ -182,6 +233,12 @@ describe('a backup', () => {
     rmSync(file);
   });
 });
+
+/** Ids of the alarms of a message. */
+function alarmsOf({ body }: { readonly body: string }): readonly string[] {
+  const { alarms } = JSON.parse(body) as { readonly alarms: readonly { readonly alarm: string }[] };
+  return alarms.map(({ alarm }) => alarm);
+}
 
 function changedBit(bytes: Buffer): Buffer {
   const place = Math.floor(bytes.length / 2);

@@ -26,6 +26,7 @@ describe('next to a running agent', () => {
       folder.configure({
         ...plant.sections('50ms'),
         watches: { level: watch },
+        notify: { shift: { type: 'webhook', url: gone, escalateAfter: '1h' } },
         uplinks: { lake: { type: 'http', url: lake.url, records }, gone: { type: 'http', url: gone, records } },
       });
       await using agent = await AgentProcess.start(folder.configFile);
@@ -76,6 +77,8 @@ async function expectExport(configFile: string): Promise<void> {
   expect(await exported('--from', '11')).toEqual(all.slice(10));
   const stats = await andon('outbox', 'stats', '-c', configFile);
   expect(stats.stdout).toMatch(new RegExp(`records +${all.length}\\b`));
+  expect(stats.stdout).toMatch(/^ {2}notifications shift has (read all alarms|not read \d+ records)/m);
+  expect(stats.stdout).not.toContain('notify/shift');
   const { code, stdout, stderr } = await shell(`andon outbox export -c ${configFile} | head -1`);
   expect({ code, stderr, lines: jsonLines(stdout) }).toEqual({ code: 0, stderr: '', lines: all.slice(0, 1) });
 }

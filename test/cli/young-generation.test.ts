@@ -55,7 +55,7 @@ async function probed(flags: string, variables: NodeJS.ProcessEnv = {}): Promise
       .map((name) => JSON.parse(readFileSync(join(folder.path, name), 'utf8') || '{}') as Probed);
   const ofAgent = () => all().filter((each) => each.pid === pid);
   const ofOthers = () => all().filter((each) => each.pid !== pid);
-  // The agent with its storage thread; the model server; the model host with the thread that watches over it.
+  // The agent with its storage threads; the reader of the manifest, the model server and the model host.
   await expect.poll(() => [ofAgent().length, ofOthers().length]).toEqual([4, 3]);
   const ofBoth = (file: string) =>
     [pid ?? 0, modelServerPid(pid ?? 0) ?? 0].map((each) => readFileSync(`/proc/${each}/${file}`, 'utf8'));

@@ -107,7 +107,7 @@ describe('the model server', () => {
 
   test('a request that waits for the agent fails alone when the model server is killed, and is answered during a reload', async () => {
     await using daemon = await Daemon.start({
-      models: { serve: 'all', limits: { echo: { host: 'main', maxDelay: '700ms' } } },
+      models: { serve: 'all', limits: { echo: { host: 'main', maxDelay: '1500ms' } } },
     });
     await expect.poll(() => daemon.infer().catch(() => 0)).toBe(200);
     const before = daemon.servingUrl;

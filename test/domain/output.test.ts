@@ -220,7 +220,7 @@ describe('what an output shows', () => {
     const limits = { ...onPump, selection: { watches: [], alarms: ['limit/pressure/*'], priority: [] } };
     expect(demandOf(limits, { ...facts, blindTags: new Set(['pressure']) }).show).toBe('safe');
     expect(demandOf(limits, { ...facts, blindTags: new Set(['flow']) }).show).toBe('off');
-    const alarms = [transition({ alarm: 'limit/pressure/high', watch: '' })];
+    const alarms = [transition({ alarm: 'limit/pressure/high', watch: undefined })];
     expect(demandOf(limits, { ...facts, alarms }).show).toBe('on');
   });
 
@@ -238,7 +238,7 @@ describe('what an output shows', () => {
 });
 
 test('a choice of alarms has ids with a star', () => {
-  const alarm = { alarm: 'diagnostic/source/plc', watch: '', priority: 'low' } as const;
+  const alarm = { alarm: 'diagnostic/source/plc', watch: undefined, priority: 'low' } as const;
   const named = (...alarms: string[]) => isSelected({ watches: [], alarms, priority: [] }, alarm);
   expect([named('diagnostic/*'), named('diagnostic/source/plc'), named('limit/*'), named('diagnostic/source')]).toEqual(
     [true, true, false, false],

@@ -26,7 +26,7 @@ describe('every reason of an unknown verdict has its cause and remedy', () => {
   /** Reasons of the windows of a tag with a good value at these times and a bad one afterwards. */
   function reasonsOf(goodMs: readonly number[], untilMs: number): readonly string[] {
     const reasons: string[] = [];
-    const windower = createWindower(plan, 0, ({ reason }) => reasons.push(reason));
+    const windower = createWindower(plan, 0, ({ reason }) => reasons.push(reason ?? ''));
     for (const timeMs of goodMs) {
       windower.add(0, timeMs, 1, true, 0);
       windower.endBatch();

@@ -13,7 +13,7 @@ const names: VerdictNames = {
   fallbacks: [{ provider: 'cuda', reason: 'no device' }],
   tags: ['pump-1.vibration', 'pump-1.température', 'pump-1."quoted"'],
 };
-const good = { score: 0.25, verdict: 'normal', reason: '', contributions: [] } as const;
+const good = { score: 0.25, verdict: 'normal', reason: undefined, contributions: [] } as const;
 
 function bodyOf(bytes: Uint8Array, text = JSON.stringify(names)): unknown {
   const writer = new JsonWriter(8);

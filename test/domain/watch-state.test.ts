@@ -3,7 +3,7 @@ import { type WatchFacts, watchState } from '../../src/domain/alarm/watch-state.
 
 const facts: WatchFacts = {
   isLearning: false,
-  last: { verdict: 'normal', reason: '' },
+  last: { verdict: 'normal', reason: undefined },
   ageMs: 500,
   hopMs: 1000,
   missing: undefined,
@@ -11,12 +11,12 @@ const facts: WatchFacts = {
   blindAfterMs: 30_000,
 };
 
-test.each<[string, Partial<WatchFacts>, string, string]>([
-  ['a present verdict', {}, 'normal', ''],
-  ['a present abnormal verdict', { last: { verdict: 'abnormal', reason: '' } }, 'abnormal', ''],
+test.each<[string, Partial<WatchFacts>, string, string | undefined]>([
+  ['a present verdict', {}, 'normal', undefined],
+  ['a present abnormal verdict', { last: { verdict: 'abnormal', reason: undefined } }, 'abnormal', undefined],
   ['estimated tags', { last: { verdict: 'uncertain', reason: 'why' } }, 'uncertain', 'why'],
   ['a fault with estimated tags', { last: { verdict: 'abnormal', reason: 'why' } }, 'abnormal', 'why'],
-  ['a verdict of two short hops ago', { hopMs: 100, ageMs: 1900 }, 'normal', ''],
+  ['a verdict of two short hops ago', { hopMs: 100, ageMs: 1900 }, 'normal', undefined],
   ['a verdict older than two hops', { ageMs: 2100, unjudgedMs: 2100 }, 'unknown', 'no verdict for more than 2 s'],
   [
     'a verdict older than two long hops',
@@ -31,7 +31,7 @@ test.each<[string, Partial<WatchFacts>, string, string]>([
     'no model yet',
     { isLearning: true, last: { verdict: 'unknown', reason: 'learning' }, unjudgedMs: 1e9 },
     'learning',
-    '',
+    undefined,
   ],
 ])('%s: %o', (_what, changed, state, reason) => {
   expect(watchState({ ...facts, ...changed })).toEqual({ state, reason });

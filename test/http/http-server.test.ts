@@ -43,7 +43,7 @@ const verdict: Verdict = {
   verdict: 'abnormal',
   score: 1.4,
   threshold: 1,
-  reason: '',
+  reason: undefined,
   judgedBy: { model: 'pump-anomaly', version: 1, provider: 'cpu', fallbacks: [] },
   contributions: [{ tag: 'pump-1.vibration', share: 0.8 }],
 };
@@ -101,7 +101,7 @@ const board: WatchStatuses = {
   ],
 };
 
-const state = { state: 'abnormal', reason: '', sinceMs: atMs, judgedMs: atMs, learning: undefined } as const;
+const state = { state: 'abnormal', reason: undefined, sinceMs: atMs, judgedMs: atMs, learning: undefined } as const;
 const summaries: WatchSummaries = { summaries: () => [{ watch: 'pump-1', ...state }] };
 
 /** Routes with these are tested with a running agent. */
@@ -140,7 +140,7 @@ const status: ModelStatus = {
   name: 'pump-anomaly',
   version: 1,
   state: 'ready',
-  reason: '',
+  reason: undefined,
   provider: 'cpu',
   fallbacks: [{ provider: 'webgpu', reason: 'no adapter' }],
 };

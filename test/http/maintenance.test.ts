@@ -25,6 +25,7 @@ beforeAll(async () => {
   folder.configure({
     ...plant.sections('200ms'),
     watches: { level: { model: 'echo', tags: ['level'], window: { step: '200ms', maxAge: '10s' } } },
+    notify: { shift: { type: 'webhook', url: 'http://127.0.0.1:9/', escalateAfter: '1h' } },
     uplinks: { lake: { type: 'http', url: lake.url, records: ['verdict'] } },
     http: { listen: '127.0.0.1:0', users: 'users.yaml' },
   });
@@ -70,6 +71,11 @@ test('an engineer makes an uplink send delivered records again, with the same id
   expect([refused.status, await refused.json()]).toEqual([
     409,
     { error: 'No record of the uplink is stored from there on' },
+  ]);
+  const channel = await post('/api/v1/uplinks/notify%2Fshift/rewind', 'engineer', { from_sequence: 0 });
+  expect([channel.status, await channel.json()]).toEqual([
+    409,
+    { error: expect.stringContaining("'notify/shift' is a channel of notifications") as string },
   ]);
   const answer = await post('/api/v1/uplinks/lake/rewind', 'engineer', { from_sequence: 0 });
   expect(await answer.json()).toMatchObject({ uplink: 'lake', waiting: expect.any(Number) as number });

@@ -121,7 +121,7 @@ class Box implements AsyncDisposable {
   }
 
   #status(): ModelStatus {
-    return { name: 'pump', version: 0, state: this.state, reason: '', provider: undefined, fallbacks: [] };
+    return { name: 'pump', version: 0, state: this.state, reason: undefined, provider: undefined, fallbacks: [] };
   }
 
   #board(): WatchStatuses {

@@ -368,6 +368,18 @@ describe('a rewind', () => {
     );
   });
 
+  test('is refused for a channel of notifications, also while the agent runs', () => {
+    const folder = testFolder();
+    const uplinks = [cloud, { id: 'notify/shift', kinds: ['alarm'] as const }];
+    const storage = openStorage(folder, { uplinks });
+    const options = { path: join(folder, 'outbox.db'), agentId: 'edge-01', bytesMax: 2e9, uplinks };
+    const from = { sequence: 1 };
+    const refusal = "'notify/shift' is a channel of notifications, not an uplink: its messages are not sent again";
+    expect(() => rewindUplink({ ...options, uplink: 'notify/shift', from })).toThrow(refusal);
+    storage.stop();
+    expect(() => rewindUplink({ ...options, uplink: 'shift', from })).toThrow(/The configuration has cloud$/);
+  });
+
   test('is refused while the agent runs', async () => {
     const folder = testFolder();
     const outbox = await openOutbox({ folder });

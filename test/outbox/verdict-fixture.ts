@@ -16,7 +16,7 @@ export function columnDraft(number: number, options: { watch?: string; tags?: re
   const bytes = encodeVerdict(tags, {
     score: number,
     verdict: 'normal',
-    reason: '',
+    reason: undefined,
     contributions: [],
     values: Float32Array.from(tags, (_, tag) => number + tag / 2),
     qualities: tags.map(() => 'good' as const),

@@ -22,7 +22,11 @@ describe('the state of a watch', () => {
     expect(conditionOf(line)).toMatchObject({ state: 'unknown', reason: 'window filling, 0 of 2 rows' });
     await line.second(1, 0);
     await line.second(1, 0);
-    expect(conditionOf(line)).toMatchObject({ state: 'normal', reason: '', judgedMs: Date.UTC(2026, 0, 1) + 1000 });
+    expect(conditionOf(line)).toMatchObject({
+      state: 'normal',
+      reason: undefined,
+      judgedMs: Date.UTC(2026, 0, 1) + 1000,
+    });
     await line.second(1, 2);
     expect(conditionOf(line)?.state).toBe('abnormal');
   });
@@ -118,7 +122,7 @@ describe('the state of a watch', () => {
     inference.state = 'absent';
     const line = await startLine({ inference });
     await wait(line, 60);
-    expect(conditionOf(line)).toMatchObject({ state: 'learning', reason: '' });
+    expect(conditionOf(line)).toMatchObject({ state: 'learning', reason: undefined });
     expect(healthOf(line)?.status).toBe('ok');
   });
 });

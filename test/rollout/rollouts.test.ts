@@ -390,7 +390,9 @@ test('no window is lost and none overtakes another, for any fault of the candida
         for (const host of [...others, inference]) host.release();
         await end();
         const times = received.flatMap((event) =>
-          event.type === 'verdict' && !event.verdict.reason.includes('filling') ? [event.verdict.timestampMs] : [],
+          event.type === 'verdict' && event.verdict.reason?.includes('filling') !== true
+            ? [event.verdict.timestampMs]
+            : [],
         );
         expect(times).toEqual(story.map((_, second) => (times[0] ?? 0) + second * 1000));
       },

@@ -66,7 +66,7 @@ function foreign(
 const row = [0.5, -0.25, 1];
 const three = { steps: 1, tags: 3 };
 
-async function refusal(broken: TestModel): Promise<string> {
+async function refusal(broken: TestModel): Promise<string | undefined> {
   await using harness = new HostHarness([broken]);
   return (await harness.state('foreign', 'failed')).reason;
 }

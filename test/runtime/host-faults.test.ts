@@ -189,10 +189,13 @@ test('stopping ends the host and leaves nothing behind, even during a run', asyn
   expect(harness.deps.health.components()).toEqual([]);
 });
 
-test('the host ends with the agent, even in the middle of an endless run', async () => {
+test.each([
+  ['Linux kills it', []],
+  ['a thread of the host kills it, without setpriv', ['without-setpriv']],
+] as const)('the host ends with the agent, even in the middle of an endless run: %s', async (_, machine) => {
   using directory = new TestModelDirectory([loop]);
   const support = new URL('../support/onnx-agent.ts', import.meta.url).pathname;
-  const agent = spawn(process.execPath, [support, hostEntry.href, directory.path], {
+  const agent = spawn(process.execPath, [support, hostEntry.href, directory.path, ...machine], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const pid = await new Promise<number>((resolve) =>

@@ -293,7 +293,7 @@ function startHost(labels: readonly string[]) {
     windows: {
       ready: () => served,
       statusOf: ({ label }) => {
-        return { name: label, version: 1, state: 'ready', reason: '', provider: 'cpu', fallbacks: [] };
+        return { name: label, version: 1, state: 'ready', reason: undefined, provider: 'cpu', fallbacks: [] };
       },
       run: (model, inputs) => scheduler.run({ model, priority: 'watch', inputs, specs: served.inputs, queuedMs: 0 }),
       onJudged: (judged) => judgements.push(...judged),
@@ -312,7 +312,7 @@ function startHost(labels: readonly string[]) {
           timestampMs: number * 1000,
           values: new Float32Array(4),
           lastRow: new Float32Array(2),
-          reason: '',
+          reason: undefined,
         };
         const job = { watch: label, number, window, steps: 2, columns: 2, dueMs: 0, explained: false };
         scheduler.judge(models[labels.indexOf(label)] ?? modelNamed(label), job);

@@ -154,7 +154,7 @@ describe('a model that explains nothing', () => {
       timestampMs: 0,
       values: Float32Array.of(0, 0, vibration, current),
       lastRow: Float32Array.of(vibration, current),
-      reason: '',
+      reason: undefined,
     },
     steps: 2,
     columns: 2,

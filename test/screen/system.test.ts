@@ -16,7 +16,8 @@ describeWith(['chromium'], 'the page of the system', () => {
     chromium = await launchChromium();
     lake = stack.use(await new UpstreamHttp().listen());
     const uplinks = { lake: { type: 'http', url: lake.url, records: ['verdict'] } };
-    line = stack.use(await WatchedPlant.start({ level: levelWatch }, { anonymous: 'admin' }, { uplinks }));
+    const notify = { shift: { type: 'webhook', url: lake.url, escalateAfter: '1h' } };
+    line = stack.use(await WatchedPlant.start({ level: levelWatch }, { anonymous: 'admin' }, { uplinks, notify }));
   });
   afterAll(async () => {
     await stack.disposeAsync();
@@ -58,6 +59,15 @@ describeWith(['chromium'], 'the page of the system', () => {
     await expect
       .poll(() => screen.page.locator('.rewind [role="status"]').textContent())
       .toMatch(/^Records that are sent again: \d+/);
+  });
+
+  test('shows the alarms that a channel of notifications has to send, and no uplink of its name', async () => {
+    line.setLevel(5);
+    await using screen = await ScreenPage.open(chromium);
+    await screen.page.goto(`${line.url}/system`);
+    const channel = screen.page.locator('#components tr', { hasText: 'notify/shift' });
+    await expect.poll(() => channel.locator('.reason').textContent()).toBe('1 alarm waits');
+    await expect.poll(() => screen.page.locator('#uplinks tbody tr td:first-child').allTextContents()).toHaveLength(1);
   });
 
   test('downloads a backup', async () => {

@@ -15,7 +15,7 @@ const served = { judgedBy, inputs: [], outputs: [], manifest: { name: 'mean' } }
 const result = { outputs: {}, judgedBy, runMs: 1 } as unknown as RunResult;
 const snapshot: ModelsSnapshot = {
   loaded: [{ reference: model('mean'), served }],
-  statuses: [{ name: 'mean', version: 3, state: 'ready', reason: '', provider: 'cpu', fallbacks: [] }],
+  statuses: [{ name: 'mean', version: 3, state: 'ready', reason: undefined, provider: 'cpu', fallbacks: [] }],
   statistics: [],
 };
 

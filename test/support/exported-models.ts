@@ -46,7 +46,7 @@ export class ExportedModels implements Disposable {
     return Math.max(...scores.map((score, index) => Math.abs(score - (model.values[index] ?? Number.NaN))));
   }
 
-  async refusal(name: string): Promise<string> {
+  async refusal(name: string): Promise<string | undefined> {
     await using harness = new HostHarness([this.#model(name)]);
     return (await harness.state(name, 'failed')).reason;
   }

@@ -35,7 +35,7 @@ export class FakeInferenceHost extends FakeWindowModels {
 
   statuses(): readonly ModelStatus[] {
     const { name, version } = this.manifest;
-    return [{ name, version, state: this.state, reason: '', provider: undefined, fallbacks: [] }];
+    return [{ name, version, state: this.state, reason: undefined, provider: undefined, fallbacks: [] }];
   }
 
   async run(model: ModelReference, inputs: Tensors): Promise<RunResult> {

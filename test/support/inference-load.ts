@@ -78,7 +78,7 @@ export class WatchLoad {
   }
 
   /** Windows that no newer one replaced, in order, each with its score or its error. */
-  get decided(): readonly { readonly number: number; readonly score: number | string }[] {
+  get decided(): readonly { readonly number: number; readonly score: number | string | undefined }[] {
     return this.judgements
       .filter(({ outcome }) => outcome !== 'superseded')
       .map((judgement) => ({
@@ -112,7 +112,7 @@ export class WatchLoad {
     const number = (this.#due += 1);
     const dueMs = performance.now();
     const values = new Float32Array(steps * columns).fill(number);
-    const window = { timestampMs: dueMs, values, lastRow: values.slice(-columns), reason: '' };
+    const window = { timestampMs: dueMs, values, lastRow: values.slice(-columns), reason: undefined };
     this.#inference.judge(model, { watch: 'line', number, window, steps, columns, dueMs, explained: false });
   }
 }

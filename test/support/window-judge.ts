@@ -14,7 +14,7 @@ async function judgeWindows(
   });
   for (const [number, row] of windows.entries()) {
     const values = Float32Array.from(row);
-    const window = { timestampMs: 1_000, values, lastRow: values.slice(-row.length / steps), reason: '' };
+    const window = { timestampMs: 1_000, values, lastRow: values.slice(-row.length / steps), reason: undefined };
     const columns = row.length / steps;
     harness.host.judge(model(name), {
       watch: `w${number}`,

@@ -32,7 +32,7 @@ function verdict(number: number, watch: string, tags: number): RecordDraft {
   const bytes = encodeVerdict(list, {
     score: number / 10,
     verdict: 'normal',
-    reason: '',
+    reason: undefined,
     contributions: [{ tag: list[0] ?? '', share: 0.5 }],
     values: Float32Array.from(list, (_, tag) => (isMissing(tag) ? Number.NaN : number + tag / 7)),
     qualities: list.map((_, tag) => (isMissing(tag) ? 'bad' : 'good')),

@@ -10,7 +10,7 @@ const timestampMs = 1_767_225_600_000;
 const learning: WatchSummary = {
   watch: 'pump-1',
   state: 'learning',
-  reason: '',
+  reason: undefined,
   sinceMs: timestampMs,
   judgedMs: undefined,
   learning: {

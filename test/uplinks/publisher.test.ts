@@ -94,7 +94,7 @@ function verdict(watch: string, score: number): Verdict {
     verdict: 'abnormal',
     score,
     threshold: 0.5,
-    reason: '',
+    reason: undefined,
     judgedBy: { model: 'pump-anomaly', version: 3, provider: 'cpu', fallbacks: [] },
     contributions: [{ tag: 'pump-1.vibration', share: 0.75 }],
   };

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDocument } from 'yaml';
+import { packageFile } from '../../platform/package-files.ts';
 
 /** The demo's own configuration, on ports that are free and with its records in a folder of its own. */
 export type DemoSetup = {
@@ -14,8 +15,6 @@ export type DemoSetup = {
   readonly mqttPort: number;
 };
 
-const packageFile = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
-
 /**
  * Writes `config/demo.yaml`, adapted, into a new folder, so that every other command works on it while the demo runs:
  * `andon status`, `andon outbox stats -c <folder>/andon.yaml`.
@@ -23,13 +22,13 @@ const packageFile = (path: string) => fileURLToPath(new URL(`../../../${path}`, 
 export async function prepareDemo(): Promise<DemoSetup> {
   const directory = await mkdtemp(join(tmpdir(), 'andon-demo-'));
   const [modbusPort, mqttPort, httpPort] = [await freePort(1502), await freePort(1884), await freePort(8080)];
-  const document = parseDocument(await readFile(packageFile('config/demo.yaml'), 'utf8'));
+  const document = parseDocument(await readFile(fileURLToPath(packageFile('config/demo.yaml')), 'utf8'));
   const mqttUrl = `mqtt://127.0.0.1:${mqttPort}`;
   document.setIn(['sources', 'plc-1', 'url'], `tcp://127.0.0.1:${modbusPort}`);
   document.setIn(['sources', 'cell', 'url'], mqttUrl);
   document.setIn(['publish', 'url'], mqttUrl);
   document.setIn(['uplinks', 'head-office', 'url'], mqttUrl);
-  document.setIn(['models', 'directory'], packageFile('models'));
+  document.setIn(['models', 'directory'], fileURLToPath(packageFile('models')));
   document.setIn(['outbox', 'path'], join(directory, 'outbox.db'));
   document.setIn(['http', 'listen'], `127.0.0.1:${httpPort}`);
   const configFile = join(directory, 'andon.yaml');

@@ -93,7 +93,8 @@ export class DemoStory {
   }
 
   #alarm(transition: AlarmTransition): void {
-    const { watch, state, previous, message, priority, cause, by } = transition;
+    const { alarm, state, previous, message, priority, cause, by } = transition;
+    const watch = transition.watch ?? alarm;
     if (state === 'unacknowledged' && cause !== 'shelving-ended') {
       this.counts.alarmsRaised += 1;
       this.#line(watch, `${this.#paint('red', `ALARM (${priority})`)} ${message}`);

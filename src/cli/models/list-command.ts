@@ -33,7 +33,8 @@ export async function modelsListCommand(
   const rows = await listModels(models);
   const columns = ['model', 'version', 'active', 'task', 'state', 'provider', 'reason'];
   printResult(output, options, {
-    document: { directory: models.directory, models: rows },
+    // The JSON has an empty text for a version without a reason.
+    document: { directory: models.directory, models: rows.map((row) => ({ ...row, reason: row.reason ?? '' })) },
     text: rows.length === 0 ? `There is no model in ${models.directory}.` : table(columns, rows.map(cells)),
   });
   return rows.some(({ active, state }) => active && state !== 'ready') ? 1 : 0;
@@ -71,11 +72,15 @@ async function listModels(models: ModelsConfig): Promise<readonly ListedModel[]>
         state: status?.state ?? (problem === undefined ? 'stored' : 'failed'),
         provider: status?.provider,
         fallbacks: status?.fallbacks ?? [],
-        reason: status?.reason ?? problem ?? (rejection === undefined ? '' : `rejected: ${rejection.reason}`),
+        reason: status === undefined ? (problem ?? rejectionText(rejection)) : status.reason,
       });
     }
   }
   return rows;
+}
+
+function rejectionText(rejection: { readonly reason: string } | undefined): string | undefined {
+  return rejection === undefined ? undefined : `rejected: ${rejection.reason}`;
 }
 
 async function findOrProblem(directory: ModelDirectory, model: ModelReference): Promise<StoredModel | string> {
@@ -89,7 +94,7 @@ async function findOrProblem(directory: ModelDirectory, model: ModelReference): 
 
 function cells(row: ListedModel): readonly string[] {
   const fallbacks = row.fallbacks.map(({ provider, reason }) => `not on ${provider}: ${reason}`);
-  const reasons = [...(row.reason === '' ? [] : [row.reason]), ...fallbacks].join('; ');
+  const reasons = [...(row.reason === undefined ? [] : [row.reason]), ...fallbacks].join('; ');
   const active = row.active ? (row.pinned ? 'pinned' : 'yes') : '';
   return [row.name, String(row.version), active, row.task ?? '', row.state, row.provider ?? '', reasons];
 }

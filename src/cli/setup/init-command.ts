@@ -9,6 +9,7 @@ import { readConfigText } from '../../config/files/config-text.ts';
 import { parseCsvTable } from '../../csv/csv-table.ts';
 import { simplified } from '../../domain/nearest-word.ts';
 import { ConfigError, errorCode, OperatingError } from '../../platform/errors.ts';
+import { packageFile } from '../../platform/package-files.ts';
 import { AccountsFile } from '../access/accounts-file.ts';
 import { addFirstUser, firstUserJson, firstUserText } from '../access/first-user.ts';
 import { checkCommand } from './check-command.ts';
@@ -29,7 +30,7 @@ export type InitOptions = {
   readonly json?: boolean;
 };
 
-const schemaFile = fileURLToPath(new URL('../../../docs/andon.schema.json', import.meta.url));
+const schemaFile = fileURLToPath(packageFile('docs/andon.schema.json'));
 /** Tags of a first watch. More columns need more data to learn from. */
 const WATCHED_TAGS_MAX = 30;
 

@@ -16,7 +16,7 @@ export function isSelected(
 ): boolean {
   if (priority.length > 0 && !priority.includes(alarm.priority)) return false;
   if (watches.length + alarms.length === 0) return true;
-  return (alarm.watch !== '' && watches.includes(alarm.watch)) || alarms.some((id) => isNamed(id, alarm.alarm));
+  return (alarm.watch !== undefined && watches.includes(alarm.watch)) || alarms.some((id) => isNamed(id, alarm.alarm));
 }
 
 /** Returns the first alarm that a selection has in one of the states. */

@@ -97,8 +97,8 @@ export function isAction(cause: AlarmCause): cause is ActionCause {
 export type AlarmTransition = {
   /** Id of the alarm: `watch/<id>`, `limit/<tag>/<level>`, `diagnostic/<kind>/<id>`. */
   readonly alarm: string;
-  /** Watch of the alarm; '' for other alarms. */
-  readonly watch: string;
+  /** Watch of the alarm; undefined for other alarms. */
+  readonly watch: string | undefined;
   readonly number: number;
   readonly state: AlarmState;
   readonly previous: AlarmState;

@@ -46,15 +46,15 @@ export type Verdict = {
   readonly threshold: number | undefined;
   /** Tags without good values that the model estimated from the other tags; undefined if none. */
   readonly imputed?: readonly string[];
-  /** Reason for `unknown`, or for estimated tags, for an operator; '' otherwise. */
-  readonly reason: string;
+  /** Reason for `unknown`, or for estimated tags, for an operator; undefined otherwise. */
+  readonly reason: string | undefined;
   readonly judgedBy: JudgedBy | undefined;
   /** Largest share first; empty if the model has no contributions. */
   readonly contributions: readonly Contribution[];
 };
 
 /** Returns an unknown verdict that belongs to no window. */
-export function unknownVerdict(watch: string, reason: string, timestampMs: EpochMs): Verdict {
+export function unknownVerdict(watch: string, reason: string | undefined, timestampMs: EpochMs): Verdict {
   return {
     watch,
     timestampMs,

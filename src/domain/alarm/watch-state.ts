@@ -31,10 +31,10 @@ export type WatchFacts = {
   readonly blindAfterMs: number;
 };
 
-/** State of a watch with its reason; '' for a normal one, and for an abnormal one without missing tags. */
+/** State of a watch with its reason; undefined for a normal one, and for an abnormal one without missing tags. */
 export type WatchCondition = {
   readonly state: WatchState;
-  readonly reason: string;
+  readonly reason: string | undefined;
   /** Begin of the state. */
   readonly sinceMs: EpochMs;
   /** Time of the last window that was judged; undefined if none was since the start. */
@@ -44,7 +44,7 @@ export type WatchCondition = {
 /** Returns the state of a watch. A verdict counts for two hops. */
 export function watchState(facts: WatchFacts): Pick<WatchCondition, 'state' | 'reason'> {
   const { isLearning, last, unjudgedMs, blindAfterMs } = facts;
-  if (isLearning) return { state: 'learning', reason: '' };
+  if (isLearning) return { state: 'learning', reason: undefined };
   const reason = whyUnknown(facts);
   if (last.verdict !== 'unknown' && reason === undefined) return { state: last.verdict, reason: last.reason };
   return { state: unjudgedMs >= blindAfterMs ? 'blind' : 'unknown', reason: reason ?? last.reason };

@@ -17,7 +17,7 @@ export function alarmPayload({ facts, watch, ...transition }: AlarmTransition, i
   return {
     ...snakeJson({
       ...transition,
-      watch: watch === '' ? undefined : watch,
+      watch,
       cause,
       message,
       present: transition.present ?? returned,

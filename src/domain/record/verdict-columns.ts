@@ -25,7 +25,7 @@ export type VerdictNames = {
 export type VerdictFields = {
   readonly score: number | undefined;
   readonly verdict: Verdict['verdict'];
-  readonly reason: string;
+  readonly reason: string | undefined;
   readonly contributions: readonly Contribution[];
   /** Value of each tag, in the order of the names. NaN is missing. */
   readonly values: Float32Array;
@@ -60,7 +60,7 @@ export function encodeVerdict(tags: readonly string[], fields: VerdictFields): U
   if (tags.length > TAGS_MAX) throw new RangeError(`A verdict record has at most ${TAGS_MAX} tags, not ${tags.length}`);
   const notGood: number[] = [];
   for (let tag = 0; tag < tags.length; tag += 1) if (fields.qualities[tag] !== 'good') notGood.push(tag);
-  const text = reason === '' ? undefined : new TextEncoder().encode(reason);
+  const text = reason === undefined ? undefined : new TextEncoder().encode(reason);
   const qualitiesAt = VALUES_AT + 4 * tags.length;
   const contributionsAt = qualitiesAt + QUALITY_BYTES * notGood.length;
   const reasonAt = contributionsAt + CONTRIBUTION_BYTES * contributions.length;

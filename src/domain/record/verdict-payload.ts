@@ -13,7 +13,8 @@ export function verdictPayload(verdict: Verdict, id: string | undefined) {
     score: verdict.score ?? null,
     threshold: verdict.threshold ?? null,
     verdict: verdict.verdict,
-    reason: verdict.reason,
+    // The JSON has an empty text for a verdict without a reason.
+    reason: verdict.reason ?? '',
     ...codedReason(verdict.reason),
     model: verdict.judgedBy?.model ?? null,
     version: verdict.judgedBy?.version ?? null,
@@ -24,10 +25,10 @@ export function verdictPayload(verdict: Verdict, id: string | undefined) {
 }
 
 /** Returns code and parameters of a reason as JSON; empty if the reason has no code. */
-export function codedReason(reason: string): {
+export function codedReason(reason: string | undefined): {
   readonly reason_code?: UnknownReasonCode;
   readonly reason_parameters?: Readonly<Record<string, string>>;
 } {
-  const found = reason === '' ? undefined : coded(reason);
+  const found = reason === undefined ? undefined : coded(reason);
   return found === undefined ? {} : { reason_code: found.code, reason_parameters: found.parameters };
 }

@@ -91,7 +91,7 @@ export class WindowBuffer {
       if (steps - missing < this.#goodRowsMin) absent.push(column);
       else if (missing > 0) fillColumn(values, column, this.#columns);
     }
-    if (absent.length === 0) return { timestampMs, values, lastRow, reason: '' };
+    if (absent.length === 0) return { timestampMs, values, lastRow, reason: undefined };
     const reason = this.#missingReason(absent, timestampMs, lastRow, explain);
     if (absent.length > (this.#plan.missingTagsMax ?? 0)) return { timestampMs, values: undefined, lastRow, reason };
     // A column of measured and estimated cells would have steps that the tag never had.

@@ -34,8 +34,8 @@ export type DueWindow = {
   readonly missing?: readonly number[];
   /** Values of the last row before gaps are filled; NaN if missing. Owned by the receiver. */
   readonly lastRow: Float32Array;
-  /** Why it cannot be judged, or why tags are missing, with tags and ages, for an operator; '' for a complete window. */
-  readonly reason: string;
+  /** Why it cannot be judged, or why tags are missing, with tags and ages, for an operator; undefined for a complete window. */
+  readonly reason: string | undefined;
 };
 
 export type DueListener = (window: DueWindow) => void;

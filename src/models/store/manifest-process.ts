@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import { entryFile } from '../../platform/entries.ts';
+import { manifestReaderEntry } from '../../platform/entries.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { childEnvironment } from '../../platform/child-environment.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
@@ -12,7 +12,6 @@ const HEAP_PER_CHARACTER = 200;
 const HEAP_MB_MIN = 64;
 /** 8 MB take some seconds, on a loaded machine a minute. */
 const READ_DEADLINE_MS = 120_000;
-const entry = entryFile(import.meta.url, '../../hosts/manifest-reader.ts');
 
 export type ManifestText = {
   readonly file: string;
@@ -43,7 +42,7 @@ function readInProcess(manifest: ManifestText): Promise<ManifestReading> {
       const message = `could not be read within ${READ_DEADLINE_MS / 1000} s and ${heapMb} MB of memory: its reader ${reason}`;
       resolve({ manifest: undefined, problems: [{ file: manifest.file, line: 1, column: 1, path: '', message }] });
     };
-    const child = fork(entry, {
+    const child = fork(manifestReaderEntry, {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       env: childEnvironment(),

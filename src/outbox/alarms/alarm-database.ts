@@ -28,7 +28,7 @@ export type AlarmKey = { readonly watch: string; readonly number: number };
 
 /** Returns the key of a stored transition. */
 export function storedKey({ watch, alarm, number }: AlarmTransition): AlarmKey {
-  return { watch: watch === '' ? alarm : watch, number };
+  return { watch: watch ?? alarm, number };
 }
 
 /** An alarm record that may be missing from the outbox. */
@@ -98,7 +98,8 @@ export class AlarmDatabase {
       for (const { transition, body } of alarms) {
         const { watch, number } = storedKey(transition);
         const { timestampMs } = transition;
-        const text = JSON.stringify(transition);
+        // Earlier versions, which may read the file again, stored an empty text for no watch.
+        const text = JSON.stringify({ ...transition, watch: transition.watch ?? '' });
         this.#statements.save.run(watch, number, crc32(text), text);
         this.#statements.addPending.run(watch, number, timestampMs, body, crc32(body));
       }
@@ -172,7 +173,7 @@ function transitionOf({ watch, number, checksum, transition: text }: AlarmRow): 
   // The checksum proves that `store` wrote this text.
   const stored = JSON.parse(text) as Omit<AlarmTransition, Missing> & Partial<Pick<AlarmTransition, Missing>>;
   const { alarm = watchAlarmId(watch), parameters = {}, by, score } = stored;
-  const transition = { ...stored, alarm, parameters, by, score };
+  const transition = { ...stored, alarm, watch: stored.watch || undefined, parameters, by, score };
   const key = storedKey(transition);
   return key.watch === watch && key.number === number ? transition : undefined;
 }

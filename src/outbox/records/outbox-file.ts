@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage } from '../../platform/errors.ts';
-import { packageVersion } from '../../platform/package-version.ts';
+import { packageVersion } from '../../platform/package-files.ts';
 import { databaseFault, quarantine } from '../file/database-file.ts';
 import { FormatRefusal } from '../file/database-format.ts';
 import { unavailable } from '../file/outbox-errors.ts';

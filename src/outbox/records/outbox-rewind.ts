@@ -1,4 +1,5 @@
 import type { RewindStart, Rewound } from '../../contracts/operation/maintenance.ts';
+import { channelOf } from '../../domain/notify/notify-cursor.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { OutboxLock } from '../file/outbox-lock.ts';
 import { OutboxDatabase, type OutboxDatabaseOptions } from './outbox-database.ts';
@@ -17,6 +18,7 @@ export type RewindOptions = Omit<OutboxDatabaseOptions, 'readOnly' | 'lossCounts
  * @throws {OperatingError} 'outbox-in-use' (retry) while an agent runs; 'rewind-refused' (reject) with the reason.
  */
 export function rewindUplink({ uplink, from, ...options }: RewindOptions): Rewound {
+  refuseChannel(uplink);
   const lock = new OutboxLock(options.path);
   lock.take();
   try {
@@ -39,10 +41,11 @@ export function rewindUplink({ uplink, from, ...options }: RewindOptions): Rewou
  * @throws {OperatingError} 'rewind-refused' (reject) with the reason.
  */
 export function rewind(database: OutboxDatabase, uplink: string, from: RewindStart): Rewound {
+  refuseChannel(uplink);
   const { cursors, sqlite, statements } = database;
   const position = cursors.positions.get(uplink);
   if (position === undefined) {
-    const names = [...cursors.positions.keys()].join(', ');
+    const names = [...cursors.positions.keys()].filter((id) => channelOf(id) === undefined).join(', ');
     throw refused(`There is no uplink '${uplink}'. The configuration has ${names === '' ? 'none' : names}`);
   }
   const { cursor, interest } = position;
@@ -67,6 +70,15 @@ export function rewind(database: OutboxDatabase, uplink: string, from: RewindSta
   });
   cursors.handedOut.release(uplink);
   return { from: first.sequence, fromMs: first.timestamp, waiting: waiting(first.sequence - 1), waitedBefore };
+}
+
+/** The channel would ignore the records: it has what was sent in a state of its own. */
+function refuseChannel(uplink: string): void {
+  const channel = channelOf(uplink);
+  if (channel === undefined) return;
+  throw refused(
+    `'${uplink}' is a channel of notifications, not an uplink: its messages are not sent again. 'andon alarms list' has the alarms, 'andon notify test ${channel}' sends a test`,
+  );
 }
 
 function refused(message: string): OperatingError {

@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import mqttPacket from 'mqtt-packet';
 
 /** mqtt-packet keeps the encoded length of each message shorter than this. */
@@ -15,13 +15,14 @@ let isPrepared = false;
  *
  * The library keeps a small buffer for each length of a message that it has written. Node cuts small buffers from slabs of
  * 64 kB, and each kept buffer holds its slab: over months, messages of many lengths would hold up to a gigabyte. Written one
- * after the other, all lengths share a few slabs. It takes about 90 ms of CPU, which a connection with long messages only
+ * after the other, all lengths share a few slabs. It takes about 45 ms of CPU, which a connection with long messages only
  * does not need.
  */
 export function prepareMqttPackets(): void {
   if (isPrepared) return;
   isPrepared = true;
-  const discarded = new Discarded();
+  // A real stream takes twice as long, and mqtt-packet only writes to it.
+  const discarded = { write: () => true } as unknown as Writable;
   const payload = Buffer.alloc(KEPT_LENGTHS);
   for (let length = PUBLISH_BYTES; length < KEPT_LENGTHS; length += 1)
     mqttPacket.writeToStream(
@@ -35,13 +36,4 @@ export function prepareMqttPackets(): void {
       },
       discarded,
     );
-}
-
-/** Takes each chunk at once: a corked stream would hold all of them until the next turn of the event loop. */
-class Discarded extends Writable {
-  override cork(): void {}
-  override uncork(): void {}
-  override _write(_chunk: unknown, _encoding: string, done: () => void): void {
-    done();
-  }
 }

@@ -1,3 +1,4 @@
+import Long from 'long';
 import protobuf from 'protobufjs/minimal.js';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
@@ -64,7 +65,11 @@ const PROPERTIES_MAX = 1000;
 /** Depth of templates in templates. */
 const DEPTH_MAX = 8;
 
-type Long = { readonly high: number; readonly low: number } | number;
+// protobufjs finds `long` by its name only if it is there. Without it, integers above 2^53 would be rounded.
+protobuf.util.Long = Long;
+protobuf.configure();
+
+type LongBits = { readonly high: number; readonly low: number } | number;
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** @throws {OperatingError} 'sparkplug-payload-invalid' (reject) if the bytes are not a payload, or have too many metrics. */
@@ -242,12 +247,12 @@ function ended<T>(reader: protobuf.Reader, end: number, result: T): T {
   return result;
 }
 
-function bigOf(long: Long): bigint {
+function bigOf(long: LongBits): bigint {
   if (typeof long === 'number') return BigInt(long);
   return (BigInt(long.high >>> 0) << 32n) | BigInt(long.low >>> 0);
 }
 
-function wholeNumber(long: Long, what: string): number {
+function wholeNumber(long: LongBits, what: string): number {
   const number = typeof long === 'number' ? long : (long.high >>> 0) * 2 ** 32 + (long.low >>> 0);
   if (!Number.isSafeInteger(number)) throw new RangeError(`its ${what} is ${number}`);
   return number;

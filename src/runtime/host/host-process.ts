@@ -15,6 +15,7 @@ import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { childEnvironment } from '../../platform/child-environment.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
 import { makePrivateFolder } from '../../platform/private-folder.ts';
+import { endsWithParent } from './parent-death.ts';
 
 /** Last characters of stderr that are kept. */
 const LAST_WORDS_MAX = 2_000;
@@ -63,11 +64,12 @@ export class HostProcess {
     this.stagingDirectory = makePrivateFolder();
     // A load awaits it again and reports the failure; this only keeps the rejection from being unhandled.
     this.stagingDirectory.catch(() => undefined);
-    this.#child = fork(entry, {
+    const { args, ...start } = endsWithParent(childFlags(YOUNG_MB));
+    this.#child = fork(entry, args, {
+      ...start,
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: childEnvironment(),
-      execArgv: [...childFlags(YOUNG_MB)],
     });
     if (niceness > 0) lowerPriority(this.#child.pid, niceness);
     this.#rpc = new RpcClient<HostProtocol>(childPort(this.#child), clock);

@@ -33,13 +33,15 @@ export function notReady(slot: ModelSlot, host: HostProcess | undefined): Operat
 export function standingOf({ state: { run } }: Pick<ModelSlot, 'state'>): Pick<ModelStatus, 'state' | 'reason'> {
   switch (run.kind) {
     case 'local':
-      return { state: 'ready', reason: '' };
+      return { state: 'ready', reason: undefined };
     case 'lost':
       return { state: 'loading', reason: run.reason };
     case 'none':
       return { state: run.state, reason: run.reason };
     case 'remote':
-      return run.server.ready === undefined ? { state: 'failed', reason: run.reason } : { state: 'ready', reason: '' };
+      return run.server.ready === undefined
+        ? { state: 'failed', reason: run.reason }
+        : { state: 'ready', reason: undefined };
     case 'removed':
       return { state: 'failed', reason: 'it was unloaded' };
   }

@@ -84,6 +84,6 @@ export function servedVersions(models: Models, name: string): readonly FoundMode
 }
 
 function notReady(label: string, { state, reason }: ModelStatus): OperatingError {
-  const why = reason === '' ? '' : `: ${reason}`;
+  const why = reason === undefined ? '' : `: ${reason}`;
   return inferenceFailure('model-not-ready', `Model ${label} is ${state === 'ready' ? 'loading' : state}${why}`);
 }

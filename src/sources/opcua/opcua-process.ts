@@ -2,12 +2,11 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { childEnvironment } from '../../platform/child-environment.ts';
 import type { Deps } from '../../platform/deps.ts';
-import { entryFile } from '../../platform/entries.ts';
+import { opcuaHostEntry } from '../../platform/entries.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
 import type { OpcuaCommand, OpcuaEvent, OpcuaJob } from './opcua-protocol.ts';
 
-const entry = entryFile(import.meta.url, '../../hosts/opcua-host.ts');
 /** Time to close the sessions when the last source leaves; then the process is killed. */
 const CLOSE_MS = 3_000;
 
@@ -85,7 +84,7 @@ export class OpcuaProcess {
   }
 
   #start(): ChildProcess {
-    const child = fork(entry, {
+    const child = fork(opcuaHostEntry, {
       serialization: 'advanced',
       // The library writes warnings to standard output.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],

@@ -18,7 +18,8 @@ export function verdictMetrics({
     metric('Verdict', dataTypes.String, verdict),
     metric('Score', dataTypes.Double, score),
     metric('Threshold', dataTypes.Double, threshold),
-    metric('Reason', dataTypes.String, reason),
+    // The metric has an empty text for a verdict without a reason.
+    metric('Reason', dataTypes.String, reason ?? ''),
   ];
 }
 
@@ -31,7 +32,7 @@ export function alarmMetrics({
   priority,
   message,
 }: AlarmTransition): readonly SparkplugMetricDraft[] {
-  const metric = metricsOf(watch === '' ? alarm : watch, timestampMs);
+  const metric = metricsOf(watch ?? alarm, timestampMs);
   return [
     metric('Alarm/State', dataTypes.String, state),
     metric('Alarm/Active', dataTypes.Boolean, facts.active),

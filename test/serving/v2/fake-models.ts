@@ -87,7 +87,7 @@ export class FakeModels implements ClientInference, LoadedModels {
 
   async repository(): Promise<readonly RepositoryEntry[]> {
     return [
-      { name: 'echo', version: 1, state: 'ready', reason: '', active: true },
+      { name: 'echo', version: 1, state: 'ready', reason: undefined, active: true },
       { name: 'other', version: 2, state: 'unloaded', reason: 'unverified', active: true },
     ];
   }

@@ -46,7 +46,7 @@ const verdict: Verdict = {
   verdict: 'abnormal',
   score: 0.9,
   threshold: 0.5,
-  reason: '',
+  reason: undefined,
   judgedBy: undefined,
   contributions: [],
 };
