@@ -37,4 +37,33 @@ describeWith(['firefox-esr'], 'Firefox ESR', () => {
     await expect.poll(() => firefox.text(isThere)).toBe('true');
     expect(firefox.errors).toEqual([]);
   });
+
+  const click = (selector: string) => firefox.text(`document.querySelector(${JSON.stringify(selector)}).click()`);
+  const count = (selector: string) => firefox.text(`document.querySelectorAll(${JSON.stringify(selector)}).length`);
+
+  test('compares an edited configuration in a dialog that Escape closes', async () => {
+    await firefox.goto(`${line.url}/configuration?tab=tags`);
+    await expect.poll(() => count('#tags tbody tr[data-tag="calm"]')).toBe('1');
+    await click('#tags tr[data-tag="calm"] td:last-child button');
+    await expect.poll(() => count('#compare:enabled')).toBe('1');
+    await click('#compare');
+    await expect.poll(() => count('dialog.apply:modal')).toBe('1');
+    await expect.poll(() => count('#diff tr:not([data-kind="same"]) code')).not.toBe('0');
+    await firefox.press('\uE00C');
+    await expect.poll(() => count('dialog.apply')).toBe('0');
+    expect(firefox.errors).toEqual([]);
+  });
+
+  test('acknowledges an alarm', async () => {
+    await firefox.goto(`${line.url}/alarms`);
+    await expect.poll(() => count('#link[data-state="live"]')).toBe('1');
+    await expect.poll(() => count('#alarms tbody tr')).toBe('1');
+    const state = () => firefox.text(`document.querySelector('#alarms tbody .state').textContent`);
+    await expect.poll(state).toBe('unacknowledged');
+    await click('#alarms tbody input[type="checkbox"]');
+    await expect.poll(() => count('.actions button:enabled')).not.toBe('0');
+    await click('.actions button:enabled');
+    await expect.poll(state).toBe('acknowledged');
+    expect(firefox.errors).toEqual([]);
+  });
 });

@@ -56,6 +56,13 @@ export class Firefox implements AsyncDisposable {
     return String((answer as { readonly result?: { readonly value?: unknown } }).result?.value);
   }
 
+  /** Presses a key. WebDriver names keys without a character by a code, as U+E00C for Escape. */
+  async press(value: string): Promise<void> {
+    const keys = ['keyDown', 'keyUp'].map((type) => ({ type, value }));
+    const actions = [{ type: 'key', id: 'keyboard', actions: keys }];
+    await this.#send('input.performActions', { context: this.#page, actions });
+  }
+
   /** Returns a picture of the page as PNG. */
   async screenshot(): Promise<Buffer> {
     const { data } = (await this.#send('browsingContext.captureScreenshot', { context: this.#page })) as {
