@@ -1,38 +1,22 @@
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TcpProxy } from '../support/broker-proxy.ts';
-import { launchChromium } from '../support/browser.ts';
 import { freePort } from '../support/free-port.ts';
 import { describeWith } from '../support/programs.ts';
 import { levelWatch, ScreenPage, WatchedPlant } from './screen-page.ts';
+import { useScreen } from './screen-test.ts';
 
 describeWith(['chromium'], 'the start page', () => {
-  let chromium: Browser;
-  let stack: AsyncDisposableStack;
-  let screen: ScreenPage;
+  const own = useScreen();
   /** A line whose device is silent from the first test to the last one: blindness takes 30 s. */
   let silent: { readonly line: WatchedPlant; readonly screen: ScreenPage };
 
   beforeAll(async () => {
-    chromium = await launchChromium();
-    silent = { line: await WatchedPlant.start(), screen: await ScreenPage.open(chromium) };
+    silent = { line: await WatchedPlant.start(), screen: await ScreenPage.open(own.chromium) };
   });
-  afterAll(async () => {
-    await silent.line[Symbol.asyncDispose]();
-    await chromium.close();
-  });
-
-  beforeEach(async () => {
-    stack = new AsyncDisposableStack();
-    screen = stack.use(await ScreenPage.open(chromium));
-  });
-  afterEach(async () => {
-    await stack.disposeAsync();
-    if (screen.errors.length > 0) throw new Error(`Errors on the page: ${screen.errors.join('; ')}`);
-  });
+  afterAll(() => silent.line[Symbol.asyncDispose]());
 
   const start = async (...options: Parameters<typeof WatchedPlant.start>) =>
-    stack.use(await WatchedPlant.start(...options));
+    own.stack.use(await WatchedPlant.start(...options));
 
   test('is not green while a watch cannot judge, and names the reason', async () => {
     await silent.screen.page.goto(silent.line.url);
@@ -44,92 +28,94 @@ describeWith(['chromium'], 'the start page', () => {
 
   test('is green while every watch is normal, and grey with the time of the last data when the agent is killed', async () => {
     const line = await start();
-    await screen.page.goto(line.url);
-    await expect.poll(() => screen.lamp()).toBe('green');
-    await expect.poll(() => screen.tile('level')).toBe('normal: normal · 0 / 1');
+    await own.screen.page.goto(line.url);
+    await expect.poll(() => own.screen.lamp()).toBe('green');
+    await expect.poll(() => own.screen.tile('level')).toBe('normal: normal · 0 / 1');
     await line.agent?.end('SIGKILL');
-    await expect.poll(() => screen.tile('level')).toMatch(/^away: last data \d+:\d\d:\d\d/);
-    expect(await screen.lamp()).toBe('off');
-    expect(await screen.page.getByRole('alert').textContent()).toMatch(/No connection\. Last data at \d+:\d\d:\d\d/);
-    expect(await screen.page.locator('.tile .lamp').getAttribute('data-look')).toBe('away');
-    expect(await screen.page.locator('main').evaluate(`document.querySelector('main').dataset.link`)).toBe('away');
+    await expect.poll(() => own.screen.tile('level')).toMatch(/^away: last data \d+:\d\d:\d\d/);
+    expect(await own.screen.lamp()).toBe('off');
+    expect(await own.screen.page.getByRole('alert').textContent()).toMatch(
+      /No connection\. Last data at \d+:\d\d:\d\d/,
+    );
+    expect(await own.screen.page.locator('.tile .lamp').getAttribute('data-look')).toBe('away');
+    expect(await own.screen.page.locator('main').evaluate(`document.querySelector('main').dataset.link`)).toBe('away');
   });
 
   test('is grey while the network is cut without a close, and continues when it is back', async () => {
     const line = await start();
-    const proxy = stack.use(await TcpProxy.listen(Number(new URL(line.url).port)));
-    await screen.page.goto(proxy.url.replace('mqtt:', 'http:'));
-    await expect.poll(() => screen.lamp()).toBe('green');
+    const proxy = own.stack.use(await TcpProxy.listen(Number(new URL(line.url).port)));
+    await own.screen.page.goto(proxy.url.replace('mqtt:', 'http:'));
+    await expect.poll(() => own.screen.lamp()).toBe('green');
     proxy.die();
-    await expect.poll(() => screen.tile('level')).toMatch(/^away: last data/);
-    expect(await screen.lamp()).toBe('off');
+    await expect.poll(() => own.screen.tile('level')).toMatch(/^away: last data/);
+    expect(await own.screen.lamp()).toBe('off');
     line.setLevel(5);
     proxy.revive();
-    await expect.poll(() => screen.tile('level')).toMatch(/^abnormal: abnormal · 5/);
-    await expect.poll(() => screen.lamp()).toBe('red');
+    await expect.poll(() => own.screen.tile('level')).toMatch(/^abnormal: abnormal · 5/);
+    await expect.poll(() => own.screen.lamp()).toBe('red');
   });
 
   test('reads no list again after a short cut: the agent sends the events that the page missed', async () => {
     const line = await start();
-    const proxy = stack.use(await TcpProxy.listen(Number(new URL(line.url).port)));
-    await screen.page.goto(proxy.url.replace('mqtt:', 'http:'));
-    await expect.poll(() => screen.lamp()).toBe('green');
+    const proxy = own.stack.use(await TcpProxy.listen(Number(new URL(line.url).port)));
+    await own.screen.page.goto(proxy.url.replace('mqtt:', 'http:'));
+    await expect.poll(() => own.screen.lamp()).toBe('green');
     const requested: (string | undefined)[] = [];
-    screen.page.on('request', (request) => {
+    own.screen.page.on('request', (request) => {
       const path = new URL(request.url()).pathname;
       if (path === '/api/v1/events') requested.push(path, request.headers()['last-event-id']);
     });
     proxy.die();
-    await expect.poll(() => screen.lamp()).toBe('off');
-    await screen.page.route('**/api/v1/watches', (route) => route.abort());
-    await screen.page.route('**/api/v1/alarms', (route) => route.abort());
+    await expect.poll(() => own.screen.lamp()).toBe('off');
+    await own.screen.page.route('**/api/v1/watches', (route) => route.abort());
+    await own.screen.page.route('**/api/v1/alarms', (route) => route.abort());
     line.setLevel(5);
     proxy.revive();
-    await expect.poll(() => screen.tile('level')).toMatch(/^abnormal: abnormal · 5/);
-    await expect.poll(() => screen.lamp()).toBe('red');
+    await expect.poll(() => own.screen.tile('level')).toMatch(/^abnormal: abnormal · 5/);
+    await expect.poll(() => own.screen.lamp()).toBe('red');
     expect(requested.at(-1)).toMatch(/^\w{8}-\d+$/);
   });
 
   test('is grey 3 s after the last sign of life', async () => {
     const line = await start();
-    const proxy = stack.use(await TcpProxy.listen(Number(new URL(line.url).port)));
+    const proxy = own.stack.use(await TcpProxy.listen(Number(new URL(line.url).port)));
     // The page's own time, which stands still between the steps of the test: a busy test machine does not count.
-    const { clock } = screen.page;
+    const { clock } = own.screen.page;
     await clock.install({ time: 0 });
     await clock.pauseAt(3_600_000);
-    await screen.page.goto(proxy.url.replace('mqtt:', 'http:'));
+    await own.screen.page.goto(proxy.url.replace('mqtt:', 'http:'));
     const after = async <Seen>(ms: number, look: () => Promise<Seen>): Promise<Seen> => {
       await clock.runFor(ms);
       return look();
     };
-    await expect.poll(() => after(50, () => screen.lamp())).toBe('green');
+    await expect.poll(() => after(50, () => own.screen.lamp())).toBe('green');
     // A new score is a sign of life of the last 0.2 s.
     line.setLevel(1);
-    await expect.poll(() => after(50, () => screen.tile('level'))).toBe('normal: normal · 1 / 1');
-    expect(await after(1000, () => screen.lamp())).toBe('green');
+    await expect.poll(() => after(50, () => own.screen.tile('level'))).toBe('normal: normal · 1 / 1');
+    expect(await after(1000, () => own.screen.lamp())).toBe('green');
     proxy.die();
-    expect(await after(3000, () => screen.tile('level'))).toMatch(/^away: last data/);
-    expect(await screen.lamp()).toBe('off');
+    expect(await after(3000, () => own.screen.tile('level'))).toMatch(/^away: last data/);
+    expect(await own.screen.lamp()).toBe('off');
   });
 
   test('continues with an agent that was killed and started again', async () => {
     const listen = `127.0.0.1:${await freePort()}`;
     const line = await start({ level: levelWatch }, { anonymous: 'operator', listen });
-    await screen.page.goto(line.url);
-    await expect.poll(() => screen.lamp()).toBe('green');
+    await own.screen.page.goto(line.url);
+    await expect.poll(() => own.screen.lamp()).toBe('green');
     await line.agent?.end('SIGKILL');
-    await expect.poll(() => screen.lamp()).toBe('off');
+    await expect.poll(() => own.screen.lamp()).toBe('off');
     await line.startAgent();
-    await expect.poll(() => screen.lamp()).toBe('green');
-    await expect.poll(() => screen.page.getByRole('alert').textContent()).toBe('');
+    await expect.poll(() => own.screen.lamp()).toBe('green');
+    await expect.poll(() => own.screen.page.getByRole('alert').textContent()).toBe('');
   });
 
   test('has no lamp while a watch is learning, and shows how far it is', async () => {
     const line = await start({ new: { tags: ['level', 'count'], learn: { for: '10d' } } });
-    await screen.page.goto(line.url);
-    await expect.poll(() => screen.tile('new')).toBe('learning: learning 0%');
-    expect(await screen.lamp()).toBe('off');
-    await expect.poll(() => screen.page.locator('#summary').textContent()).toBe('1 learning');
+    await own.screen.page.goto(line.url);
+    await expect.poll(() => own.screen.tile('new')).toBe('learning: learning 0%');
+    expect(await own.screen.lamp()).toBe('off');
+    await expect.poll(() => own.screen.page.locator('#summary').textContent()).toBe('1 learning');
   });
 
   test('shows 30 watches on one screen, in groups by location, the most urgent first, and finds them', async () => {
@@ -140,19 +126,23 @@ describeWith(['chromium'], 'the start page', () => {
       ]),
     );
     const line = await start(watches);
-    await screen.page.setViewportSize({ width: 1920, height: 1080 });
-    await screen.page.goto(line.url);
-    await expect.poll(() => screen.page.locator('.tile[data-look="normal"]').count()).toBe(30);
+    await own.screen.page.setViewportSize({ width: 1920, height: 1080 });
+    await own.screen.page.goto(line.url);
+    await expect.poll(() => own.screen.page.locator('.tile[data-look="normal"]').count()).toBe(30);
     await expect
-      .poll(() => screen.page.locator('.group h2').allTextContents())
+      .poll(() => own.screen.page.locator('.group h2').allTextContents())
       .toEqual(['acme › line-0', 'acme › line-1', 'acme › line-2']);
-    await expect.poll(() => screen.page.evaluate('document.documentElement.scrollHeight <= innerHeight')).toBe(true);
+    await expect
+      .poll(() => own.screen.page.evaluate('document.documentElement.scrollHeight <= innerHeight'))
+      .toBe(true);
     line.setLevel(5);
-    await expect.poll(() => screen.page.locator('.tile strong').first().textContent()).toBe('m-17');
-    await screen.page.keyboard.press('/');
-    await screen.page.keyboard.type('m-2 line-1');
-    await expect.poll(() => screen.page.locator('.tile strong').allTextContents()).toEqual(['m-22', 'm-25', 'm-28']);
-    await expect.poll(() => new URL(screen.page.url()).searchParams.get('q')).toBe('m-2 line-1');
+    await expect.poll(() => own.screen.page.locator('.tile strong').first().textContent()).toBe('m-17');
+    await own.screen.page.keyboard.press('/');
+    await own.screen.page.keyboard.type('m-2 line-1');
+    await expect
+      .poll(() => own.screen.page.locator('.tile strong').allTextContents())
+      .toEqual(['m-22', 'm-25', 'm-28']);
+    await expect.poll(() => new URL(own.screen.page.url()).searchParams.get('q')).toBe('m-2 line-1');
   });
 
   test('is blind after 30 s without a verdict', async () => {
