@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CrashPlant } from '../support/crash-plant.ts';
 import { describeWith } from '../support/programs.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
-import { levelWatch } from './screen-page.ts';
+import { levelWatch, WatchedPlant } from './screen-page.ts';
 import { useScreen } from './screen-test.ts';
 
 const FITS =
@@ -57,6 +57,31 @@ describeWith(['chromium'], 'a large plant', () => {
       await page.goto(url);
       await expect.poll(() => page.locator('.tile[data-look="normal"]').count()).toBe(100);
       expect(await page.evaluate(FITS), `${viewport.width} × ${viewport.height}`).toBe(true);
+    }
+  });
+});
+
+describeWith(['chromium'], 'the wall view', () => {
+  const own = useScreen();
+
+  test('of 12 watches in alarm is readable from 5 m, in 1080 lines and in 4K', async () => {
+    const { page } = own.screen;
+    const names = Array.from({ length: 12 }, (_, number) => `conveyor-${number}`);
+    const line = own.stack.use(await WatchedPlant.start(Object.fromEntries(names.map((name) => [name, levelWatch]))));
+    line.setLevel(5);
+    await page.goto(`${line.url}/kiosk`);
+    for (const viewport of [
+      { width: 1920, height: 1080 },
+      { width: 3840, height: 2160 },
+    ]) {
+      await page.setViewportSize(viewport);
+      await expect.poll(() => page.locator('.tile[data-look="abnormal"]').count()).toBe(12);
+      await expect.poll(() => page.locator('.wall-alarms li').count()).toBe(4);
+      const name = `document.querySelector('.wall .tile strong')`;
+      const size = await page.evaluate(`parseFloat(getComputedStyle(${name}).fontSize)`);
+      expect(size, `${viewport.width} × ${viewport.height}`).toBeGreaterThanOrEqual(viewport.height * 0.05);
+      expect(await page.evaluate(`${name}.scrollWidth <= ${name}.clientWidth`)).toBe(true);
+      expect(await page.evaluate(FITS)).toBe(true);
     }
   });
 });

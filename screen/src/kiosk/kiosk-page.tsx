@@ -18,7 +18,8 @@ export function KioskPage(): JSX.Element {
   const tiles = [...looks.value]
     .map(([id, look]) => ({ id, look, alarm: alarms.value.get(`watch/${id}`), watch: watches.value.get(id)?.value }))
     .sort((a, b) => urgency(b.look, b.alarm) - urgency(a.look, a.alarm) || a.id.localeCompare(b.id));
-  const columns = Math.max(1, Math.ceil(Math.sqrt(tiles.length * 1.6)));
+  // The width of a tile limits the size of its text: with 12 tiles and 4 columns it is 5 % of the height of the screen.
+  const columns = Math.max(1, Math.ceil(Math.sqrt((tiles.length * 4) / 3)));
   return (
     <main class="kiosk" data-link={isLive.value ? 'live' : 'away'}>
       <header>
