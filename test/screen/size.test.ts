@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CrashPlant } from '../support/crash-plant.ts';
 import { describeWith } from '../support/programs.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
@@ -11,33 +11,37 @@ const FITS =
 describeWith(['chromium'], 'a large plant', () => {
   const own = useScreen();
 
-  async function start(watches: number, tags: number): Promise<string> {
-    const plant = own.stack.use(await CrashPlant.start());
+  let stack: AsyncDisposableStack;
+  let url: string;
+
+  beforeAll(async () => {
+    stack = new AsyncDisposableStack();
+    const plant = stack.use(await CrashPlant.start());
     const { sources, models } = plant.sections('100ms');
-    const registers = Array.from({ length: tags }, (_, address) => [
+    const registers = Array.from({ length: 500 }, (_, address) => [
       `t-${address}`,
       { register: 'holding', address: 2 + address, type: 'uint16' },
     ]);
-    const folder = own.stack.use(new AgentFolder());
+    const folder = stack.use(new AgentFolder());
     folder.configure({
       sources: { plc: { ...sources.plc, tags: { ...sources.plc.tags, ...Object.fromEntries(registers) } } },
       models,
-      watches: Object.fromEntries(Array.from({ length: watches }, (_, number) => [`m-${number}`, levelWatch])),
+      watches: Object.fromEntries(Array.from({ length: 100 }, (_, number) => [`m-${number}`, levelWatch])),
       http: { listen: '127.0.0.1:0', anonymous: 'viewer' },
     });
-    const agent = own.stack.use(await AgentProcess.start(folder.configFile));
-    return agent.httpUrl;
-  }
+    const agent = stack.use(await AgentProcess.start(folder.configFile));
+    url = agent.httpUrl;
+  });
+  afterAll(() => stack.disposeAsync());
 
-  test('of 30 watches and 500 tags opens with at most 300 kB', async () => {
+  test('of 100 watches and 500 tags opens with at most 300 kB', async () => {
     const { page } = own.screen;
-    const url = await start(30, 500);
     const sizes: Promise<number>[] = [];
     page.on('requestfinished', (request) => {
       sizes.push(request.sizes().then((size) => size.responseBodySize + size.responseHeadersSize));
     });
     await page.goto(url);
-    await expect.poll(() => page.locator('.tile[data-look="normal"]').count()).toBe(30);
+    await expect.poll(() => page.locator('.tile[data-look="normal"]').count()).toBe(100);
     const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
     expect(bytes).toBeGreaterThan(20_000);
     expect(bytes).toBeLessThanOrEqual(300_000);
@@ -45,7 +49,6 @@ describeWith(['chromium'], 'a large plant', () => {
 
   test('of 100 watches has all tiles on a screen of 1080 lines, and on a wall of 4K', async () => {
     const { page } = own.screen;
-    const url = await start(100, 0);
     for (const viewport of [
       { width: 1920, height: 1080 },
       { width: 3840, height: 2160 },

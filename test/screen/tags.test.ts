@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connectAsync } from 'mqtt';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { tagFileText } from '../../src/config/config-tag-files.ts';
 import { Mosquitto } from '../support/mosquitto.ts';
@@ -12,22 +12,33 @@ import { useScreen } from './screen-test.ts';
 /* Tags on the page of the configuration: those that a broker has, and those of a device as a table. */
 describeWith(['chromium', 'mosquitto'], 'the topics of a broker on the page', () => {
   const own = useScreen();
+  let stack: AsyncDisposableStack;
+  let agent: AgentProcess;
 
-  test('are listed with their values, and one becomes a tag that is read', async () => {
-    const { stack } = own;
-    const { page } = own.screen;
+  /** The broker of `open` accepts any client; the one of `guarded` only users. */
+  beforeAll(async () => {
+    stack = new AsyncDisposableStack();
     const broker = stack.use(await Mosquitto.start());
+    const guarded = stack.use(await Mosquitto.start({ users: { plant: 'secret' } }));
     const client = await connectAsync(broker.url);
     stack.defer(() => client.endAsync());
     await client.publishAsync('acme/press', '{"rms":0.7,"axis":{"x":1.5}}', { retain: true });
     const folder = stack.use(new AgentFolder());
-    const tags = { speed: { topic: 'acme/speed' } };
     folder.configure({
-      sources: { cell: { type: 'mqtt', url: broker.url, tags } },
+      sources: {
+        open: { type: 'mqtt', url: broker.url, tags: { speed: { topic: 'acme/speed' } } },
+        guarded: { type: 'mqtt', url: guarded.url, tags: { force: { topic: 'acme/force' } } },
+      },
       http: { listen: '127.0.0.1:0', anonymous: 'engineer' },
     });
-    const agent = stack.use(await AgentProcess.start(folder.configFile));
+    agent = stack.use(await AgentProcess.start(folder.configFile));
+  });
+  afterAll(() => stack.disposeAsync());
+
+  test('are listed with their values, and one becomes a tag that is read', async () => {
+    const { page } = own.screen;
     await page.goto(`${agent.httpUrl}/configuration?tab=topics`);
+    await page.locator('select[name="source"]').selectOption('open');
     await page.getByLabel('Topic filter').fill('acme/#');
     await page.getByRole('button', { name: 'Listen' }).click();
     await page.getByRole('button', { name: 'acme/press' }).click();
@@ -50,16 +61,9 @@ describeWith(['chromium', 'mosquitto'], 'the topics of a broker on the page', ()
   });
 
   test('show why they are not listed', async () => {
-    const { stack } = own;
     const { page } = own.screen;
-    const broker = stack.use(await Mosquitto.start({ users: { plant: 'secret' } }));
-    const folder = stack.use(new AgentFolder());
-    folder.configure({
-      sources: { cell: { type: 'mqtt', url: broker.url, tags: { speed: { topic: 'acme/speed' } } } },
-      http: { listen: '127.0.0.1:0', anonymous: 'engineer' },
-    });
-    const agent = stack.use(await AgentProcess.start(folder.configFile));
     await page.goto(`${agent.httpUrl}/configuration?tab=topics`);
+    await page.locator('select[name="source"]').selectOption('guarded');
     await page.getByRole('button', { name: 'Listen' }).click();
     await expect
       .poll(() => page.locator('.problem').allTextContents())
@@ -71,45 +75,59 @@ describeWith(['chromium', 'mosquitto'], 'the topics of a broker on the page', ()
 describeWith(['chromium', pythonWith('pymodbus', 'pymodbus')], 'the tags of a device as a table', () => {
   const own = useScreen();
 
-  /** A device of pymodbus: register n has the value n * 3. The file has comments, which must stay. */
-  async function start() {
-    const { stack } = own;
+  let stack: AsyncDisposableStack;
+  let agent: AgentProcess;
+  let file: string;
+
+  /** A device of pymodbus, read as two sources: register n has the value n * 3. The file has a comment, which must stay. */
+  beforeAll(async () => {
+    stack = new AsyncDisposableStack();
     const device = stack.use(await PymodbusServer.start('socket'));
+    const source = (tag: string) => ({
+      type: 'modbus',
+      url: `tcp://127.0.0.1:${device.port}`,
+      scanInterval: '100ms',
+      timeout: '30s',
+      tags: { [tag]: { register: 'holding', address: 4, type: 'uint16' } },
+    });
     const folder = stack.use(new AgentFolder());
     folder.configure({
-      sources: {
-        press: {
-          type: 'modbus',
-          url: `tcp://127.0.0.1:${device.port}`,
-          scanInterval: '100ms',
-          timeout: '30s',
-          tags: { speed: { register: 'holding', address: 4, type: 'uint16' } },
-        },
-      },
+      sources: { press: source('speed'), mill: source('force') },
       http: { listen: '127.0.0.1:0', anonymous: 'engineer' },
     });
-    const text = readFileSync(folder.configFile, 'utf8').replace('      speed:', '      # at the shaft\n      speed:');
-    writeFileSync(folder.configFile, text);
-    const agent = stack.use(await AgentProcess.start(folder.configFile));
+    file = folder.configFile;
+    writeFileSync(file, onDisk().replace('      speed:', '      # at the shaft\n      speed:'));
+    agent = stack.use(await AgentProcess.start(file));
+  });
+  afterAll(() => stack.disposeAsync());
+
+  const onDisk = () => readFileSync(file, 'utf8');
+
+  /** Opens the table of a source. */
+  async function open(source: string) {
     const { page } = own.screen;
-    await page.goto(`${agent.httpUrl}/configuration?tab=tags`);
+    await page.goto(`${agent.httpUrl}/configuration?tab=tags&source=${source}`);
     const apply = async () => {
       await page.getByRole('button', { name: 'Compare and apply…' }).click();
       await page.locator('#apply:enabled').click();
+      // The dialog closes when the result is there: before, the page shows the one of an earlier test.
+      await page.locator('#apply').waitFor({ state: 'detached' });
       await page.locator('#last-apply[data-state="applied"]').waitFor();
     };
-    const onDisk = () => readFileSync(folder.configFile, 'utf8');
     const tagsOnDisk = () =>
-      (parse(onDisk()) as { sources: { press: { tags: Readonly<Record<string, object>> } } }).sources.press.tags;
+      (parse(onDisk()) as { sources: Readonly<Record<string, { tags: Readonly<Record<string, object>> }>> }).sources[
+        source
+      ]?.tags;
     const value = async (tag: string) => {
       await page.goto(`${agent.httpUrl}/configuration`);
-      return expect.poll(() => page.locator('.source tr', { hasText: tag }).locator('.number').textContent());
+      const row = page.locator(`[data-source="${source}"] tr`, { hasText: tag });
+      return expect.poll(() => row.locator('.number').textContent());
     };
-    return { page, apply, onDisk, tagsOnDisk, value };
+    return { page, apply, tagsOnDisk, value };
   }
 
   test('are changed in their cells, checked and applied, and the comments of the file stay', async () => {
-    const { page, apply, onDisk, tagsOnDisk, value } = await start();
+    const { page, apply, tagsOnDisk, value } = await open('press');
     const cell = (key: string) => page.getByLabel(`speed: ${key}`, { exact: true });
     await cell('address').fill('-1');
     await page.keyboard.press('Tab');
@@ -136,14 +154,14 @@ describeWith(['chromium', pythonWith('pymodbus', 'pymodbus')], 'the tags of a de
   });
 
   test('are pasted from a spreadsheet, with the problems of each line', async () => {
-    const { page, apply, tagsOnDisk, value } = await start();
+    const { page, apply, tagsOnDisk, value } = await open('mill');
     const tags = {
-      speed: { register: 'holding', address: 5, type: 'uint16', unit: 'rpm' },
+      force: { register: 'holding', address: 5, type: 'uint16', unit: 'kN' },
       pressure: { register: 'input', address: 2, type: 'uint16', scale: 0.5, range: [0, 16] },
     };
     await page.getByRole('button', { name: 'Paste table…' }).click();
     const cells = page.locator('dialog[open]').getByLabel('Cells');
-    await cells.fill('name\tadress\nspeed\t5\n');
+    await cells.fill('name\tadress\nforce\t5\n');
     await page.locator('dialog[open]').getByRole('button', { name: 'Read' }).click();
     await expect.poll(() => page.locator('#paste-problems').textContent()).toContain("did you mean 'address'?");
     expect(await own.screen.violations()).toEqual([]);

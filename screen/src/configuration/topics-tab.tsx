@@ -8,7 +8,8 @@ import { t } from '../texts/language.ts';
 import { isEditable } from './draft.ts';
 import { TopicValues } from './topic-values.tsx';
 
-/** A listing ends after this time, and the next one begins. */
+/** A listing ends after this time, and the next one begins. The first one is short: retained messages arrive immediately. */
+const FIRST_ROUND_SECONDS = 1;
 const ROUND_SECONDS = 3;
 const SHOWN_MAX = 500;
 
@@ -88,21 +89,20 @@ function listen(
   problem.value = '';
   const { source, filter } = value;
   const path = `/api/v1/sources/${encodeURIComponent(source)}/topics`;
-  const body = { seconds: ROUND_SECONDS, ...(filter === '' ? {} : { filter }) };
-  const round = async (): Promise<void> => {
+  const round = async (seconds: number): Promise<void> => {
     try {
-      const answer = await sendJson<TopicListing>(path, body);
+      const answer = await sendJson<TopicListing>(path, { seconds, ...(filter === '' ? {} : { filter }) });
       if (listening.value !== value) return;
       topics.value = merged(topics.value, answer.topics);
       isComplete.value &&= answer.is_complete;
-      void round();
+      void round(ROUND_SECONDS);
     } catch (error) {
       if (listening.value !== value) return;
       problem.value = error instanceof Error ? error.message : String(error);
       listening.value = undefined;
     }
   };
-  void round();
+  void round(FIRST_ROUND_SECONDS);
   return () => {
     if (listening.value === value) listening.value = undefined;
   };
