@@ -152,7 +152,8 @@ function connections({ config }: CheckContext): readonly Connection[] {
     clientId: 'clientId' in entry ? entry.clientId : undefined,
     hasSecret:
       ('password' in entry && entry.password !== undefined) ||
-      ('headers' in entry && Object.values(entry.headers).some((value) => isPlainObject(value))),
+      ('headers' in entry && Object.values(entry.headers).some((value) => isPlainObject(value))) ||
+      ('parameters' in entry && Object.values(entry.parameters).some((value) => isPlainObject(value))),
   }));
 }
 

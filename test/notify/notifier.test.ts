@@ -61,7 +61,7 @@ describe('a channel over a webhook', () => {
       agent: 'edge',
       title: 'HIGH: watch/pump on edge',
       text: 'HIGH: watch/pump is too hot.',
-      link: 'https://edge.plant:8443/alarms',
+      link: 'https://edge.plant:8443/alarms?alarm=watch%2Fpump',
       alarms: [{ alarm: 'watch/pump', times: 1 }],
     });
     await expect.poll(() => health()?.status).toBe('ok');

@@ -13,13 +13,15 @@ import { alarmText } from '../parts/alarm-text.ts';
 
 type AlarmTableProps = {
   readonly alarms: readonly Alarm[];
+  /** Alarm that is selected and gets the focus once it is in the table. */
+  readonly linked: string | undefined;
   readonly empty: string;
   /** Called for a key: 'a' acknowledges the selection, 's' shelves it. */
   readonly onAction: (action: AlarmAction) => void;
 };
 
 /** Alarms as rows. Arrow keys move, Space selects, A acknowledges, S shelves; the focus stays on its alarm when rows move. */
-export function AlarmTable({ alarms, empty, onAction }: AlarmTableProps): JSX.Element {
+export function AlarmTable({ alarms, linked, empty, onAction }: AlarmTableProps): JSX.Element {
   const body = useRef<HTMLTableSectionElement>(null);
   const focused = useRef<{ readonly id: string; readonly index: number } | undefined>(undefined);
   const rowAt = (index: number): HTMLElement | null =>
@@ -30,6 +32,15 @@ export function AlarmTable({ alarms, empty, onAction }: AlarmTableProps): JSX.El
     const { id, index } = focused.current;
     const present = alarms.findIndex(({ alarm }) => alarm === id);
     rowAt(present === -1 ? index : present)?.focus();
+  });
+  const opened = useRef<string | undefined>(undefined);
+  useLayoutEffect(() => {
+    const index = alarms.findIndex(({ alarm }) => alarm === linked);
+    if (index === -1 || opened.current === linked) return;
+    opened.current = linked;
+    if (linked !== undefined) selected.value = new Set([linked]);
+    // Scrolls to it.
+    rowAt(index)?.focus();
   });
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLTableRowElement>, index: number, id: string): void => {
     if (event.target !== event.currentTarget || event.altKey || event.metaKey) return;

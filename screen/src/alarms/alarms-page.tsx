@@ -1,10 +1,12 @@
 import { computed, signal } from '@preact/signals';
 import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
 import { alarms, flood, isLive } from '../agent/agent-state.ts';
 import type { Alarm } from '../agent/api-types.ts';
 import { mayOperate } from '../agent/session.ts';
 import { isOpen, isSuppressed } from '../agent/watch-look.ts';
 import { openAlarms } from '../agent/plant-lamp.ts';
+import { query } from '../parts/router.ts';
 import { formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { act, type AlarmAction, isActing, possible, problem, selected, shelvings } from './alarm-actions.ts';
@@ -30,9 +32,15 @@ const shown = computed((): readonly Alarm[] => {
   }
 });
 
-/** Active alarms, with acknowledging and shelving of several at a time. */
+/** Active alarms, with acknowledging and shelving of several at a time. A link to one, `?alarm=ID`, selects it. */
 export function AlarmsPage(): JSX.Element {
   void sound.value;
+  const linked = alarms.value.get(query.value.get('alarm') ?? '');
+  const linkedId = linked?.alarm;
+  useEffect(() => {
+    // Only when it is first there: it may leave the view later.
+    if (linked !== undefined) view.value = isOpen(linked) ? 'open' : 'all';
+  }, [linkedId]);
   return (
     <>
       <AlarmTabs>
@@ -49,6 +57,7 @@ export function AlarmsPage(): JSX.Element {
       {mayOperate.value && <ActionBar />}
       <AlarmTable
         alarms={shown.value}
+        linked={linkedId}
         onAction={(action) => void start(action)}
         empty={view.value === 'open' ? t('alarms.none') : t('alarms.noneHere')}
       />

@@ -11,7 +11,7 @@ export type NotifyMessage = {
   readonly text: string;
   /** Highest priority of the alarms. */
   readonly priority: AlarmPriority;
-  /** URL of the alarm page; undefined if it is not configured. */
+  /** URL of the alarm page, with the alarm if it is about one; undefined if it is not configured. */
   readonly link: string | undefined;
   readonly alarms: readonly Notice[];
   /** Number of further alarms. */
@@ -38,7 +38,7 @@ export function messageOf({ kind, notices, others }: DueMessage, { agent, link }
     title,
     text: [...lines, ...rest].join('\n'),
     priority: first?.priority ?? 'low',
-    link,
+    link: link !== undefined && count === 1 && first !== undefined ? linkTo(link, first.alarm) : link,
     alarms: notices,
     more: others.length,
   };
@@ -48,6 +48,11 @@ export function messageOf({ kind, notices, others }: DueMessage, { agent, link }
 export function testMessage({ agent, link }: Sender): NotifyMessage {
   const text = 'This is a test. No alarm was raised.';
   return { kind: 'test', agent, title: `Test of andon on ${agent}`, text, priority: 'low', link, alarms: [], more: 0 };
+}
+
+/** Returns the URL with which the alarm page opens with this alarm selected. */
+function linkTo(page: string, alarm: string): string {
+  return `${page}?alarm=${encodeURIComponent(alarm)}`;
 }
 
 function lineOf({ priority, message, times, isOver, kind, sinceMs }: Notice, ofMessage: DueMessage['kind']): string {
