@@ -29,19 +29,19 @@ describeWith(['chromium'], 'the alarms page', () => {
   test('opens with the alarm of a link selected, once, also if it is not open', async () => {
     const line = await start(three);
     line.setLevel(5);
-    await screen.page.goto(`${line.url}/alarms`);
+    await own.screen.page.goto(`${line.url}/alarms`);
     await expect.poll(() => column('name')).toEqual(['critical', 'medium', 'low']);
-    await screen.page.goto(`${line.url}/alarms?alarm=watch%2Fmedium`);
-    const selection = screen.page.locator('#alarms tr[aria-selected="true"] .name');
+    await own.screen.page.goto(`${line.url}/alarms?alarm=watch%2Fmedium`);
+    const selection = own.screen.page.locator('#alarms tr[aria-selected="true"] .name');
     await expect.poll(() => selection.allTextContents()).toEqual(['medium']);
-    await expect.poll(() => screen.page.locator('#alarms tr:focus .name').allTextContents()).toEqual(['medium']);
-    await screen.isLive();
-    await screen.page.keyboard.press('a');
-    await expect.poll(() => screen.page.locator('.actions .count').textContent()).toBe('Selected: 0');
+    await expect.poll(() => own.screen.page.locator('#alarms tr:focus .name').allTextContents()).toEqual(['medium']);
+    await own.screen.isLive();
+    await own.screen.page.keyboard.press('a');
+    await expect.poll(() => own.screen.page.locator('.actions .count').textContent()).toBe('Selected: 0');
     line.setLevel(0);
     await expect.poll(() => column('name')).toEqual(['critical', 'low']);
     expect(await selection.count()).toBe(0);
-    await screen.page.reload();
+    await own.screen.page.reload();
     await expect.poll(() => selection.allTextContents()).toEqual(['medium']);
     expect(await column('state')).toContain('normal');
   });
