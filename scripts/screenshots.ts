@@ -4,8 +4,11 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium, type Page } from 'playwright-core';
+import { parse } from 'yaml';
+import { AgentFolder, AgentProcess } from '../test/support/start-agent.ts';
 
 const root = join(import.meta.dirname, '..');
 const demo = spawn(process.execPath, [join(root, 'bin/andon.js'), 'demo', '--seconds', '180'], {
@@ -30,6 +33,7 @@ try {
   await shoot(light, 'screen-alarms', '/alarms', 1200, 420);
   await shoot(light, 'screen-models', '/models/pump-anomaly', 1200, 1330);
   await shoot(light, 'screen-configuration', '/configuration', 1200, 640);
+  await shootTags(light);
   const dark = await open({ colorScheme: 'dark' });
   const tags = 'pump-1.vibration,pump-1.current,pump-1.temperature';
   await shoot(dark, 'screen-trends', `/trends?tags=${tags}&from=${nowMs - 60_000}&to=${nowMs + 5000}`, 1200, 620);
@@ -66,4 +70,20 @@ async function shoot(page: Page, name: string, path: string, width: number, heig
   // Charts draw in the next frames.
   await page.waitForTimeout(1500);
   await page.screenshot({ path: join(root, 'docs', `${name}.png`) });
+}
+
+/** Takes the table of tags from an agent that engineers configure. The picture has no path of its folder. */
+async function shootTags(page: Page): Promise<void> {
+  const { sources } = parse(readFileSync(join(root, 'config/demo.yaml'), 'utf8')) as { readonly sources: object };
+  using folder = new AgentFolder();
+  folder.configure({ sources, http: { listen: '127.0.0.1:0', anonymous: 'engineer' } });
+  await using agent = await AgentProcess.start(folder.configFile);
+  await page.setViewportSize({ width: 1200, height: 700 });
+  await page.goto(`${agent.httpUrl}/configuration?tab=tags&source=plc-1`);
+  const table = page.locator('#tags');
+  await table.locator('tbody tr').first().waitFor();
+  const [top, bottom] = [await page.locator('.watch-form').boundingBox(), await table.boundingBox()];
+  if (top === null || bottom === null) throw new Error('The table of tags is not visible.');
+  const clip = { x: 0, y: top.y - 8, width: 1200, height: bottom.y + bottom.height + 16 - top.y };
+  await page.screenshot({ path: join(root, 'docs/screen-tags.png'), clip });
 }
