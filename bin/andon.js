@@ -21,7 +21,7 @@ const flags = isDaemon && !isLimited ? [`${HEAP_FLAG}=4`, '--import', programFil
 // glibc keeps freed memory in an arena for each thread, up to eight a core. In an agent of 14 threads half of it was free,
 // and more with each minute. glibc reads the limit when the process starts.
 const isArenaLimited = !isDaemon || process.env.MALLOC_ARENA_MAX !== undefined;
-const env = isArenaLimited ? process.env : { ...process.env, MALLOC_ARENA_MAX: '2' };
+const env = isArenaLimited ? process.env : { ...process.env, MALLOC_ARENA_MAX: '4' };
 
 if (major >= 24) {
   // Replaces the program in the same process, with its id, parent and standard streams. Windows has no such call.

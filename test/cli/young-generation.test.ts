@@ -69,7 +69,7 @@ test('the young generation is bounded in the agent, its storage threads, its mod
   // The old generation is measured by the attack of a thousand clients, as V8 does not report its limit.
   for (const command of commands) expect(command).toContain('hosts/limit-garbage');
   // So is the memory that malloc keeps for each thread.
-  for (const environment of environments) expect(environment.split('\0')).toContain('MALLOC_ARENA_MAX=2');
+  for (const environment of environments) expect(environment.split('\0')).toContain('MALLOC_ARENA_MAX=4');
 });
 
 test('another limit in NODE_OPTIONS or MALLOC_ARENA_MAX is kept', async () => {
