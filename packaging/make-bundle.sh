@@ -36,7 +36,7 @@ cp -R screen/dist "$tree/screen/"
 (cd "$tree" && npm pkg delete devDependencies && npm sbom --omit=dev --sbom-format=cyclonedx --sbom-type=application) >"$tree/sbom.cdx.json"
 
 # The program has most libraries inside. The list of libraries above names them all.
-(cd "$tree" && npm pkg delete $(node "$OLDPWD/scripts/external-packages.ts") && npm prune --omit=dev --ignore-scripts --os=linux --cpu="$cpu" --libc=glibc >/dev/null)
+node scripts/external-packages.ts | (cd "$tree" && xargs npm pkg delete && npm prune --omit=dev --ignore-scripts --os=linux --cpu="$cpu" --libc=glibc >/dev/null)
 
 # Binaries for other systems and processors are most of the size. Sources to compile or debug with are the rest.
 modules=$tree/node_modules

@@ -384,12 +384,13 @@ describe('a model that takes the host down while it loads', () => {
 
 /** The one that is about to take over from `live`. */
 async function freshHost(live: number): Promise<number> {
-  const others = () => inferenceHostPids(process.pid).filter((pid) => pid !== live);
+  // Read once: while the process replaces its program, it has no command line.
+  let fresh: number | undefined;
   await until(
-    () => others().length > 0,
+    () => (fresh = inferenceHostPids(process.pid).find((pid) => pid !== live)) !== undefined,
     () => 'a fresh host',
   );
-  return others()[0] ?? 0;
+  return fresh ?? 0;
 }
 
 async function version(harness: HostHarness, name: string, number: number): Promise<void> {
