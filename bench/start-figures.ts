@@ -44,7 +44,7 @@ export async function startFigures(
 
 async function measureStart(site: BenchSite, start: typeof startAgent): Promise<Start> {
   const [w1] = loads;
-  if (w1 === undefined) throw new Error('There is no load W1');
+  if (w1 === undefined) throw new Error('The load W1 is missing');
   await site.subscriber.call('takeMessages', undefined);
   const startedMs = machineMs();
   await using subject = start(site, w1);

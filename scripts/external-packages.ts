@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 
-/** Libraries that stay packages beside the bundle: each loads a native library, data or another library (`long`) from its folder. */
+/** Libraries that stay packages next to the bundle: each loads a native library, data or another library (`long`) from its folder. */
 export const externalPackages =
   /^(onnxruntime-node|better-sqlite3|serialport|@serialport\/.*|node-opcua-.*|node|long)$/;
 

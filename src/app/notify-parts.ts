@@ -47,7 +47,7 @@ export function notifyParts(options: {
   return { parts: [channels, none] as const, load };
 }
 
-/** Reports that no one is notified. That is no fault: the page and subscribers have every alarm. */
+/** Reports that notifications have no channel. It is not a fault: the page and subscribers have every alarm. */
 function noChannel({ health }: Deps): Part {
   const component = health.component('notify');
   return {

@@ -58,7 +58,7 @@ export type TopicBrowse = {
   readonly forMs: number;
 };
 
-/** What was received in that time. */
+/** Messages of that time. */
 export type TopicListing = {
   readonly topics: readonly TopicReading[];
   /** False if more was received than a listing holds. */

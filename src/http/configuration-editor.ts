@@ -61,7 +61,7 @@ export interface ConfigurationEditor {
   /**
    * Reads a table with the columns of a tag file, from a spreadsheet for example.
    *
-   * @param table `type` is that of the source.
+   * @param table `type` is the type of the source.
    * @throws {OperatingError} 'configuration-check-failed' (retry).
    */
   readTags(table: { readonly text: string; readonly type: string }): Promise<TagTable>;

@@ -23,7 +23,7 @@ export const notifyErrors = {
   ),
 } as const satisfies ErrorCatalogue;
 
-/** An error of a channel; its disposition is that of the catalogue. */
+/** An error of a channel, with the disposition of the catalogue. */
 export class NotifyError extends OperatingError {
   /** Wait that the service requested (Retry-After); undefined if it requested none. */
   readonly retryAfterMs: number | undefined;

@@ -104,7 +104,7 @@ export async function* historyRows(order: HistoryOrder): AsyncGenerator<Recorded
   }
 }
 
-/** Whether the alarm of a watch is suppressed, by time. The last value of the tag holds, as it does live. */
+/** Tells by time if the alarm of a watch is suppressed. The last value of the tag holds, as it does live. */
 class SuppressionHistory {
   readonly #reader: HistoryReader;
   readonly #when: SuppressWhen | undefined;

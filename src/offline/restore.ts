@@ -101,7 +101,7 @@ async function restoreConfiguration(stage: string, configFile: string): Promise<
   copyConfigFile(outputs, target);
 }
 
-/** The group of the folder, which is that of the agent, may read the file. Only this user may change it: outputs require that. */
+/** The group of the folder is the group of the agent, and may read the file. Only this user may change it: outputs require that. */
 function copyConfigFile(from: string, to: string): void {
   copyFileSync(from, to);
   if (getuid?.() === 0) chownSync(to, 0, statSync(dirname(to)).gid);

@@ -30,7 +30,7 @@ export class TopicBrowser implements AsyncDisposable {
   #listing: Promise<unknown> | undefined;
 
   constructor(deps: Deps) {
-    // What a person looks at is not in the metrics of the source.
+    // The metrics of the source do not count the messages of the browser.
     this.#deps = { ...deps, metrics: new Metrics() };
   }
 

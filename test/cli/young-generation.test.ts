@@ -24,9 +24,9 @@ type Probed = {
 type ProbedAgent = {
   readonly agent: readonly Probed[];
   readonly others: readonly Probed[];
-  /** Of the agent and its model server. */
+  /** Command lines of the agent and its model server. */
   readonly commands: readonly string[];
-  /** Of the same. */
+  /** Environments of both. */
   readonly environments: readonly string[];
 };
 

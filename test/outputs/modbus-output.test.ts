@@ -8,7 +8,7 @@ import { MemoryRecordStore } from '../support/memory-record-store.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
 import { WritableDevice } from '../support/writable-device.ts';
 
-/** What an output follows, as a test sets it. */
+/** The facts, as a test sets them. */
 class Inputs implements OutputInputs {
   #facts: OutputFacts = {
     alarms: [],

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { launchChromium } from '../support/browser.ts';
 import { ScreenPage } from './screen-page.ts';
 
-/** What the tests of a group use: one Chromium for all, and a page of its own for each test. */
+/** Set-up of a group of tests: one Chromium for all, and a page of its own for each test. */
 export type ScreenTest = {
   readonly chromium: Browser;
   /** A new page for each test. Errors of its scripts fail the test. */

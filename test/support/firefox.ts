@@ -36,7 +36,10 @@ export class Firefox implements AsyncDisposable {
     // Firefox does not start in a home of another user.
     const env = { ...process.env, HOME: profile };
     const args = ['--headless', '--remote-debugging-port', '0', '--profile', profile, '--no-remote', 'about:blank'];
-    const child = spawn(programPath('firefox-esr') ?? 'firefox-esr', args, { stdio: ['ignore', 'ignore', 'pipe'], env });
+    const child = spawn(programPath('firefox-esr') ?? 'firefox-esr', args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env,
+    });
     const socket = new WebSocket(`${await addressOf(child)}/session`);
     await once(socket, 'open');
     const firefox = new Firefox(child, profile, socket);

@@ -35,7 +35,7 @@ install('mixed', mixedModel());
 install('gpt', gptDecoder().bytes, { generation: { maxTokens: gptShape.positions, endToken: 0 } });
 const host = new SupervisedInferenceHost({
   entry: new URL('../../src/hosts/inference-host.ts', import.meta.url),
-  // A run that a busy machine delays is no fault.
+  // A run that a busy machine delays is not a fault.
   config: modelsConfigSchema.parse({ directory, serve: 'all', deadline: '60s' }),
   models: [],
   deps: testDeps(),

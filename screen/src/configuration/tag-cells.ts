@@ -27,7 +27,7 @@ export function tagColumns(schema: SchemaNode, type: string): readonly TagColumn
   return columns.toSorted((a, b) => Number(b.isRequired) - Number(a.isRequired));
 }
 
-/** Returns the columns that a table needs: required and usual ones, and those that a tag has. */
+/** Returns the columns that a table needs: required ones, usual ones, and ones that a tag has. */
 export function shownColumns(
   columns: readonly TagColumn[],
   tags: readonly Readonly<Record<string, unknown>>[],

@@ -159,7 +159,7 @@ function lineEnd(text: string, offset: number): number {
 }
 
 function spliced(text: string, splices: readonly Splice[]): string {
-  // Those that end later first, so that the offsets of the others stay right.
+  // Later edits first, so that the offsets of the others stay right.
   return splices
     .toSorted((a, b) => b.from - a.from || b.to - a.to)
     .reduce((rest, { from, to, insert }) => rest.slice(0, from) + insert + rest.slice(to), text);

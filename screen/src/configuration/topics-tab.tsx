@@ -13,7 +13,7 @@ const FIRST_ROUND_SECONDS = 1;
 const ROUND_SECONDS = 3;
 const SHOWN_MAX = 500;
 
-/** What is listened to. */
+/** The subscription. */
 type Listening = { readonly source: string; readonly filter: string };
 
 /** Topics of a broker with their values, any of which becomes a tag. */

@@ -4,7 +4,7 @@ import type { MarkedPeriod } from '../operation/annotations.ts';
 export type JudgedPeriod = {
   /** Rows with a verdict. */
   readonly rows: number;
-  /** Those of them that are abnormal. */
+  /** Abnormal ones among them. */
   readonly abnormal: number;
 };
 

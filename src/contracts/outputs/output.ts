@@ -23,7 +23,7 @@ export interface Output extends AsyncDisposable {
   start(): void;
 }
 
-/** What outputs follow. */
+/** Facts that outputs follow. */
 export interface OutputInputs {
   facts(): OutputFacts;
   /** Calls the listener when the facts may have changed. @returns Ends the calls. */

@@ -163,7 +163,7 @@ class RightSide {
     }
   }
 
-  /** Adds the stacks that have the row, of those that are within the window. */
+  /** Adds the stacks within the window that have the row. */
   #addByStack(side: Float64Array, known: Float64Array, row: number): void {
     const { steps, lags, columns } = this.#shape;
     const present = this.#present;

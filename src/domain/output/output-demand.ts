@@ -1,7 +1,7 @@
 import type { AlarmState, AlarmTransition } from '../alarm/alarm.ts';
 import { type AlarmSelection, firstSelected } from '../alarm/alarm-selection.ts';
 
-/** What an output follows. */
+/** Condition of an output. */
 export type OutputCondition =
   /** On while a chosen alarm is in one of the states. Without watches and alarms, every watch must judge. */
   | { readonly type: 'alarms'; readonly selection: AlarmSelection; readonly states: readonly AlarmState[] }
@@ -10,7 +10,7 @@ export type OutputCondition =
   /** Counts while andon stores records. */
   | { readonly type: 'heartbeat' };
 
-/** What andon knows now. */
+/** Present state of alarms, watches and storage. */
 export type OutputFacts = {
   /** Last transition of each alarm; undefined before the stored alarms were read. */
   readonly alarms: readonly AlarmTransition[] | undefined;
@@ -22,7 +22,7 @@ export type OutputFacts = {
   readonly storageFault: string | undefined;
 };
 
-/** What an output must show, with the reason. 'safe': andon cannot tell whether it is to be on. */
+/** State that an output must show, with the reason. 'safe': andon cannot tell whether it is to be on. */
 export type OutputDemand = { readonly show: 'on' | 'off' | 'safe'; readonly reason: string };
 
 /** Returns what an output must show. What andon cannot tell is 'safe', also while an alarm is active. */

@@ -73,7 +73,7 @@ export function valueAt(rules: OutputRules, { show, sinceMs }: OutputMemory, now
 }
 
 /**
- * Returns the time of the next write, which may be now or earlier. The value is that of `valueAt` at the time of the write.
+ * Returns the time of the next write, which may be now or earlier. At that time, `valueAt` gives the value.
  */
 export function nextWriteMs(rules: OutputRules, memory: OutputMemory, nowMs: number): number {
   const { written, changedMs, retryMs, show } = memory;

@@ -34,7 +34,7 @@ export const modbusOutputSchema = configObject({
     .describe(
       'Address of the device, in place of source: tcp://host:port, rtu+tcp://host:port or serial:///dev/ttyUSB0',
     ),
-  unitId: z.int().min(1).max(255).optional().describe('Modbus unit id. Default: that of source, or 1'),
+  unitId: z.int().min(1).max(255).optional().describe('Modbus unit id. Default: the unit id of source, or 1'),
   write: writeSchema.describe('The address that is written'),
   values: configObject({
     on: registerValue.default(1).describe('Value while it is on'),
@@ -75,5 +75,5 @@ export function linkProblem(url: string): string | undefined {
   return protocol?.startsWith('ascii+') === true ? 'outputs cannot use ASCII frames' : undefined;
 }
 
-/** Parsed configuration of a Modbus output. `device` is that of the source or of `url`. */
+/** Parsed configuration of a Modbus output. `device` is the device of the source or of `url`. */
 export type ModbusOutputConfig = z.infer<typeof modbusOutputSchema> & { readonly heldBecause?: string | undefined };

@@ -7,7 +7,7 @@ export function modbusTarget({ url = '', unitId = 1, write }: ModbusOutputConfig
   return `${place} of unit ${unitId} at ${endpointName(parseModbusUrl(url))}`;
 }
 
-/** Returns an output with the address of its device: that of its source, if it names one. */
+/** Returns an output with the address of its device: the address of its source, if it names one. */
 export function withSource(
   output: ModbusOutputConfig,
   sources: Readonly<Record<string, { readonly url: string; readonly unitId?: number }>>,

@@ -24,7 +24,7 @@ const tagSchema = configObject({
     .describe(
       'Part of the value: [3] for an element of an array, [0,2] of a matrix, Motor.Speed for a field of a structure, Axes[1].Position. Indexes count from 0',
     ),
-  publishingInterval: duration('Publishing interval of this tag. Default: that of the source', {
+  publishingInterval: duration('Publishing interval of this tag. Default: the interval of the source', {
     minMs: 10,
     maxMs: 3_600_000,
   }).optional(),

@@ -11,7 +11,7 @@ export const opcuaErrors = {
   ),
   'opcua-server-untrusted': reject(
     "andon does not trust the server's certificate, or the certificate is not valid (expired, or for another use).",
-    'Compare the fingerprint with that of the server, then run `andon opcua trust NAME`. Renew an expired certificate in the server.',
+    'Compare the fingerprint on the server, then run `andon opcua trust NAME`. Renew an expired certificate in the server.',
   ),
   'opcua-client-untrusted': reject(
     "The OPC UA server does not trust andon's certificate.",

@@ -26,7 +26,7 @@ export function opcuaReads({
     const { node, path, scale, offset, map } = tag;
     const publishingMs = tag.publishingIntervalMs ?? publishingIntervalMs;
     const samplingMs = tag.samplingIntervalMs ?? publishingMs;
-    // Of a part of a value, the server cannot know the deadband.
+    // The server cannot apply a deadband to a part of a value.
     const deadband = path === undefined && map === undefined && scale !== 0 ? tag.deadband / Math.abs(scale) : 0;
     const queueSize = tag.queueSize ?? queueFor(publishingMs, samplingMs);
     const key = JSON.stringify([node, publishingMs, samplingMs, queueSize, deadband]);

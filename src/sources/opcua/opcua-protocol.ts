@@ -56,7 +56,7 @@ export type OpcuaValues = {
   readonly qualities: Uint8Array;
   /** Codes of quality reasons. */
   readonly reasons: Uint8Array;
-  /** What is wrong with the content of a read, for the operator. */
+  /** Fault in the content of a read, for the operator. */
   readonly faults: readonly (readonly [read: number, text: string])[];
   /** Values that the server dropped because a queue was full, by its overflow bit. */
   readonly overflows: number;

@@ -8,7 +8,7 @@ import { metricNumber } from './metric-number.ts';
 type Device = Pick<SparkplugTopic, 'group' | 'edgeNode' | 'device'>;
 type Aliases = ReadonlyMap<number, string>;
 
-/** What was received of an edge node or device. */
+/** Messages received from an edge node or device. */
 type DeviceReading = {
   readonly aliases: Map<number, string>;
   /** Data type by metric. */

@@ -10,7 +10,7 @@ export type RegimeChoice = {
   readonly regimes: MachineRegimes | undefined;
   /** Assessment of the fit that was chosen; undefined if there are too few rows for one. */
   readonly assessment: Assessment | undefined;
-  /** What was found and decided, for the report; undefined if there are no regimes. */
+  /** Regimes found and the decision, for the report; undefined if there are no regimes. */
   readonly text: string | undefined;
 };
 

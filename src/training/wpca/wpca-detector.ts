@@ -66,7 +66,7 @@ const BLOCK_WINDOWS_APART = 2;
 const LEFT_OUT_SHARE_MAX = 3 / 8;
 const SEARCHES_MAX = 3;
 
-/** Least weight of the rows that a person marked as normal: their direction becomes one of those that carry drift. */
+/** Least weight of the rows that a person marked as normal: their direction becomes a direction of drift. */
 const MARKED_SHARE = 0.2;
 
 /** Whitened principal components of lag-stacked rows: notices that tags no longer move together as they did. */

@@ -22,7 +22,7 @@ import { openPki, type OwnCertificate, ownCertificate } from './pki.ts';
 // The library writes to standard output, where a command has its result. Its errors are reported where they occur.
 for (const setLogger of [setDebugLogger, setErrorLogger, setWarningLogger]) setLogger(() => undefined);
 
-/** The server deletes a session that it does not hear from for this long. */
+/** The server deletes a session that sends nothing for this time. */
 const SESSION_MS = 60_000;
 
 /** A session with a server, and andon's certificate that it was opened with. */
@@ -32,7 +32,7 @@ export type OpcuaSession = AsyncDisposable & {
 };
 
 /**
- * Connects and logs in. There is no reconnection: after `onLost` the session is dead.
+ * Connects and logs in. It does not reconnect: after `onLost` the session is dead.
  *
  * @param nowMs Epoch time.
  * @param onLost Called once if the connection ends before the disposal, with the reason.
@@ -110,7 +110,7 @@ function createClient(endpoint: OpcuaEndpoint, pki: OPCUACertificateManager, own
     applicationName: 'andon',
     applicationUri: own.applicationUri,
     clientName: `andon ${endpoint.source}`,
-    // A server behind a gateway or in a container announces another host name than that of the url.
+    // A server behind a gateway or in a container announces another host name than the url has.
     endpointMustExist: false,
     clientCertificateManager: pki,
     certificateFile: own.certificateFile,
@@ -171,7 +171,7 @@ function failureOf(error: unknown, endpoint: OpcuaEndpoint, own: OwnCertificate)
     return failure(
       'opcua-server-untrusted',
       status === 'BadCertificateUntrusted' || status === ''
-        ? `the server's certificate is not trusted. Compare it with that of the server and run andon opcua trust ${source}`
+        ? `the server's certificate is not trusted. Compare its thumbprint on the server, then run andon opcua trust ${source}`
         : `the server's certificate is not valid: ${status}`,
     );
   }

@@ -14,7 +14,7 @@ const VALID_DAYS = 5 * 365;
 export type OwnCertificate = {
   readonly certificateFile: string;
   readonly privateKeyFile: string;
-  /** In the certificate; servers compare it with that of the session. */
+  /** In the certificate; servers compare it with the URI of the session. */
   readonly applicationUri: string;
   readonly certificate: X509Certificate;
 };

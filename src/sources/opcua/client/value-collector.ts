@@ -12,7 +12,7 @@ import type { OpcuaJob, OpcuaValues } from '../opcua-protocol.ts';
 import { parseValuePath, type PathStep } from '../value-path.ts';
 import { type VariantNumber, variantNumber } from './variant-number.ts';
 
-/** An earlier time is that of a device with an unset clock, or the null of OPC UA. 2000-01-01. */
+/** Earlier times come from a device with an unset clock, or are the null of OPC UA. 2000-01-01. */
 const EARLIEST_MS = 946_684_800_000;
 
 type Read = {
@@ -92,7 +92,7 @@ type Sample = {
 function sampleOf(dataValue: DataValue, read: Read | undefined, marked: QualityCode): Sample {
   const mark = `the server marks it ${dataValue.statusCode.name}`;
   const bad = (reason: QualityReason, fault: string): Sample => ({ value: Number.NaN, quality: BAD, reason, fault });
-  // A bad value is often null, which is no fault of its own.
+  // A bad value is often null. That alone is not a fault.
   if (marked === BAD) return bad('marked-not-good', mark);
   const found: VariantNumber =
     read === undefined ? { value: undefined, found: 'no tag' } : variantNumber(dataValue.value, read.path, read.map);
