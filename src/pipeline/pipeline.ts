@@ -191,6 +191,12 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     return this.#watches.map((running) => watchCondition(running, condition));
   }
 
+  /** Returns the last value of a tag; undefined if there is no such tag. */
+  tag(name: string): TagReading | undefined {
+    const number = this.#numbers.get(name);
+    return number === undefined ? undefined : this.#table.reading(number);
+  }
+
   tags(): readonly TagReading[] {
     return this.#options.tags.flatMap(({ name, number }) => (name === '' ? [] : [this.#table.reading(number)]));
   }

@@ -48,4 +48,7 @@ export const deMessages: Readonly<Record<keyof typeof enMessages, string>> = {
   'quality.sequence-lost': 'Nachrichten verloren',
   'quality.not-available': 'nicht verfügbar',
   'quality.not-available?': 'vielleicht nicht verfügbar',
+  'quality.waveform-short': 'Signalausschnitt zu kurz',
+  'quality.waveform-dropped': 'Signalausschnitt verworfen',
+  'quality.speed-unknown': 'Drehzahl unbekannt',
 };

@@ -46,4 +46,7 @@ export const enMessages = {
   'quality.sequence-lost': 'messages lost',
   'quality.not-available': 'not available',
   'quality.not-available?': 'perhaps not available',
+  'quality.waveform-short': 'waveform too short',
+  'quality.waveform-dropped': 'waveform dropped',
+  'quality.speed-unknown': 'speed unknown',
 } as const;

@@ -48,4 +48,7 @@ export const zhMessages: Readonly<Record<keyof typeof enMessages, string>> = {
   'quality.sequence-lost': '消息丢失',
   'quality.not-available': '不可用',
   'quality.not-available?': '可能不可用',
+  'quality.waveform-short': '波形过短',
+  'quality.waveform-dropped': '波形被丢弃',
+  'quality.speed-unknown': '转速未知',
 };
