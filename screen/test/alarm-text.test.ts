@@ -45,7 +45,9 @@ describe('the sentence of an alarm', () => {
     expect(alarmText(raised('value-above-limit', limit))).toBe(
       'pump-1.pressure liegt bei 13 bar, über dem Grenzwert high von 12 bar.',
     );
-    expect(alarmText(raised('returned-to-normal', { component: 'source plc-1' }))).toBe('Quelle plc-1 arbeitet wieder.');
+    expect(alarmText(raised('returned-to-normal', { component: 'source plc-1' }))).toBe(
+      'Quelle plc-1 arbeitet wieder.',
+    );
     expect(alarmName({ alarm: 'diagnostic/source/plc-1' })).toBe('Quelle plc-1');
     expect(alarmName({ alarm: 'limit/pump-1.pressure/high' })).toBe('pump-1.pressure high');
     expect(alarmName({ alarm: 'watch/pump-1' })).toBe('pump-1');
