@@ -23,7 +23,7 @@ const DIFFERENCE_MAX = 1e-3;
 export type CheckedModel = { readonly stored: StoredModel; readonly config: ModelsConfig };
 
 /** Figures of one model on one provider. Times are those of `session.run`, without the way to the host. */
-export type ModelFigures = {
+type ModelFigures = {
   readonly p50Ms: number;
   readonly p99Ms: number;
   /** In batches of 64 rows; undefined if the graph takes one row only. */
