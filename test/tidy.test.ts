@@ -82,10 +82,11 @@ const floors: readonly (readonly string[])[] = [
   ['config'],
   ['tag-import', 'config-editing'],
   ['app', 'offline', 'service'],
+  ['gpu'],
   ['hosts'],
   ['cli/output'],
   ['cli/access'],
-  ['cli/models', 'cli/demo', 'cli/setup', 'cli/opcua'],
+  ['cli/models', 'cli/demo', 'cli/setup', 'cli/opcua', 'cli/gpu'],
   ['cli/training'],
   ['cli'],
 ];
