@@ -10,6 +10,13 @@ const componentJson = z.object({
   name: z.string(),
   status: z.enum(['starting', 'ok', 'degraded', 'failed']),
   reason: z.string(),
+  reason_code: z
+    .string()
+    .optional()
+    .describe(
+      'Kind of the reason, for translations: a code of docs/errors.md or docs/quality.md, or a word of its own',
+    ),
+  reason_parameters: z.record(z.string(), z.string()).optional().describe('Values of the reason'),
   since_ms: z.number(),
 });
 
@@ -223,6 +230,7 @@ export const sourceJson = z.object({
   url: z.string().nullable().describe('Address of the device or broker; null if it is a secret'),
   status: componentJson.shape.status,
   reason: z.string(),
+  reason_code: componentJson.shape.reason_code,
   since_ms: z.number(),
   tags: z.array(tagReadingJson),
 });

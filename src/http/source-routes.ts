@@ -41,8 +41,17 @@ export function registerSources(instance: FastifyInstance, options: SourceRoutes
       const health = new Map(deps.health.components().map((component) => [component.name, component]));
       return {
         sources: sources().map(({ source, type, url, tags }) => {
-          const { status = 'starting', reason = '', sinceMs = 0 } = health.get(`source/${source}`) ?? {};
-          return { source, type, url: url ?? null, status, reason, since_ms: sinceMs, tags: tags.map(tagJson) };
+          const { status = 'starting', reason = '', code, sinceMs = 0 } = health.get(`source/${source}`) ?? {};
+          return {
+            source,
+            type,
+            url: url ?? null,
+            status,
+            reason,
+            reason_code: code,
+            since_ms: sinceMs,
+            tags: tags.map(tagJson),
+          };
         }),
       };
     },

@@ -1,10 +1,11 @@
 import type { JSX, TargetedKeyboardEvent } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { nowMs } from '../agent/agent-state.ts';
+import { health, nowMs } from '../agent/agent-state.ts';
 import type { Alarm } from '../agent/api-types.ts';
 import { mayOperate } from '../agent/session.ts';
 import { isOpen, isUnacknowledged } from '../agent/watch-look.ts';
 import { PriorityMark } from '../parts/priority-mark.tsx';
+import { reasonText } from '../parts/reason-text.ts';
 import { follow, machinePath } from '../parts/router.ts';
 import { formatMoment, formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
@@ -164,11 +165,12 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
   );
 }
 
-/** The reason now, if it differs from the reason at the onset. */
-function presentText({ state, change, timestamp_ms }: Alarm, present: string): string {
+/** The reason now, if it differs from the reason at the onset. That of a component is in the language of the page. */
+function presentText({ alarm, state, change, timestamp_ms }: Alarm, present: string): string {
   if (state === 'returned-unacknowledged' || change === 'returned-to-normal')
     return t('alarms.returned', { time: formatMoment(timestamp_ms, nowMs.value) });
-  return t('alarms.present', { reason: present });
+  const component = health.value?.components.find(({ name }) => alarm === `diagnostic/${name}`);
+  return t('alarms.present', { reason: component === undefined ? present : reasonText(component) });
 }
 
 /** Who acted, the comment, and the time that is left on the shelf. */
