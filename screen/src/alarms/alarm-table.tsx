@@ -155,7 +155,7 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
       <td class="cause">
         {word('cause', cause)}
         <small>{alarmText(alarm)}</small>
-        {present !== null && <small class="present">{presentText(alarm, present)}</small>}
+        {present !== null && <Present alarm={alarm} present={present} />}
       </td>
       <td class="blame">{alarmReading(alarm)}</td>
       <td class="by">
@@ -165,12 +165,22 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
   );
 }
 
-/** The reason now, if it differs from the reason at the onset. That of a component is in the language of the page. */
-function presentText({ alarm, state, change, timestamp_ms }: Alarm, present: string): string {
-  if (state === 'returned-unacknowledged' || change === 'returned-to-normal')
-    return t('alarms.returned', { time: formatMoment(timestamp_ms, nowMs.value) });
-  const component = health.value?.components.find(({ name }) => alarm === `diagnostic/${name}`);
-  return t('alarms.present', { reason: component === undefined ? present : reasonText(component) });
+/** The reason now, if it is another one than at the onset. That of a component is in the language of the page. */
+function Present({ alarm, present }: { readonly alarm: Alarm; readonly present: string }): JSX.Element | null {
+  const { state, change, timestamp_ms, parameters } = alarm;
+  const component = health.value?.components.find(({ name }) => alarm.alarm === `diagnostic/${name}`);
+  const hasReturned = state === 'returned-unacknowledged' || change === 'returned-to-normal';
+  // With the same code only figures differ, such as the number of records that wait.
+  if (!hasReturned && component?.reason_code !== undefined && component.reason_code === parameters['reason_code'])
+    return null;
+  const reason = component === undefined ? present : reasonText(component);
+  return (
+    <small class="present">
+      {hasReturned
+        ? t('alarms.returned', { time: formatMoment(timestamp_ms, nowMs.value) })
+        : t('alarms.present', { reason })}
+    </small>
+  );
 }
 
 /** Who acted, the comment, and the time that is left on the shelf. */

@@ -72,4 +72,5 @@ export const deMessages: Readonly<Record<keyof typeof enMessages, string>> = {
   'learning.training': 'Ein Modell wird trainiert',
   'learning.proposed': 'Version {version} wartet auf ihre Aktivierung: Bericht lesen',
   'learning.failed': 'Das letzte Training schlug fehl; es wird mit mehr Verlauf wiederholt',
+  'machine.seenMore': '{count} weitere Tags',
 };

@@ -70,4 +70,5 @@ export const enMessages = {
   'learning.training': 'a model is being trained',
   'learning.proposed': 'version {version} waits for its activation: read its report',
   'learning.failed': 'the last training failed; it is repeated with more history',
+  'machine.seenMore': '{count} more tags',
 } as const;

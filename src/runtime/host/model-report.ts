@@ -77,7 +77,7 @@ export class ModelReport {
   away(state: 'ok' | 'degraded' | 'failed', reason: string): void {
     this.#clearProviderInfo();
     this.#trouble = undefined;
-    this.#health.report(state, reason, state === 'ok' ? undefined : 'model-not-ready');
+    this.#health.report(state, reason, state === 'ok' ? 'model-absent' : 'model-not-ready');
   }
 
   /** @param refusal Why the active version does not run while another does; undefined if it runs. */
