@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Alarm } from '../src/agent/api-types.ts';
-import { alarmText } from '../src/parts/alarm-text.ts';
+import { alarmName, alarmText } from '../src/parts/alarm-text.ts';
 import { reasonText } from '../src/parts/reason-text.ts';
 import { useLanguage } from '../src/texts/language.ts';
 
@@ -46,8 +46,11 @@ describe('the sentence of an alarm', () => {
       'pump-1.pressure liegt bei 13 bar, über dem Grenzwert high von 12 bar.',
     );
     expect(alarmText(raised('returned-to-normal', { component: 'source plc-1' }))).toBe(
-      'source plc-1 arbeitet wieder.',
+      'Quelle plc-1 arbeitet wieder.',
     );
+    expect(alarmName({ alarm: 'diagnostic/source/plc-1' })).toBe('Quelle plc-1');
+    expect(alarmName({ alarm: 'limit/pump-1.pressure/high' })).toBe('pump-1.pressure high');
+    expect(alarmName({ alarm: 'watch/pump-1' })).toBe('pump-1');
   });
 
   test('is that of the agent if the record has no parameters', () => {

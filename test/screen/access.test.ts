@@ -13,6 +13,7 @@ const pages = [
   '/trends?tags=level',
   '/models/echo',
   '/configuration',
+  '/configuration?tab=tags',
   '/configuration?tab=file',
   '/system',
   '/kiosk',

@@ -6,10 +6,10 @@ import { mayOperate } from '../agent/session.ts';
 import { isOpen, isUnacknowledged } from '../agent/watch-look.ts';
 import { PriorityMark } from '../parts/priority-mark.tsx';
 import { follow, machinePath } from '../parts/router.ts';
-import { formatMoment, formatNumber, formatSpan } from '../texts/format.ts';
+import { formatMoment, formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { type AlarmAction, selected, toggle } from './alarm-actions.ts';
-import { alarmText } from '../parts/alarm-text.ts';
+import { alarmName, alarmReading, alarmText } from '../parts/alarm-text.ts';
 
 type AlarmTableProps = {
   readonly alarms: readonly Alarm[];
@@ -144,7 +144,7 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
       </td>
       <td class="name">
         {watch === null ? (
-          id
+          <span title={id}>{alarmName(alarm)}</span>
         ) : (
           <a href={machinePath(watch)} onClick={follow} tabIndex={-1}>
             {watch}
@@ -156,7 +156,7 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
         <small>{alarmText(alarm)}</small>
         {present !== null && <small class="present">{presentText(alarm, present)}</small>}
       </td>
-      <td class="blame">{blameOf(alarm)}</td>
+      <td class="blame">{alarmReading(alarm)}</td>
       <td class="by">
         <Handling alarm={alarm} />
       </td>
@@ -169,13 +169,6 @@ function presentText({ state, change, timestamp_ms }: Alarm, present: string): s
   if (state === 'returned-unacknowledged' || change === 'returned-to-normal')
     return t('alarms.returned', { time: formatMoment(timestamp_ms, nowMs.value) });
   return t('alarms.present', { reason: present });
-}
-
-/** The tag that the model blamed when the alarm was raised, with its value then. */
-function blameOf({ parameters, state }: Alarm): string {
-  const { tag, value, unit } = parameters;
-  if (state === 'normal' || typeof tag !== 'string') return '';
-  return `${tag} ${typeof value === 'number' ? formatNumber(value) : ''} ${unit ?? ''}`.trim();
 }
 
 /** Who acted, the comment, and the time that is left on the shelf. */

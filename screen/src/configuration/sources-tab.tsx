@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals';
+import { signal, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { nowMs } from '../agent/agent-state.ts';
 import { readJson } from '../agent/agent-api.ts';
@@ -10,6 +10,8 @@ import { isEditable } from './draft.ts';
 import { WatchForm } from './watch-form.tsx';
 
 const REFRESH_MS = 2000;
+/** Rows of a source until a person wants all. */
+const ROWS_MAX = 50;
 
 /** Tags that were chosen for a new watch, in the order of the choice. */
 const chosen = signal<readonly string[]>([]);
@@ -21,14 +23,30 @@ export function SourcesTab(): JSX.Element {
     () => readJson<{ readonly sources: readonly SourceState[] }>('/api/v1/sources'),
     REFRESH_MS,
   );
+  const search = useSignal('');
+  const wanted = search.value.trim().toLowerCase();
   const sources = data.value?.sources;
   return (
     <>
       {problem.value !== '' && <p class="problem">{problem}</p>}
       {isEditable.value && <WatchForm tags={chosen.value} onDone={() => (chosen.value = [])} />}
       {sources?.length === 0 && <p class="empty">{t('configuration.noSources')}</p>}
+      {sources?.some(({ tags }) => tags.length > ROWS_MAX) === true && (
+        <div class="tools">
+          <input
+            type="search"
+            aria-label={t('configuration.searchTags')}
+            placeholder={t('configuration.searchTags')}
+            value={search}
+            onInput={(event) => (search.value = event.currentTarget.value)}
+          />
+        </div>
+      )}
       {sources?.map((source) => (
-        <SourcePanel key={source.source} source={source} />
+        <SourcePanel
+          key={source.source}
+          source={{ ...source, tags: source.tags.filter(({ tag }) => tag.toLowerCase().includes(wanted)) }}
+        />
       ))}
     </>
   );
@@ -39,6 +57,8 @@ function SourcePanel({
 }: {
   readonly source: SourceState;
 }): JSX.Element {
+  const showsAll = useSignal(false);
+  const shown = showsAll.value ? tags : tags.slice(0, ROWS_MAX);
   return (
     <section class="panel source" aria-label={source} data-source={source}>
       <h2>
@@ -68,18 +88,23 @@ function SourcePanel({
             </tr>
           </thead>
           <tbody>
-            {tags.map((tag) => (
+            {shown.map((tag) => (
               <TagRow key={tag.tag} tag={tag} />
             ))}
           </tbody>
         </table>
       </div>
+      {shown.length < tags.length && (
+        <button type="button" class="more" onClick={() => (showsAll.value = true)}>
+          {t('configuration.showAll', { count: tags.length })}
+        </button>
+      )}
     </section>
   );
 }
 
 function TagRow({ tag: reading }: { readonly tag: SourceState['tags'][number] }): JSX.Element {
-  const { tag, value, text, unit, quality, reason, timestamp_ms } = reading;
+  const { tag, value, text, unit, quality, timestamp_ms } = reading;
   return (
     <tr data-quality={quality}>
       {isEditable.value && (
@@ -95,10 +120,15 @@ function TagRow({ tag: reading }: { readonly tag: SourceState['tags'][number] })
       <td>{tag}</td>
       <td class="number">{text ?? (value === null ? '–' : formatNumber(value))}</td>
       <td>{unit}</td>
-      <td class="quality">{quality === 'good' ? quality : `${quality}: ${reason}`}</td>
+      <td class="quality">{qualityText(reading)}</td>
       <td>{timestamp_ms === null || timestamp_ms === 0 ? '–' : formatMoment(timestamp_ms, nowMs.value)}</td>
     </tr>
   );
+}
+
+function qualityText({ quality, reason }: SourceState['tags'][number]): string {
+  const name = word('quality', quality);
+  return quality === 'good' ? name : t('quality.text', { quality: name, reason: word('quality', reason) });
 }
 
 function toggle(tag: string): void {

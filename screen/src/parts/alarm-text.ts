@@ -1,8 +1,27 @@
 import type { Alarm, JournalEntry } from '../agent/api-types.ts';
 import { formatNumber, formatShare } from '../texts/format.ts';
-import { t } from '../texts/language.ts';
+import { t, word } from '../texts/language.ts';
 
 type Parameters = Alarm['parameters'];
+
+/** Returns the name of an alarm for people: that of its watch, the tag with its limit, or the component in trouble. */
+export function alarmName({ alarm = '' }: { readonly alarm?: string | undefined }): string {
+  const [kind, ...rest] = alarm.split('/');
+  if (kind === 'diagnostic') return componentName(rest.join(' '));
+  return kind === 'limit' ? rest.join(' ') : rest.join('/');
+}
+
+/** Returns the tag that an alarm blamed when it was raised, with its value then; '' for an alarm without one. */
+export function alarmReading({ parameters: { tag, value, unit }, state }: Pick<Alarm, 'parameters' | 'state'>): string {
+  if (state === 'normal' || typeof tag !== 'string') return '';
+  return `${tag} ${typeof value === 'number' ? formatNumber(value) : ''} ${unit ?? ''}`.trim();
+}
+
+/** @param name Kind and id of a component: `source plc-1`. */
+function componentName(name: string): string {
+  const [kind = '', ...id] = name.split(' ');
+  return [word('component', kind), ...id].join(' ');
+}
 
 /**
  * Returns the sentence of an alarm in the language of the page, from its cause and parameters. What has none, such as the records
@@ -34,7 +53,7 @@ function textOf(cause: string | undefined, parameters: Parameters): string | und
     case 'component-in-trouble':
       return component === undefined
         ? undefined
-        : t('message.component-in-trouble', { component, reason: reason ?? '' });
+        : t('message.component-in-trouble', { component: componentName(String(component)), reason: reason ?? '' });
     case 'returned-to-normal':
       return returnText(parameters);
     case undefined:
@@ -58,7 +77,9 @@ function returnText({
     return t('message.score-returned', { watch, score: number(score), threshold: number(threshold) });
   if (tag !== undefined && value !== undefined && limit !== undefined && level !== undefined)
     return t('message.limit-returned', { tag, level, value: quantity(value, unit), limit: quantity(limit, unit) });
-  return component === undefined ? undefined : t('message.component-returned', { component });
+  return component === undefined
+    ? undefined
+    : t('message.component-returned', { component: componentName(String(component)) });
 }
 
 /** The tag that the model blames most, with its normal range and its share of the score. */

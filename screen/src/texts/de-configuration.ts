@@ -107,4 +107,5 @@ export const deConfiguration: Readonly<Record<keyof typeof enConfiguration, stri
   'applied.reverted': 'Zurückgenommen',
   'applied.superseded': 'Durch eine neuere Änderung ersetzt',
   'applied.refused': 'Abgelehnt',
+  'configuration.showAll': 'Alle {count} zeigen',
 };

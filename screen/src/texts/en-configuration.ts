@@ -104,4 +104,5 @@ export const enConfiguration = {
   'applied.reverted': 'Reverted',
   'applied.superseded': 'Replaced by a newer change',
   'applied.refused': 'Refused',
+  'configuration.showAll': 'Show all {count}',
 } as const;

@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { type Catalogue, en, type TextKey } from './en.ts';
 
 export const languages = { en: 'English', de: 'Deutsch', zh: '中文' } as const;
@@ -7,6 +7,10 @@ export type Language = keyof typeof languages;
 const STORED = 'language';
 
 export const language = signal<Language>('en');
+/** Language with the region that the browser prefers, for numbers and dates: British dates for a British browser. */
+export const locale = computed(
+  () => navigator.languages.find((each) => each.split('-')[0] === language.value) ?? language.value,
+);
 const catalogue = signal<Catalogue>(en);
 
 /** Names of the placeholders of a text: 'count' for '{count} alarms'. */
@@ -30,6 +34,7 @@ export function word(
     | 'watch'
     | 'priority'
     | 'cause'
+    | 'component'
     | 'health'
     | 'role'
     | 'quality'

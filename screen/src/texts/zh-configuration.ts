@@ -102,4 +102,5 @@ export const zhConfiguration: Readonly<Record<keyof typeof enConfiguration, stri
   'applied.reverted': '已撤销',
   'applied.superseded': '已被更新的修改取代',
   'applied.refused': '已拒绝',
+  'configuration.showAll': '显示全部 {count} 个',
 };
