@@ -154,7 +154,7 @@ export class OpcuaProcess {
   #ended(child: ChildProcess, how: string): void {
     if (this.#child === child) this.#child = undefined;
     else if (this.#child !== undefined) return;
-    for (const connection of [...this.#listeners.keys()])
-      this.#take({ connection, type: 'ended', reason: `The OPC UA process ${how}` });
+    const ending = [...this.#listeners.keys()];
+    for (const connection of ending) this.#take({ connection, type: 'ended', reason: `The OPC UA process ${how}` });
   }
 }

@@ -145,8 +145,15 @@ describeWith([opcuaPeer], 'an OPC UA source, with asyncua as server', () => {
     const line = await source.browseNodes(root.children[0]?.node);
     expect(line).toMatchObject({ node: { name: 'Line', isVariable: false }, values: [], isComplete: true });
     expect(line.children.find(({ name }) => name === 'Float')).toEqual({
-      ...{ name: 'Float', node: 'nsu=urn:acme:line;s=Line.Float', type: 'Float', value: '0.5', status: 'Good' },
-      ...{ isVariable: true, hasChildren: false, unit: undefined, range: undefined },
+      name: 'Float',
+      node: 'nsu=urn:acme:line;s=Line.Float',
+      type: 'Float',
+      value: '0.5',
+      status: 'Good',
+      isVariable: true,
+      hasChildren: false,
+      unit: undefined,
+      range: undefined,
     });
     const motor = await source.browseNodes('nsu=urn:acme:line;s=Line.Motor');
     expect(motor.values).toContainEqual({ path: 'currents[1]', value: 2.5 });

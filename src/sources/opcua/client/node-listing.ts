@@ -34,12 +34,12 @@ export async function listNode(session: ClientSession, address = OBJECTS): Promi
   if (nodeClass?.statusCode.isGood() !== true)
     throw new Error(`${address}: the server refuses the node: ${nodeClass?.statusCode.name}`);
   const { name } = (browseName?.value.value ?? {}) as { readonly name?: string | null };
-  const isVariable = Number(nodeClass.value.value) === Number(NodeClass.Variable);
+  const isVariable = NodeClass[Number(nodeClass.value.value)] === 'Variable';
   const [references = []] = await below(session, [nodeId]);
   const nodes = references.filter(isListed).map((each): Node => ({
     nodeId: each.nodeId,
     name: each.browseName.name ?? '',
-    isVariable: each.nodeClass === NodeClass.Variable,
+    isVariable: NodeClass[each.nodeClass] === 'Variable',
   }));
   const wanted = [{ nodeId, name: name ?? '', isVariable }, ...nodes.slice(0, CHILDREN_MAX)];
   const found: NodeReading[] = [];
@@ -71,9 +71,19 @@ async function readings(
     for (const reference of references[index] ?? []) noteProperty(variable, reference);
   const described = await describe(session, variables, uris);
   const byNode = new Map(
-    described.map(({ paths: _, ...variable }, index) => [
-      variable.node,
-      { ...variable, isVariable: true, hasChildren: references[index]?.some(isListed) === true },
+    described.map(({ name, node, type, value, status, unit, range }, index) => [
+      node,
+      {
+        name,
+        node,
+        type,
+        value,
+        status,
+        unit,
+        range,
+        isVariable: true,
+        hasChildren: references[index]?.some(isListed) === true,
+      },
     ]),
   );
   return nodes.map(({ nodeId, name }) => {
