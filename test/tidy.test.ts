@@ -24,7 +24,7 @@ const floors: readonly (readonly string[])[] = [
   ['domain/rollout'],
   ['domain/learning'],
   ['platform'],
-  ['contracts/operation'],
+  ['contracts/operation', 'contracts/waveforms'],
   ['contracts'],
   ['contracts/models', 'contracts/outputs'],
   ['csv'],
@@ -49,7 +49,7 @@ const floors: readonly (readonly string[])[] = [
   ['sources/modbus/scan', 'sources/modbus/probe'],
   ['sources/modbus', 'sources/mqtt', 'sources/opcua'],
   ['sources/sparkplug', 'sources/opcua/client'],
-  ['pipeline'],
+  ['pipeline', 'waveforms'],
   ['rollout'],
   ['training/core'],
   ['training/graph'],
@@ -82,10 +82,11 @@ const floors: readonly (readonly string[])[] = [
   ['config'],
   ['tag-import', 'config-editing'],
   ['app', 'offline', 'service'],
+  ['gpu'],
   ['hosts'],
   ['cli/output'],
   ['cli/access'],
-  ['cli/models', 'cli/demo', 'cli/setup', 'cli/opcua'],
+  ['cli/models', 'cli/demo', 'cli/setup', 'cli/opcua', 'cli/gpu'],
   ['cli/training'],
   ['cli'],
 ];
@@ -93,6 +94,7 @@ const floors: readonly (readonly string[])[] = [
 /** Stages never import each other, on any floor: their interfaces are contracts. */
 const stages: ReadonlySet<string> = new Set([
   'sources',
+  'waveforms',
   'pipeline',
   'rollout',
   'training',

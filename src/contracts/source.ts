@@ -3,6 +3,7 @@ import type { TagDefinition, TagNumber, TagPattern } from '../domain/sample/tag.
 import type { Deps } from '../platform/deps.ts';
 import type { SampleHistory } from './sample-history.ts';
 import type { SampleSink } from './sample-sink.ts';
+import type { WaveformAnalysis } from './waveforms/waveform-analysis.ts';
 
 /**
  * A live connection to devices or topics.
@@ -133,6 +134,8 @@ export type SourceContext<Config> = {
   /** Folder of the agent's state, for files of the source. It may not exist yet. */
   readonly stateFolder: string;
   readonly history: SourceHistory;
+  /** Absent if only tags are read: each waveform is then dropped. */
+  readonly waveforms?: WaveformAnalysis;
   readonly deps: Deps;
 };
 
