@@ -68,6 +68,7 @@ const floors: readonly (readonly string[])[] = [
   ['outbox'],
   ['uplinks'],
   ['uplinks/http', 'uplinks/mqtt', 'uplinks/sparkplug'],
+  ['uplinks/influx'],
   ['outputs', 'notify'],
   ['outputs/modbus', 'outputs/mqtt', 'notify/webhook', 'notify/email'],
   ['learning'],

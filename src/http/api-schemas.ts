@@ -258,6 +258,18 @@ export const topicJson = z.object({
   unnamed: z.number().describe('Metrics of Sparkplug without a name, because no birth was received'),
 });
 
+export const nodeJson = z.object({
+  name: z.string(),
+  node: z.string().describe("Address with the namespace's URI"),
+  is_variable: z.boolean(),
+  has_children: z.boolean().describe('True for each object: its children are not counted'),
+  type: z.string(),
+  value: z.string().describe('Start of the value as a text'),
+  status: z.string(),
+  unit: z.string().nullable(),
+  range: z.array(z.number()).nullable().describe('Lowest and highest value'),
+});
+
 /** Tags of a table, with the keys and values of the configuration. */
 export const tagTableJson = z.object({
   tags: z.array(z.object({ name: z.string(), fields: z.record(z.string(), z.unknown()) })),
