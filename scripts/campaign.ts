@@ -8,6 +8,7 @@ import { type Figures, faultCases } from '../test/faults/fault-cases.ts';
 import { faultRuns } from '../test/faults/fault-runs.ts';
 import { NotPermitted } from '../test/faults/failing-file-system.ts';
 import { failures, runSimulations } from '../test/faults/run-simulations.ts';
+import { cudaWheels } from '../test/gpu/cuda-wheels.ts';
 import { powerCuts } from '../test/faults/power-cut-case.ts';
 
 /*
@@ -47,6 +48,8 @@ if (only === 'exporters') {
   await report('exporter of PyTorch', 1, () => exportModels(['torch', 'onnxscript', 'onnx', 'numpy']));
   await report('exporter of Keras', 1, () => exportModels(['tensorflow-cpu', 'tf2onnx', 'onnx']));
 }
+// It downloads 1.5 GB.
+if (only === 'cuda') await report('libraries of CUDA from wheels', 1, cudaWheels);
 
 /** The faults follow each other on one daemon. The oracle checks all of them at the end. */
 async function manyFaults(): Promise<Figures> {

@@ -109,6 +109,11 @@ if [ -z "$root" ]; then
   # Opens the sandbox to what the kept configuration needs.
   printf 'sandbox        '
   "$root/usr/local/bin/andon" unit --write || true
+  # The new program needs links to the CUDA libraries.
+  if [ -d /usr/local/lib/andon-gpu ]; then
+    printf 'CUDA           '
+    "$root/usr/local/bin/andon" gpu install || true
+  fi
   # The password is shown at a terminal only: it must not be in the log of an installation.
   if [ -n "$is_fresh" ]; then
     printf 'login          '

@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { ConfigurationEditor } from '../http/configuration-editor.ts';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
@@ -40,7 +40,7 @@ import { Publisher } from '../uplinks/publisher.ts';
 import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
 import { historyWorkerEntry, inferenceHostEntry, storageWorkerEntry, trainingHostEntry } from '../platform/entries.ts';
-import { loadKinds, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
+import { loadKinds, type UplinkConfig } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import type { RecentLog } from '../platform/log.ts';
 import { packageVersion } from '../platform/package-files.ts';
@@ -65,10 +65,10 @@ import {
   trainingJob,
   watchesOf,
 } from './part-settings.ts';
-import { keptTags } from '../config/config-tags.ts';
+import { keptTags, waveformNames } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
-import { sourceHistory } from './source-history.ts';
+import { sourceParts, waveformAnalyzer } from './source-parts.ts';
 import { monitored, Watchdog } from './watchdog.ts';
 import { WatchStateMonitor } from './watch-state-monitor.ts';
 
@@ -285,6 +285,7 @@ export async function startAgent(
         new SparkplugEdgeNode({ agentId, config: sparkplug, events, board: pipeline, alarms, deps }),
     }),
   );
+  const waveforms = stack.use(waveformAnalyzer({ config: () => config, pipeline, deps }));
   const endpoints = stack.use(
     new Parts({
       wanted: ({ http }) => ({ http }),
@@ -303,6 +304,7 @@ export async function startAgent(
           maintenance,
           annotations: outbox.annotations,
           history,
+          waveforms,
           models: () =>
             clientModels().then(
               (clients) => ({ statuses: [...ownModels(), ...clients], incomplete: undefined }),
@@ -329,23 +331,7 @@ export async function startAgent(
       onJump: (leadMs) => pipeline.clockJumped(leadMs),
     }),
   );
-  const sources = stack.use(
-    new Parts({
-      section: 'sources',
-      wanted: (next) => next.sources,
-      create: (source: SourceConfig, id) =>
-        kinds.createSource({
-          id,
-          config: source,
-          tagNumbers: register.numbers(),
-          bindTag: (pattern, name) => register.bind(id, pattern, name),
-          sink: pipeline,
-          stateFolder: dirname(config.outbox.path),
-          history: sourceHistory(history),
-          deps,
-        }),
-    }),
-  );
+  const sources = stack.use(sourceParts({ config: () => config, pipeline, kinds, register, history, waveforms, deps }));
   const watchdog = stack.use(new Watchdog(() => monitored(outbox, inference, sources.entries()), manager, deps));
   // Consumers before producers, as they start. They end in reverse order.
   const replaceable = [
@@ -394,6 +380,7 @@ export async function startAgent(
     await outbox.readers.change(recordInterests(next));
     await pipeline.endWatches(endedWatches);
     config = next;
+    waveforms.keep(waveformNames(config));
     keeps = keptTags(config);
     const renewed = register.change(config);
     history.change();

@@ -3,6 +3,8 @@ import { alarmErrors } from '../pipeline/alarm-errors.ts';
 import { alarmMetrics } from '../pipeline/alarm-metrics.ts';
 import { driftMetrics } from '../pipeline/drift-monitor.ts';
 import { pipelineMetrics } from '../pipeline/pipeline-metrics.ts';
+import { waveformErrors } from '../waveforms/waveform-errors.ts';
+import { waveformMetrics } from '../waveforms/waveform-metrics.ts';
 import { rolloutMetrics } from '../rollout/rollout-metrics.ts';
 import { accessErrors } from '../web/access/access-errors.ts';
 import { accessMetrics } from '../web/access/access-metrics.ts';
@@ -83,6 +85,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'Modbus sources', catalogue: modbusErrors },
   { title: 'MQTT, as source, publisher and uplink', catalogue: mqttErrors },
   { title: 'OPC UA sources', catalogue: opcuaErrors },
+  { title: 'Waveforms', catalogue: waveformErrors },
   { title: 'Models', catalogue: inferenceErrors },
   { title: 'Remote models', catalogue: remoteErrors },
   { title: 'Management of models', catalogue: registryErrors },
@@ -109,6 +112,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Sparkplug sources', catalogue: sparkplugSourceMetrics },
   { title: 'OPC UA sources', catalogue: opcuaMetrics },
   { title: 'MQTT connections', catalogue: mqttMetrics },
+  { title: 'Waveforms', catalogue: waveformMetrics },
   { title: 'Watches', catalogue: pipelineMetrics },
   { title: 'Drift', catalogue: driftMetrics },
   { title: 'Rollouts of versions', catalogue: rolloutMetrics },

@@ -37,6 +37,22 @@ export const commandErrors = {
     'The command needs the systemd unit of andon, which is not installed.',
     'Install the service: docs/install.md.',
   ),
+  'gpu-wheel-missing': reject(
+    'A wheel file with CUDA libraries is missing.',
+    '`andon gpu wheels` lists the files with the command that downloads them.',
+  ),
+  'gpu-wheel-refused': reject(
+    'The SHA-256 of a wheel file is not that of the list: the file is damaged, or another version or platform.',
+    'Download it again with the options that `andon gpu wheels` prints.',
+  ),
+  'gpu-not-installed': retry(
+    'The CUDA libraries cannot be written.',
+    'Run the command with sudo; it needs 2.5 GB of disk.',
+  ),
+  'gpu-check-failed': retry(
+    'The check of the execution providers ended without a report in the sandbox of the service.',
+    'Run `andon gpu check --no-sandbox`, and read the log of systemd: `journalctl -e`.',
+  ),
   'unit-not-written': retry('The drop-in of the systemd unit cannot be written.', 'Run the command with sudo.'),
   'file-exists': reject('The command would overwrite a file.', 'Give another name, or move the file away.'),
   'import-unreadable': reject(

@@ -7,7 +7,7 @@ import { type SourceConfig, sourceKindOf } from '../config/kinds.ts';
 /** Sections with entries by id, each of which changes alone. */
 const entrySections = ['sources', 'derived', 'watches', 'limits', 'uplinks', 'outputs', 'notify'] as const;
 /** Sections of one part, which changes alone. */
-const partSections = ['alarms', 'publish', 'sparkplug', 'http', 'serving', 'reload', 'log'] as const;
+const partSections = ['alarms', 'publish', 'sparkplug', 'http', 'serving', 'reload', 'log', 'waveforms'] as const;
 
 /** Returns the sections of a configuration whose change restarts all parts. */
 export function restartSections(config: AgentConfig): readonly string[] {

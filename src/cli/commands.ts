@@ -72,6 +72,11 @@ const entries: readonly Entry[] = [
     async () => (await import('./setup/unit-command.ts')).defineUnit,
   ],
   [
+    'gpu',
+    'CUDA: install its libraries without a network, and check every execution provider of this box',
+    async () => (await import('./gpu/gpu-commands.ts')).defineGpu,
+  ],
+  [
     'import',
     'register maps and tag exports of other tools as tag files; lists every line that is not understood',
     async () => (await import('./import-command.ts')).defineImport,

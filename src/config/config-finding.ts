@@ -3,6 +3,7 @@ import { inputsOf } from '../pipeline/derived-tags.ts';
 import { parseTagTemplate, type TagTemplate } from '../domain/sample/tag-template.ts';
 import { type ConfigPath, isPlainObject, valueAt } from '../platform/positioned-document.ts';
 import type { AgentConfig } from './config-schema.ts';
+import { featureTagNames, waveformTags } from '../sources/waveform-fields.ts';
 import { agentTags, DERIVED } from './config-tags.ts';
 import { type SourceConfig, sourceKindOf } from './kinds.ts';
 
@@ -76,10 +77,22 @@ function withDerived(
 
 function declaredTags(file: unknown): readonly DeclaredTag[] {
   const ofSources = keysAt(file, ['sources']).flatMap((source) =>
-    keysAt(file, ['sources', source, 'tags']).map((name) => ({ name, source, path: tagPath({ name, source }) })),
+    keysAt(file, ['sources', source, 'tags']).flatMap((name) => declaredBy(file, { name, source })),
   );
   const derived = keysAt(file, ['derived']).map((name) => ({ name, source: DERIVED, path: ['derived', name] }));
   return [...ofSources, ...derived];
+}
+
+/** Returns the tags of one entry: itself, or the features of a waveform. */
+function declaredBy(file: unknown, tag: Pick<Tag, 'name' | 'source'>): readonly DeclaredTag[] {
+  const { source } = tag;
+  const path = tagPath(tag);
+  if (valueAt(file, [...path, 'type']) !== 'waveform') return [{ ...tag, path }];
+  const features = valueAt(file, [...path, 'features']);
+  if (!isPlainObject(features)) return waveformTags(tag.name, { unit: '' }).map(({ name }) => ({ name, source, path }));
+  return Object.entries(features).flatMap(([id, feature]) =>
+    featureTagNames(tag.name, id, feature).map((name) => ({ name, source, path: [...path, 'features', id] })),
+  );
 }
 
 /** Returns the path of a tag in the file. */

@@ -13,6 +13,7 @@ import { publishSchema } from '../uplinks/publish-config.ts';
 import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
 import { parseExpression } from '../pipeline/expression.ts';
 import { tagFields } from '../sources/tag-fields.ts';
+import { waveformsConfigSchema } from '../waveforms/waveform-config.ts';
 import { notifyKinds, outputKinds, schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
 
 /** Longest id and tag name. They become topics, file names and metric labels. */
@@ -137,6 +138,7 @@ export const configSchema = z.strictObject({
         },
       },
     }),
+  waveforms: waveformsConfigSchema,
   notify: z
     .record(nameSchema, schemaOfKinds(notifyKinds))
     .default({})

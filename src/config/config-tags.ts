@@ -39,6 +39,14 @@ export function agentTags(config: TagSections): readonly Tag[] {
   return tags;
 }
 
+/** Returns the names of the waveforms, whose features are tags. */
+export function waveformNames({ sources }: Pick<AgentConfig, 'sources'>): ReadonlySet<string> {
+  const tags = Object.values(sources).flatMap(
+    ({ tags: entries }): readonly (readonly [string, { readonly type?: unknown }])[] => Object.entries(entries),
+  );
+  return new Set(tags.flatMap(([name, { type }]) => (type === 'waveform' ? [name] : [])));
+}
+
 /** Returns the patterns of every source, in the order of the configuration. */
 export function tagPatterns({ sources }: Pick<AgentConfig, 'sources'>): readonly SourcePattern[] {
   return Object.entries(sources).flatMap(([source, config]) =>

@@ -13,6 +13,7 @@ export function watchFindings(context: CheckContext): readonly Finding[] {
   const watches = Object.entries(context.config.watches ?? {});
   return [
     ...derivedFindings(context),
+    ...speedFindings(context),
     ...watches.flatMap(([id, watch]) => unknownWatchTags(id, watch, context)),
     ...watches.flatMap(([id, { alarm }]) => suppressionFindings(id, alarm?.suppressWhen?.tag, context)),
     ...watches.flatMap(([id, watch]) => ageFindings(id, watch, context)),
@@ -99,6 +100,17 @@ function unknownWatchTags(id: string, { mode, tags }: WatchConfig, context: Chec
 function suppressionFindings(id: string, tag: string | undefined, context: CheckContext): readonly Finding[] {
   if (tag === undefined || isPossible(tag, context)) return [];
   return [error(['watches', id, 'alarm', 'suppressWhen', 'tag'], unknownTag(tag, context))];
+}
+
+/** Checks that the tags with the speed of machines exist. */
+function speedFindings(context: CheckContext): readonly Finding[] {
+  return Object.entries(context.config.sources ?? {}).flatMap(([source, { tags }]) =>
+    Object.entries<object>(tags).flatMap(([name, tag]) => {
+      const { speed } = { speed: undefined, ...tag };
+      if (typeof speed !== 'string' || isPossible(speed, context)) return [];
+      return [error(['sources', source, 'tags', name, 'speed'], unknownTag(speed, context))];
+    }),
+  );
 }
 
 /** Returns true if a source or an expression defines the tag, or a pattern can create it. */

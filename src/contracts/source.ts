@@ -3,6 +3,7 @@ import type { TagDefinition, TagNumber, TagPattern } from '../domain/sample/tag.
 import type { Deps } from '../platform/deps.ts';
 import type { SampleHistory } from './sample-history.ts';
 import type { SampleSink } from './sample-sink.ts';
+import type { WaveformAnalysis } from './waveforms/waveform-analysis.ts';
 
 /**
  * A live connection to devices or topics.
@@ -32,6 +33,14 @@ export interface Source extends AsyncDisposable {
    * @throws {OperatingError} 'mqtt-browser-busy', 'mqtt-browse-failed' (retry).
    */
   browseTopics?(request: TopicBrowse): Promise<TopicListing>;
+  /**
+   * Reads a node of the server's address space and the nodes below it, over the session in use, for a person who looks for
+   * tags. Absent if the source has no address space.
+   *
+   * @param node Address; undefined for the folder of all objects.
+   * @throws {OperatingError} 'opcua-browser-busy', 'opcua-browse-failed' (retry).
+   */
+  browseNodes?(node: string | undefined): Promise<NodeListing>;
 }
 
 export const registerKinds = ['holding', 'input', 'coil', 'discrete'] as const;
@@ -85,6 +94,35 @@ export type TopicValue = {
   readonly tag: Readonly<Record<string, string>>;
 };
 
+/** A node of an address space, with the nodes below it. */
+export type NodeListing = {
+  readonly node: NodeReading;
+  /** Numbers in the value of the node: each could become a tag. */
+  readonly values: readonly {
+    /** Part of the value; undefined for the whole. */
+    readonly path: string | undefined;
+    readonly value: number;
+  }[];
+  readonly children: readonly NodeReading[];
+  /** False if the node has more children than a listing holds. */
+  readonly isComplete: boolean;
+};
+
+/** An object or variable. An object has no type, value and status. */
+export type NodeReading = {
+  readonly name: string;
+  /** Address with the namespace's URI. */
+  readonly node: string;
+  readonly isVariable: boolean;
+  readonly hasChildren: boolean;
+  readonly type: string;
+  /** Start of the value as a text. */
+  readonly value: string;
+  readonly status: string;
+  readonly unit: string | undefined;
+  readonly range: readonly [low: number, high: number] | undefined;
+};
+
 export type SourceContext<Config> = {
   readonly id: string;
   readonly config: Config;
@@ -96,6 +134,8 @@ export type SourceContext<Config> = {
   /** Folder of the agent's state, for files of the source. It may not exist yet. */
   readonly stateFolder: string;
   readonly history: SourceHistory;
+  /** Absent if only tags are read: each waveform is then dropped. */
+  readonly waveforms?: WaveformAnalysis;
   readonly deps: Deps;
 };
 

@@ -20,7 +20,9 @@ import { type OutboxRoutesOptions, registerOutboxRoutes } from './outbox-routes.
 import { registerRolloutRoutes } from './models/rollout-routes.ts';
 import { registerTryOut } from './models/try-out-routes.ts';
 import { registerScreen } from './screen-routes.ts';
+import type { WaveformViews } from '../contracts/waveforms/waveform-analysis.ts';
 import { registerTagHistory } from './tag-history-routes.ts';
+import { registerWaveforms } from './waveform-routes.ts';
 import { registerSources, type SourceRoutesOptions } from './source-routes.ts';
 import { TurnBudget } from './turn-budget.ts';
 import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts';
@@ -36,6 +38,8 @@ export type AgentEndpointOptions = WatchRoutesOptions &
     readonly identity: AgentIdentity;
     readonly rollouts: RolloutStatuses;
     readonly events: LiveEvents;
+    /** Undefined if the agent reads no waveforms, as in a benchmark. */
+    readonly waveforms?: WaveformViews | undefined;
     readonly catalogue: ModelCatalogue;
     readonly tryOuts: ModelTryOuts;
     /** Undefined if the models cannot be managed. */
@@ -60,6 +64,9 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'source-without-topics': 404,
   'mqtt-browser-busy': 409,
   'mqtt-browse-failed': 502,
+  'source-without-nodes': 404,
+  'opcua-browser-busy': 409,
+  'opcua-browse-failed': 502,
   'modbus-refused': 422,
   'modbus-browser-busy': 409,
   'modbus-timeout': 502,
@@ -103,6 +110,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerAnnotations(app, options);
       registerMaintenance(app, options);
       registerTagHistory(app, options);
+      if (options.waveforms !== undefined) registerWaveforms(app, { waveforms: options.waveforms });
       registerConfiguration(app, options);
       registerSources(app, options);
       registerScreen(app);

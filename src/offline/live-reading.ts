@@ -7,6 +7,8 @@ import type { Tag } from '../domain/sample/tag.ts';
 import type { DueWindow, Windower } from '../domain/window/window-plan.ts';
 import { createWindower } from '../domain/window/windower.ts';
 import { windowPlan } from '../pipeline/watch.ts';
+import { waveformWorkerEntry } from '../platform/entries.ts';
+import { WaveformAnalyzer } from '../waveforms/waveform-analyzer.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
@@ -42,6 +44,7 @@ export type WatchWindow = {
 export class LiveReading implements AsyncDisposable {
   readonly #deps: Deps;
   readonly #sources: readonly Source[];
+  readonly #waveforms: WaveformAnalyzer;
   readonly #register: TagRegister;
   readonly #gate: QualityGate;
   readonly #gated: SampleBatch;
@@ -68,6 +71,12 @@ export class LiveReading implements AsyncDisposable {
       live.windower = createWindower(windowPlan(watch, rows), deps.clock.nowMs(), (window) => (live.window = window));
       return [live];
     });
+    this.#waveforms = new WaveformAnalyzer({
+      entry: waveformWorkerEntry,
+      maxWaiting: () => config.waveforms.maxWaiting,
+      readTag: (tag) => this.#values.get(tag),
+      deps,
+    });
     this.#sources = Object.entries(config.sources).map(([id, source]) =>
       kinds.createSource({
         id,
@@ -77,6 +86,7 @@ export class LiveReading implements AsyncDisposable {
         sink: { accept: (batch) => this.#take(batch) },
         stateFolder: dirname(config.outbox.path),
         history: { add: () => undefined, stored: () => Promise.resolve() },
+        waveforms: this.#waveforms,
         deps,
       }),
     );
@@ -100,6 +110,7 @@ export class LiveReading implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#sources.map((source) => source[Symbol.asyncDispose]()));
+    await this.#waveforms[Symbol.asyncDispose]();
   }
 
   async #until(isDone: () => boolean, withinMs: number): Promise<void> {

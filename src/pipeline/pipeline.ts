@@ -147,8 +147,7 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   start(): void {
     if (this.#running) return;
     this.#running = true;
-    const nowMs = this.#options.deps.clock.nowMs();
-    this.#begin(this.#watches, nowMs);
+    this.#begin(this.#watches, this.#options.deps.clock.nowMs());
     this.#check();
   }
 
@@ -189,6 +188,11 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     const { inference, deps } = this.#options;
     const condition = { table: this.#table, inference, nowMs: deps.clock.nowMs(), blindAfterMs };
     return this.#watches.map((running) => watchCondition(running, condition));
+  }
+
+  /** Returns the last value of a tag; bad if there is no such tag. */
+  tag(name: string): TagReading {
+    return this.#table.reading(this.#numbers.get(name) ?? -1);
   }
 
   tags(): readonly TagReading[] {
@@ -439,15 +443,14 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     const { alarms, events, history, inference } = this.#options;
     const { alarm } = watch.config;
     history?.addScore(verdict);
-    const { tagNumbers } = watch;
     const draft = this.#verdicts.draft(verdict, lastRow, watch.config.tags, (position) =>
-      this.#table.quality(tagNumbers[position] ?? -1),
+      this.#table.quality(watch.tagNumbers[position] ?? -1),
     );
     const entry: Entry = { draft, stored: (id) => events.emit({ type: 'verdict', verdict, id }) };
     if (!concernsAlarm || alarm === undefined) return [entry];
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
-    const tags = () => blamedTags(verdict, this.#table.readings(tagNumbers), manifest);
+    const tags = () => blamedTags(verdict, this.#table.readings(watch.tagNumbers), manifest);
     const own = { scoreExtreme: watch.scoreExtreme, suppressed: this.#isSuppressed(alarm.suppressWhen) };
     return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, ...own }))];
   }

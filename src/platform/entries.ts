@@ -4,6 +4,7 @@ import { hostEntry } from './package-files.ts';
 export const storageWorkerEntry = hostEntry('storage-worker');
 export const recordReaderEntry = hostEntry('record-reader');
 export const historyWorkerEntry = hostEntry('history-worker');
+export const waveformWorkerEntry = hostEntry('waveform-worker');
 export const inferenceHostEntry = hostEntry('inference-host');
 export const parentMonitorEntry = hostEntry('parent-monitor');
 export const manifestReaderEntry = hostEntry('manifest-reader');

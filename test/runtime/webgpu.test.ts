@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { verifyModel } from '../../src/registry/proof/model-verification.ts';
 import { ModelDirectory } from '../../src/models/store/model-directory.ts';
@@ -9,23 +9,16 @@ import { errorCode } from '../../src/platform/errors.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
 import { HostHarness, hostEntry, meanOf4x2, model, until, windowOf } from '../support/onnx-host-harness.ts';
 import { autoencoderModel, loopModel, shapeOpsModel } from '../support/onnx-models.ts';
-import { describeWith, programPath } from '../support/programs.ts';
+import { describeWith } from '../support/programs.ts';
+import { swiftShader } from '../support/swift-shader.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
 
-/*
- * The GPU's path without a GPU: Chromium carries SwiftShader, a Vulkan driver that computes on the CPU, and a Vulkan
- * loader next to it. Both are found through the environment, which the host takes from this process.
- */
-const driverFile = ['/usr/lib/chromium', chromiumFolder()]
-  .map((folder) => join(folder, 'vk_swiftshader_icd.json'))
-  .find((file) => existsSync(file));
 const loop: TestModel = { name: 'loop', bytes: loopModel(), steps: 1, tags: 1, golden: [{ window: [3], score: 3 }] };
 const webgpuFirst = { executionProviders: ['webgpu', 'cpu'], deadline: '10s' };
 
-describeWith([driverFile ?? '/usr/lib/chromium/vk_swiftshader_icd.json'], 'on SwiftShader', () => {
+describeWith([swiftShader.file], 'on SwiftShader', () => {
   beforeAll(() => {
-    vi.stubEnv('VK_DRIVER_FILES', driverFile);
-    vi.stubEnv('LD_LIBRARY_PATH', [dirname(driverFile ?? ''), process.env['LD_LIBRARY_PATH'] ?? ''].join(':'));
+    for (const [name, value] of Object.entries(swiftShader.environment)) vi.stubEnv(name, value);
   });
   afterAll(() => {
     vi.unstubAllEnvs();
@@ -160,11 +153,6 @@ describe('without an adapter', () => {
     expect(harness.status('mean')?.reason).toContain('webgpu is required, but: no WebGPU adapter');
   });
 });
-
-function chromiumFolder(): string {
-  const program = programPath('chromium') ?? programPath('google-chrome');
-  return program === undefined ? '' : dirname(realpathSync(program));
-}
 
 function modelsIn(directory: string): readonly string[] {
   if (!existsSync(directory)) return [];

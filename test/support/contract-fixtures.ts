@@ -103,6 +103,19 @@ export const uplinkFixtures: Readonly<Record<string, UplinkFixture>> = {
       ...quickUplink,
     }),
   },
+  influx: {
+    peer: async () => {
+      const upstream = await new UpstreamHttp().listen();
+      return Object.assign(upstream, { arrived: () => upstream.stored.length });
+    },
+    config: (port) => ({
+      url: `http://127.0.0.1:${port}/write`,
+      timeout: '300ms',
+      connectTimeout: '300ms',
+      batch: { linger: '0ms' },
+      ...quickUplink,
+    }),
+  },
   mqtt: {
     peer: async () => {
       const broker = await new UpstreamBroker().listen();

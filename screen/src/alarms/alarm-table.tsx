@@ -1,15 +1,16 @@
 import type { JSX, TargetedKeyboardEvent } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { nowMs } from '../agent/agent-state.ts';
+import { health, nowMs } from '../agent/agent-state.ts';
 import type { Alarm } from '../agent/api-types.ts';
 import { mayOperate } from '../agent/session.ts';
 import { isOpen, isUnacknowledged } from '../agent/watch-look.ts';
 import { PriorityMark } from '../parts/priority-mark.tsx';
+import { reasonText } from '../parts/reason-text.ts';
 import { follow, machinePath } from '../parts/router.ts';
-import { formatMoment, formatNumber, formatSpan } from '../texts/format.ts';
+import { formatMoment, formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { type AlarmAction, selected, toggle } from './alarm-actions.ts';
-import { alarmText } from '../parts/alarm-text.ts';
+import { alarmName, alarmReading, alarmText } from '../parts/alarm-text.ts';
 
 type AlarmTableProps = {
   readonly alarms: readonly Alarm[];
@@ -144,7 +145,7 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
       </td>
       <td class="name">
         {watch === null ? (
-          id
+          <span title={id}>{alarmName(alarm)}</span>
         ) : (
           <a href={machinePath(watch)} onClick={follow} tabIndex={-1}>
             {watch}
@@ -154,9 +155,9 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
       <td class="cause">
         {word('cause', cause)}
         <small>{alarmText(alarm)}</small>
-        {present !== null && <small class="present">{presentText(alarm, present)}</small>}
+        {present !== null && <Present alarm={alarm} present={present} />}
       </td>
-      <td class="blame">{blameOf(alarm)}</td>
+      <td class="blame">{alarmReading(alarm)}</td>
       <td class="by">
         <Handling alarm={alarm} />
       </td>
@@ -164,18 +165,22 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
   );
 }
 
-/** The reason now, if it differs from the reason at the onset. */
-function presentText({ state, change, timestamp_ms }: Alarm, present: string): string {
-  if (state === 'returned-unacknowledged' || change === 'returned-to-normal')
-    return t('alarms.returned', { time: formatMoment(timestamp_ms, nowMs.value) });
-  return t('alarms.present', { reason: present });
-}
-
-/** The tag that the model blamed when the alarm was raised, with its value then. */
-function blameOf({ parameters, state }: Alarm): string {
-  const { tag, value, unit } = parameters;
-  if (state === 'normal' || typeof tag !== 'string') return '';
-  return `${tag} ${typeof value === 'number' ? formatNumber(value) : ''} ${unit ?? ''}`.trim();
+/** The reason now, if it is another one than at the onset. That of a component is in the language of the page. */
+function Present({ alarm, present }: { readonly alarm: Alarm; readonly present: string }): JSX.Element | null {
+  const { state, change, timestamp_ms, parameters } = alarm;
+  const component = health.value?.components.find(({ name }) => alarm.alarm === `diagnostic/${name}`);
+  const hasReturned = state === 'returned-unacknowledged' || change === 'returned-to-normal';
+  // With the same code only figures differ, such as the number of records that wait.
+  if (!hasReturned && component?.reason_code !== undefined && component.reason_code === parameters['reason_code'])
+    return null;
+  const reason = component === undefined ? present : reasonText(component);
+  return (
+    <small class="present">
+      {hasReturned
+        ? t('alarms.returned', { time: formatMoment(timestamp_ms, nowMs.value) })
+        : t('alarms.present', { reason })}
+    </small>
+  );
 }
 
 /** Who acted, the comment, and the time that is left on the shelf. */

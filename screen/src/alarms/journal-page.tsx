@@ -10,7 +10,7 @@ import { useAnswer } from '../parts/use-answer.ts';
 import { formatDateTime, formatMoment } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { AlarmTabs } from './alarm-tabs.tsx';
-import { alarmText } from '../parts/alarm-text.ts';
+import { alarmName, alarmText } from '../parts/alarm-text.ts';
 import { alarmOf, type Journal, journalCsv, readJournalPart, withNewest, withOlder } from './journal.ts';
 
 const REFRESH_MS = 10_000;
@@ -150,7 +150,9 @@ function JournalTable({ changes }: { readonly changes: readonly JournalEntry[] }
                   <PriorityMark priority={entry.priority} isFilled={entry.state === 'unacknowledged'} />
                 )}
               </td>
-              <td class="name">{alarmOf(entry).replace(/^watch\//, '')}</td>
+              <td class="name" title={alarmOf(entry)}>
+                {alarmName({ alarm: alarmOf(entry) })}
+              </td>
               <td class="change">{word('cause', entry.change ?? entry.cause ?? '')}</td>
               <td class="state">{word('state', entry.state ?? '')}</td>
               <td class="cause">{alarmText(entry)}</td>

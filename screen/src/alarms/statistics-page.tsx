@@ -2,9 +2,10 @@ import { computed } from '@preact/signals';
 import type { ComponentChildren, JSX } from 'preact';
 import { nowMs } from '../agent/agent-state.ts';
 import { openAlarms } from '../agent/plant-lamp.ts';
+import { alarmName } from '../parts/alarm-text.ts';
 import { RangeChoice, rangeOfQuery } from '../parts/time-range.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
-import { formatDate, formatNumber, formatShare, formatSpan } from '../texts/format.ts';
+import { formatDate, formatFrequency, formatShare, formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { type AlarmStatistics, alarmStatistics } from './alarm-statistics.ts';
 import { AlarmTabs } from './alarm-tabs.tsx';
@@ -59,7 +60,7 @@ function Figures({ figures }: { readonly figures: AlarmStatistics }): JSX.Elemen
         <Card name={t('statistics.raised')} value={String(figures.raised)} />
         <Card
           name={t('statistics.mean')}
-          value={formatNumber(figures.meanPerSpan)}
+          value={formatFrequency(figures.meanPerSpan)}
           isBad={figures.meanPerSpan > 1}
           note={t('statistics.meanTarget')}
         />
@@ -82,19 +83,26 @@ function Figures({ figures }: { readonly figures: AlarmStatistics }): JSX.Elemen
         </Panel>
         <Panel title={t('statistics.top')}>
           <Ranking
-            rows={figures.top.map(({ alarm, raised, share }) => [alarm, String(raised), formatShare(share)])}
+            rows={figures.top.map(({ alarm, raised, share }) => [
+              alarmName({ alarm }),
+              String(raised),
+              formatShare(share),
+            ])}
             head={[t('alarms.alarm'), t('statistics.count'), t('statistics.share')]}
           />
         </Panel>
         <Panel title={t('statistics.chattering')}>
           <Ranking
-            rows={figures.chattering.map(({ alarm, mostPerMinute }) => [alarm, String(mostPerMinute)])}
+            rows={figures.chattering.map(({ alarm, mostPerMinute }) => [alarmName({ alarm }), String(mostPerMinute)])}
             head={[t('alarms.alarm'), t('statistics.perMinute')]}
           />
         </Panel>
         <Panel title={t('statistics.standing')}>
           <Ranking
-            rows={standing.value.map(({ alarm, onset_ms }) => [alarm, formatSpan(nowMs.value - (onset_ms ?? 0))])}
+            rows={standing.value.map(({ alarm, onset_ms }) => [
+              alarmName({ alarm }),
+              formatSpan(nowMs.value - (onset_ms ?? 0)),
+            ])}
             head={[t('alarms.alarm'), t('statistics.open')]}
           />
         </Panel>

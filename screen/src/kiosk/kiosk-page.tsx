@@ -1,25 +1,36 @@
+import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
 import { alarms, connection, health, isLive, lastDataMs, nowMs, watches } from '../agent/agent-state.ts';
 import { Lamp } from '../parts/lamp.tsx';
 import { looks, openAlarms } from '../agent/plant-lamp.ts';
-import { alarmText } from '../parts/alarm-text.ts';
+import { alarmName, alarmReading } from '../parts/alarm-text.ts';
 import { PriorityMark } from '../parts/priority-mark.tsx';
 import { StackLight } from '../parts/stack-light.tsx';
 import { isOpen, isUnacknowledged, urgency } from '../agent/watch-look.ts';
 import { formatSpan, formatTime } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
+import { wallLayout } from './wall-layout.ts';
 
 /** Alarms that fit below the tiles. */
 const ALARMS_MAX = 4;
 
-/** Wall view: no controls, readable from 5 m. The number of watches decides the size of the tiles. */
+/** Share of the height of the screen that the header, and one line of an alarm, take. */
+const HEADER_SHARE = 0.11;
+const ALARM_SHARE = 0.053;
+
+/** Wall view: no controls, readable from 5 m. Number and names of the watches decide the size of the tiles. */
 export function KioskPage(): JSX.Element {
   const { value: link } = connection;
   const tiles = [...looks.value]
     .map(([id, look]) => ({ id, look, alarm: alarms.value.get(`watch/${id}`), watch: watches.value.get(id)?.value }))
     .sort((a, b) => urgency(b.look, b.alarm) - urgency(a.look, a.alarm) || a.id.localeCompare(b.id));
-  // The width of a tile limits the size of its text: with 12 tiles and 4 columns it is 5 % of the height of the screen.
-  const columns = Math.max(1, Math.ceil(Math.sqrt((tiles.length * 4) / 3)));
+  const { width, height } = useWindowSize();
+  const shownAlarms = openAlarms.value.slice(0, ALARMS_MAX);
+  const { columns, nameShare } = wallLayout(
+    tiles.map(({ id }) => id),
+    { width, height: height * (1 - HEADER_SHARE - ALARM_SHARE * shownAlarms.length) },
+  );
   return (
     <main class="kiosk" data-link={isLive.value ? 'live' : 'away'}>
       <header>
@@ -32,7 +43,7 @@ export function KioskPage(): JSX.Element {
         </span>
         <time>{formatTime(nowMs.value)}</time>
       </header>
-      <ul class="wall" style={{ '--columns': columns }}>
+      <ul class="wall" style={{ '--columns': columns, '--name-size': `${100 * nameShare}cqw` }}>
         {tiles.map(({ id, look, alarm, watch }) => (
           <li
             key={id}
@@ -49,14 +60,28 @@ export function KioskPage(): JSX.Element {
         ))}
       </ul>
       <ul class="wall-alarms">
-        {openAlarms.value.slice(0, ALARMS_MAX).map((alarm) => (
+        {shownAlarms.map((alarm) => (
           <li key={alarm.alarm} data-priority={alarm.priority}>
             <PriorityMark priority={alarm.priority} isFilled={isUnacknowledged(alarm)} />
-            <span>{alarmText(alarm)}</span>
+            <strong>{alarmName(alarm)}</strong>
+            <span>{[word('cause', alarm.cause), alarmReading(alarm)].filter((text) => text !== '').join(' · ')}</span>
             <time>{formatSpan(nowMs.value - (alarm.onset_ms ?? alarm.timestamp_ms))}</time>
           </li>
         ))}
       </ul>
     </main>
   );
+}
+
+/** Size of the window, px. */
+function useWindowSize(): { readonly width: number; readonly height: number } {
+  const size = useSignal({ width: innerWidth, height: innerHeight });
+  useEffect(() => {
+    const onResize = (): void => {
+      size.value = { width: innerWidth, height: innerHeight };
+    };
+    addEventListener('resize', onResize);
+    return () => removeEventListener('resize', onResize);
+  }, [size]);
+  return size.value;
 }

@@ -161,7 +161,8 @@ function padded(present: { readonly current: ChartProps }): uPlot.Range.Function
   return (_chart, dataLow, dataHigh) => {
     if (dataLow === null || dataHigh === null || !Number.isFinite(dataLow)) return [0, 1];
     const [low, high] = withBand(dataLow, dataHigh, present.current.band);
-    const room = Math.max((high - low) * 0.1, Math.abs(high) * 0.005, 1e-6);
+    // A value that is always 0 gets an axis with short labels too.
+    const room = Math.max((high - low) * 0.1, Math.abs(high) * 0.005) || 1;
     return [low >= 0 && low < high / 2 ? 0 : low - room, high + room];
   };
 }

@@ -1,5 +1,6 @@
 import { type Signal, useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { isLive } from '../agent/agent-state.ts';
 
 type Answer<Data> = {
   /** Undefined until the first answer. */
@@ -25,7 +26,9 @@ export function useAnswer<Data>(key: string, read: () => Promise<Data>, everyMs?
         data.value = answer;
         problem.value = '';
       } catch (error) {
-        if (!isOld) problem.value = error instanceof Error ? error.message : String(error);
+        // The header reports a lost connection, and the next read may succeed.
+        const isRepeated = everyMs !== undefined && !isLive.peek();
+        if (!isOld && !isRepeated) problem.value = error instanceof Error ? error.message : String(error);
       }
     };
     void take();

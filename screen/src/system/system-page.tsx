@@ -1,10 +1,9 @@
-import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { useEffect } from 'preact/hooks';
 import { readJson } from '../agent/agent-api.ts';
-import { health, isLive, nowMs } from '../agent/agent-state.ts';
-import type { Outbox } from '../agent/api-types.ts';
+import { health, nowMs } from '../agent/agent-state.ts';
+import type { Health, Outbox } from '../agent/api-types.ts';
 import { session } from '../agent/session.ts';
+import { Reason } from '../parts/reason.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import { formatBytes, formatDateTime, formatMoment, formatNumber, formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
@@ -13,6 +12,8 @@ import { LogPanel } from './log-panel.tsx';
 import { RewindForm } from './rewind-form.tsx';
 
 const REFRESH_MS = 5000;
+/** More components without a remark are a closed list. */
+const QUIET_MAX = 24;
 const ranks = { failed: 0, degraded: 1, starting: 2, ok: 3 } as const;
 
 /** Health with its reasons, what waits for the uplinks, room on the disk, versions. */
@@ -34,59 +35,62 @@ export function SystemPage(): JSX.Element {
 
 const may = (permission: string): boolean => session.value.permissions.includes(permission);
 
+/** Components in trouble or with a remark, and the others in a list of their own that is closed if it is long. */
 function HealthTable(): JSX.Element {
   const components = [...(health.value?.components ?? [])].sort((a, b) => ranks[a.status] - ranks[b.status]);
+  const isQuiet = ({ status, reason }: Component): boolean => status === 'ok' && reason === '';
+  const quiet = components.filter(isQuiet);
+  const others = components.filter((component) => !isQuiet(component));
   return (
-    <section class="panel" aria-labelledby="health-title">
+    <section class="panel" id="components" aria-labelledby="health-title">
       <h2 id="health-title">{t('system.health')}</h2>
-      <div class="scroll" tabIndex={0} role="group" aria-labelledby="health-title">
-        <table id="components">
-          <thead>
-            <tr>
-              <th scope="col">{t('system.component')}</th>
-              <th scope="col">{t('system.status')}</th>
-              <th scope="col">{t('system.since')}</th>
-              <th scope="col">{t('system.reason')}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {components.map(({ name, status, since_ms, reason }) => (
-              <tr key={name}>
-                <td>{name}</td>
-                <td>
-                  <span class="status" data-status={status}>
-                    {word('health', status)}
-                  </span>
-                </td>
-                <td>{formatMoment(since_ms, nowMs.value)}</td>
-                <td class="reason">{reason}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      {others.length > 0 && <Components components={others} />}
+      <details class="quiet" open={quiet.length <= QUIET_MAX}>
+        <summary>{t('system.quiet', { count: quiet.length })}</summary>
+        <Components components={quiet} />
+      </details>
     </section>
   );
 }
 
-/** Uplinks and the disk, read every 5 s while the connection is live. */
+type Component = Health['components'][number];
+
+function Components({ components }: { readonly components: readonly Component[] }): JSX.Element {
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-labelledby="health-title">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t('system.component')}</th>
+            <th scope="col">{t('system.status')}</th>
+            <th scope="col">{t('system.since')}</th>
+            <th scope="col">{t('system.reason')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {components.map(({ name, status, since_ms, ...reason }) => (
+            <tr key={name}>
+              <td>{name}</td>
+              <td>
+                <span class="status" data-status={status}>
+                  {word('health', status)}
+                </span>
+              </td>
+              <td>{formatMoment(since_ms, nowMs.value)}</td>
+              <td class="reason">
+                <Reason of={reason} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Uplinks and the disk, read every 5 s. */
 function OutboxPanel(): JSX.Element {
-  const outbox = useSignal<Outbox | undefined>(undefined);
-  const problem = useSignal('');
-  useEffect(() => {
-    const read = async (): Promise<void> => {
-      if (!isLive.peek()) return;
-      try {
-        outbox.value = await readJson<Outbox>('/api/v1/outbox');
-        problem.value = '';
-      } catch (error) {
-        problem.value = error instanceof Error ? error.message : String(error);
-      }
-    };
-    void read();
-    const timer = setInterval(() => void read(), REFRESH_MS);
-    return () => clearInterval(timer);
-  }, [outbox, problem]);
+  const { data: outbox, problem } = useAnswer('outbox', () => readJson<Outbox>('/api/v1/outbox'), REFRESH_MS);
   return (
     <section class="panel" aria-labelledby="outbox-title">
       <h2 id="outbox-title">{t('system.outbox')}</h2>

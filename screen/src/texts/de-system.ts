@@ -37,4 +37,5 @@ export const deSystem: Readonly<Record<keyof typeof enSystem, string>> = {
   'annotations.to': 'Bis',
   'annotations.text': 'Was geschah, etwa „Lager gewechselt“',
   'annotations.add': 'Festhalten',
+  'system.quiet': 'In Ordnung: {count} Komponenten',
 };

@@ -34,4 +34,5 @@ export const enSystem = {
   'annotations.to': 'To',
   'annotations.text': 'What happened, such as “bearing changed”',
   'annotations.add': 'Record',
+  'system.quiet': 'Ok: {count} components',
 } as const;

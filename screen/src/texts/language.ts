@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { type Catalogue, en, type TextKey } from './en.ts';
 
 export const languages = { en: 'English', de: 'Deutsch', zh: '中文' } as const;
@@ -7,7 +7,13 @@ export type Language = keyof typeof languages;
 const STORED = 'language';
 
 export const language = signal<Language>('en');
+/** Language with the region that the browser prefers, for numbers and dates: British dates for a British browser. */
+export const locale = computed(
+  () => navigator.languages.find((each) => each.split('-')[0] === language.value) ?? language.value,
+);
 const catalogue = signal<Catalogue>(en);
+/** Reasons of the agent by their code; empty for English, the language of the agent. */
+const troubles = signal<Readonly<Record<string, string>>>({});
 
 /** Names of the placeholders of a text: 'count' for '{count} alarms'. */
 type Placeholders<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}`
@@ -30,6 +36,7 @@ export function word(
     | 'watch'
     | 'priority'
     | 'cause'
+    | 'component'
     | 'health'
     | 'role'
     | 'quality'
@@ -43,6 +50,11 @@ export function word(
 ): string {
   const key = `${kind}.${name}`;
   return Object.hasOwn(catalogue.value, key) ? catalogue.value[key as TextKey] : name;
+}
+
+/** Returns the text of a reason of health; undefined for a code without a translation, and in English. */
+export function troubleText(code: string): string | undefined {
+  return Object.hasOwn(troubles.value, code) ? troubles.value[code] : undefined;
 }
 
 function fill(text: string, values: Readonly<Record<string, string | number>>): string {
@@ -65,19 +77,27 @@ export async function chooseLanguage(chosen: string): Promise<void> {
 
 /** Shows a language. */
 export async function useLanguage(chosen: Language): Promise<void> {
-  catalogue.value = await load(chosen);
+  const loaded = await load(chosen);
+  catalogue.value = loaded.texts;
+  troubles.value = loaded.troubles;
   language.value = chosen;
   if (typeof document !== 'undefined') document.documentElement.lang = chosen;
 }
 
-async function load(chosen: Language): Promise<Catalogue> {
+type Loaded = { readonly texts: Catalogue; readonly troubles: Readonly<Record<string, string>> };
+
+async function load(chosen: Language): Promise<Loaded> {
   switch (chosen) {
     case 'en':
-      return en;
-    case 'de':
-      return (await import('./de.ts')).de;
-    case 'zh':
-      return (await import('./zh.ts')).zh;
+      return { texts: en, troubles: {} };
+    case 'de': {
+      const [{ de }, { deTroubles }] = await Promise.all([import('./de.ts'), import('./de-troubles.ts')]);
+      return { texts: de, troubles: deTroubles };
+    }
+    case 'zh': {
+      const [{ zh }, { zhTroubles }] = await Promise.all([import('./zh.ts'), import('./zh-troubles.ts')]);
+      return { texts: zh, troubles: zhTroubles };
+    }
   }
 }
 

@@ -69,6 +69,12 @@ export const zhConfiguration: Readonly<Record<keyof typeof enConfiguration, stri
   'configuration.messages': '消息数',
   'configuration.noValues': '最近一条消息中没有数值。',
   'configuration.unnamed': '没有名称的指标：{count}。未收到其 Birth 消息；请重启边缘节点。',
+  'configuration.nodes': 'OPC UA',
+  'configuration.browse': '浏览',
+  'configuration.noNodes': '此节点下没有对象或变量。',
+  'configuration.moreNodes': '节点多于前 {count} 个。请在设备上使用 andon opcua browse。',
+  'configuration.noNumbers': '此值中没有数字。',
+  'configuration.browseHint': '通过数据源的连接列出服务器的对象和变量。不写入任何内容。',
   'configuration.path': '数值位置',
   'configuration.inFile': '已在文件中',
   'configuration.fixFirst': '文本不是有效的 YAML。请先在文件中修正。',
@@ -96,4 +102,5 @@ export const zhConfiguration: Readonly<Record<keyof typeof enConfiguration, stri
   'applied.reverted': '已撤销',
   'applied.superseded': '已被更新的修改取代',
   'applied.refused': '已拒绝',
+  'configuration.showAll': '显示全部 {count} 个',
 };

@@ -35,4 +35,5 @@ export const zhSystem: Readonly<Record<keyof typeof enSystem, string>> = {
   'annotations.to': '结束',
   'annotations.text': '发生了什么，例如“更换轴承”',
   'annotations.add': '记录',
+  'system.quiet': '正常的组件：{count} 个',
 };

@@ -115,4 +115,21 @@ export const qualityRemedies: Readonly<Record<Exclude<QualityReason, 'none'>, Qu
     cause: 'The raw value equals a code by which many devices report "not available", and `invalid` is not set.',
     remedy: 'Set `invalid: sunspec`, `sma`, `abb` or the raw code; `invalid: none` if the value is real.',
   },
+  'waveform-short': {
+    quality: 'bad',
+    cause: 'The waveform of the feature has fewer samples than `samplesMin`.',
+    remedy: 'Send longer waveforms, or lower `samplesMin` if the frequencies of the features allow it.',
+  },
+  'waveform-dropped': {
+    quality: 'bad',
+    cause:
+      'More waveforms arrive than features can be calculated from (`waveforms.maxWaiting`), or the thread that calculates them ended.',
+    remedy: 'Send fewer or shorter waveforms. The health of `waveforms` has the cause.',
+  },
+  'speed-unknown': {
+    quality: 'bad',
+    cause:
+      'The band of the feature is in orders, and the speed is not good, or so low or high that the waveform has no frequency there.',
+    remedy: 'Check the tag that the key `speed` of the waveform names.',
+  },
 };

@@ -30,6 +30,9 @@ export const qualityReasons = [
   'sequence-lost',
   'not-available',
   'not-available?',
+  'waveform-short',
+  'waveform-dropped',
+  'speed-unknown',
 ] as const;
 
 export type QualityReason = (typeof qualityReasons)[number];

@@ -12,7 +12,7 @@ import { isLoss } from '../../models/errors/host-loss.ts';
 import type { HostProtocol } from '../session/host-protocol.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
-import { childEnvironment } from '../../platform/child-environment.ts';
+import { hostEnvironment } from './host-environment.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
 import { makePrivateFolder } from '../../platform/private-folder.ts';
 import { endsWithParent } from './parent-death.ts';
@@ -69,7 +69,7 @@ export class HostProcess {
       ...start,
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: childEnvironment(),
+      env: hostEnvironment(),
     });
     if (niceness > 0) lowerPriority(this.#child.pid, niceness);
     this.#rpc = new RpcClient<HostProtocol>(childPort(this.#child), clock);

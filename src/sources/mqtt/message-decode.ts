@@ -1,47 +1,18 @@
-import type { EpochMs } from '../../domain/epoch-ms.ts';
-import { takenAt } from '../../domain/sample/quality-gate.ts';
-import { BAD, GOOD, type QualityCode, type QualityReason, UNCERTAIN } from '../../domain/sample/quality.ts';
+import { BAD, type QualityCode, type QualityReason, UNCERTAIN } from '../../domain/sample/quality.ts';
 import type { SampleBatch } from '../../domain/sample/sample-batch.ts';
-import { readQuality } from '../quality-code.ts';
-import { listAt, SeveralValues, singleValue, type ValuePath } from './json-path.ts';
+import { listAt, singleValue, type ValuePath } from './json-path.ts';
 import { decodeJson, decodeJsonValue, decodePlainValue, isRounded, payloadText } from './payload-decode.ts';
-import { decodeTime } from './payload-time.ts';
+import { type Arrival, at, type Item, markOf, shown, type Stamp, stampOf } from './payload-stamp.ts';
 import type { PartPlan, TagPlan, TopicPlan } from './topic-plan.ts';
-
-export type Arrival = {
-  readonly timeMs: EpochMs;
-  /** True for a retained message, which may be of any age. */
-  readonly retain: boolean;
-  /** Largest accepted lead of a payload time over `timeMs`. */
-  readonly futureToleranceMs: number;
-};
+import { decodeWaveform } from './waveform-decode.ts';
 
 /** The first fault of a message, for the operator. */
 export type MessageFault = { readonly reason: QualityReason | 'samples-left-out'; readonly text: string };
 
 /** Maximum number of samples read from a list; a payload of 1 MB can contain 500,000. */
 const SAMPLES_PER_MESSAGE_MAX = 10_000;
-/** Characters of a payload that are copied into a fault text. */
-const SHOWN_MAX = 40;
-
-/** A payload, or an element of its list of samples. */
-type Item = {
-  /** Undefined for an element. */
-  readonly text: string | undefined;
-  readonly document: unknown;
-  /** Why the payload is not JSON; undefined if it is, or need not be. */
-  readonly error: string | undefined;
-};
-
 /** A sample without its tag. */
-type Reading = {
-  readonly value: number;
-  readonly timeMs: EpochMs;
-  readonly quality: QualityCode;
-  readonly reason: QualityReason;
-  /** For the operator; undefined if the content has no fault. */
-  readonly fault: string | undefined;
-};
+type Reading = Stamp & { readonly value: number };
 
 /**
  * Makes one batch with one sample for each tag of the message, also from an invalid payload. A list of samples makes
@@ -66,6 +37,10 @@ export function decodeMessage(
   let fault: MessageFault | undefined;
   for (const part of plan.parts) {
     const found = part.samples === undefined ? decodeItem(part, whole) : decodeList(part, part.samples);
+    fault ??= found;
+  }
+  for (const waveform of plan.waveforms) {
+    const found = decodeWaveform(waveform, whole, arrival);
     fault ??= found;
   }
   return fault;
@@ -122,23 +97,14 @@ function readTag(tag: TagPlan, found: unknown, item: Item, arrival: Arrival): Re
     reason,
     fault,
   });
-  const mark = tag.quality === undefined ? undefined : singleValue(tag.quality, item.document);
-  const marked = tag.quality === undefined ? GOOD : readQuality(mark, tag.qualityCodes);
-  if (marked === BAD)
-    return reading(BAD, 'marked-not-good', `the sender marks the value as bad${at(tag.quality)}: ${shown(mark)}`);
+  const mark = markOf(tag, item);
+  if (mark.quality === BAD) return { ...mark, value, timeMs: stamp.timeMs };
   if (raw === undefined) return reading(BAD, 'payload-invalid', invalidText(tag, found, item));
   if (!Number.isFinite(value))
     return reading(BAD, 'not-finite', `the value${at(tag.value)} is not finite, found ${shown(found)}`);
   if (isUnsafe(raw) && isRoundedValue(found))
     return reading(UNCERTAIN, 'precision-lost', `the integer${at(tag.value)} has more digits than a double can hold`);
-  if (marked === undefined)
-    return reading(UNCERTAIN, 'marked-not-good', `expected a quality${at(tag.quality)}, found ${shown(mark)}`);
-  if (marked === UNCERTAIN)
-    return reading(
-      UNCERTAIN,
-      'marked-not-good',
-      `the sender marks the value as uncertain${at(tag.quality)}: ${shown(mark)}`,
-    );
+  if (mark.quality === UNCERTAIN) return { ...mark, value, timeMs: stamp.timeMs };
   return { ...stamp, value };
 }
 
@@ -155,27 +121,6 @@ function isRoundedValue(found: unknown): boolean {
   return typeof found === 'bigint' || (typeof found === 'string' && isRounded(found.trim()));
 }
 
-function stampOf(
-  { time, timeFormat }: TagPlan,
-  { document }: Item,
-  { timeMs, retain, futureToleranceMs }: Arrival,
-): Omit<Reading, 'value'> {
-  if (time === undefined)
-    return retain
-      ? { timeMs, quality: UNCERTAIN, reason: 'time-invalid', fault: undefined }
-      : { timeMs, quality: GOOD, reason: 'none', fault: undefined };
-  const sent = singleValue(time, document);
-  const sentMs = decodeTime(sent, timeFormat, timeMs);
-  if (sentMs === undefined) {
-    const fault = `expected an epoch time or a time with a zone${at(time)} (for others set timeUnit or timeZone), found ${shown(sent)}`;
-    return { timeMs, quality: UNCERTAIN, reason: 'time-invalid', fault };
-  }
-  const takenMs = takenAt(sentMs, timeMs, futureToleranceMs);
-  if (takenMs !== undefined) return { timeMs: takenMs, quality: GOOD, reason: 'none', fault: undefined };
-  const fault = `expected a time no further ahead than futureTolerance${at(time)}, found ${shown(sent)}`;
-  return { timeMs, quality: UNCERTAIN, reason: 'time-in-future', fault };
-}
-
 function invalidText(tag: TagPlan, found: unknown, { error }: Item): string {
   if (tag.value !== undefined && error !== undefined) return `the payload is not JSON: ${error}`;
   return `expected a number${at(tag.value)}, found ${shown(found)}${invalidHint(tag, found)}`;
@@ -190,18 +135,4 @@ function invalidHint({ map, value }: TagPlan, found: unknown): string {
 
 function isGzip(payload: Buffer): boolean {
   return payload[0] === 0x1f && payload[1] === 0x8b;
-}
-
-function at(path: ValuePath | undefined): string {
-  return path === undefined ? '' : ` at ${path.text}`;
-}
-
-/** A value of a payload for display. */
-function shown(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, SHOWN_MAX));
-  if (value instanceof SeveralValues) return `${value.count} values`;
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
-  // The other JSON values: number, true, false and null.
-  return `${value as number | bigint | boolean | null}`;
 }

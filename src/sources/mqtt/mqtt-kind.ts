@@ -1,12 +1,14 @@
 import type { SourceKind } from '../../contracts/source.ts';
 import { type MqttSourceConfig, mqttSourceSchema } from './mqtt-source-config.ts';
-import { patternDefinitions, tagDefinitions } from '../tag-fields.ts';
+import type { TagDefinition } from '../../domain/sample/tag.ts';
+import { patternDefinitions, tagRules } from '../tag-fields.ts';
+import { waveformTags } from '../waveform-fields.ts';
 
 /** Sources of type mqtt. The broker sends when it likes: there is no scan to plan. */
 export const mqttKind: SourceKind<MqttSourceConfig> = {
   type: 'mqtt',
   schema: mqttSourceSchema,
-  tags: tagDefinitions,
+  tags: definitionsOf,
   patterns: patternDefinitions,
   plan: () => [],
   load: async () => {
@@ -14,3 +16,9 @@ export const mqttKind: SourceKind<MqttSourceConfig> = {
     return { create: (context) => new MqttSource(context) };
   },
 };
+
+function definitionsOf({ tags }: MqttSourceConfig): readonly TagDefinition[] {
+  return Object.entries(tags).flatMap(([name, tag]) =>
+    tag.type === 'waveform' ? waveformTags(name, tag) : [{ name, ...tagRules(tag) }],
+  );
+}

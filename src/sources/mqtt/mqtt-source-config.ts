@@ -6,6 +6,7 @@ import { timeUnits } from '../../domain/time-unit.ts';
 import { isTimeZone } from '../../domain/time-zone.ts';
 import { qualityCodes } from '../quality-code.ts';
 import { checkHasTags, patternFields, sourceFields, tagFields, tagMap, textFields } from '../tag-fields.ts';
+import { waveformFields, waveformProblems } from '../waveform-fields.ts';
 import { compileValuePath } from './json-path.ts';
 import { parseTopicPattern, placesOfTopic } from './topic-pattern.ts';
 
@@ -82,8 +83,26 @@ const tagSchema = configObject({
   topic: topicText
     .regex(/^[^+#]*$/, { error: 'must be one topic, without + and #; for several topics use patterns' })
     .describe('Topic of the value. Several tags may read the same topic'),
+  type: z
+    .enum(['number', 'waveform'])
+    .default('number')
+    .describe(
+      'number: one value. waveform: a list of samples that were taken at sampleRate; its features become tags (docs/vibration.md)',
+    ),
   ...readingFields,
-}).superRefine(checkReading);
+  ...waveformFields,
+})
+  .superRefine(checkReading)
+  .superRefine((tag, context) => {
+    for (const { path, message } of waveformProblems(tag, tag.type === 'waveform'))
+      context.addIssue({ code: 'custom', path: [...path], message });
+    if (tag.type === 'waveform' && (tag.samples !== undefined || tag.missing === 'keep'))
+      context.addIssue({
+        code: 'custom',
+        path: [tag.samples === undefined ? 'missing' : 'samples'],
+        message: 'a waveform is one list of numbers, at the path in value',
+      });
+  });
 
 const patternSchema = configObject({
   topic: topicText

@@ -1,9 +1,13 @@
 import type { SourceContext } from '../../contracts/source.ts';
+import type { QualityReason } from '../../domain/sample/quality.ts';
 import type { SampleBatch } from '../../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
 import type { MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
 import { BrokerSource } from '../broker-source.ts';
+import { tagNumberOf } from '../source-tags.ts';
 import { GroupedWait } from '../grouped-wait.ts';
+import { WaveformChannel } from '../waveform-channel.ts';
+import { waveformRules, waveformTags } from '../waveform-fields.ts';
 import type { TopicReader } from '../topic-browser.ts';
 import { decodeMessage } from './message-decode.ts';
 import type { MqttSourceConfig } from './mqtt-source-config.ts';
@@ -21,6 +25,8 @@ import { PayloadReader } from './topic-values.ts';
 export class MqttSource extends BrokerSource<MqttSourceConfig> {
   protected override readonly anyTopic = '#';
   readonly #router: TopicRouter;
+  /** Waveforms by name. */
+  readonly #channels: ReadonlyMap<string, WaveformChannel>;
   readonly #metrics;
   /** Undefined if a message is acknowledged when it is received. */
   readonly #stored: GroupedWait | undefined;
@@ -29,9 +35,15 @@ export class MqttSource extends BrokerSource<MqttSourceConfig> {
   constructor(context: SourceContext<MqttSourceConfig>) {
     super(context);
     const { config, history, deps } = context;
-    this.#router = new TopicRouter(context);
+    this.#channels = waveformChannels(context);
+    this.#router = new TopicRouter(context, this.#channels);
     this.#metrics = deps.metrics.of(mqttSourceMetrics);
     this.#stored = config.acknowledge === 'stored' ? new GroupedWait(() => history.stored()) : undefined;
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    for (const channel of this.#channels.values()) channel.close();
+    await super[Symbol.asyncDispose]();
   }
 
   protected override subscribe(): void {
@@ -44,6 +56,7 @@ export class MqttSource extends BrokerSource<MqttSourceConfig> {
 
   protected override lose(): readonly TagNumber[] {
     this.#refusedFilters = [];
+    this.#failWaveforms([...this.#channels.values()], 'link-down');
     return this.#router.tags();
   }
 
@@ -53,8 +66,13 @@ export class MqttSource extends BrokerSource<MqttSourceConfig> {
     this.#refusedFilters = refusedTopics;
     const prefix = sharePrefix(this.context.config);
     const fresh = refusedTopics.filter((filter) => !known.has(filter));
+    const filters = fresh.map((filter) => filter.slice(prefix.length));
     this.sendBad(
-      fresh.flatMap((filter) => this.#router.tagsOf(filter.slice(prefix.length))),
+      filters.flatMap((filter) => this.#router.tagsOf(filter)),
+      'refused',
+    );
+    this.#failWaveforms(
+      filters.flatMap((filter) => this.#router.channelsOf(filter)),
       'refused',
     );
   }
@@ -81,13 +99,34 @@ export class MqttSource extends BrokerSource<MqttSourceConfig> {
     if (fault !== undefined)
       this.#metrics.andon_mqtt_message_faults_total.inc({ source: this.context.id, reason: fault.reason });
     this.noteContent(topic, fault === undefined ? undefined : `${topic}: ${fault.text}`);
-    return this.#stored?.join();
+    if (this.#stored === undefined) return undefined;
+    if (plan.waveforms.length === 0) return this.#stored.join();
+    return this.#storedWaveforms(plan.waveforms.map(({ channel }) => channel));
+  }
+
+  async #storedWaveforms(channels: readonly WaveformChannel[]): Promise<void> {
+    await Promise.all(channels.map((channel) => channel.delivered()));
+    await this.#stored?.join();
+  }
+
+  #failWaveforms(channels: readonly WaveformChannel[], reason: QualityReason): void {
+    for (const channel of channels) channel.fail(reason, this.context.deps.clock.nowMs());
   }
 
   #noteRefused({ pattern, reason, text }: RefusedTopic): void {
     this.#metrics.andon_mqtt_topics_left_out_total.inc({ source: this.context.id, pattern, reason });
     this.note(`${pattern} ${reason}`, text);
   }
+}
+
+function waveformChannels(context: SourceContext<MqttSourceConfig>): ReadonlyMap<string, WaveformChannel> {
+  const waveforms = Object.entries(context.config.tags).filter(([, { type }]) => type === 'waveform');
+  return new Map(
+    waveforms.map(([name, config]) => {
+      const tags = waveformTags(name, config).map((tag) => tagNumberOf(tag.name, context.tagNumbers));
+      return [name, new WaveformChannel({ name, rules: waveformRules(config), tags, context })];
+    }),
+  );
 }
 
 function sharePrefix({ sharedGroup }: MqttSourceConfig): string {

@@ -3,9 +3,10 @@ import type { SourceContext, TagRefusal } from '../../contracts/source.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
 import { fillTagTemplate, parseTagTemplate, type TagTemplate } from '../../domain/sample/tag-template.ts';
 import { invariant } from '../../platform/errors.ts';
+import type { WaveformChannel } from '../waveform-channel.ts';
 import type { MqttReading, MqttSourceConfig } from './mqtt-source-config.ts';
 import { matchTopicPattern, parseTopicPattern, topicFilterOf, type TopicPattern } from './topic-pattern.ts';
-import { planTopic, type TopicPlan, type TopicTag } from './topic-plan.ts';
+import { planTopic, type TopicPlan, type TopicTag, type TopicWaveform } from './topic-plan.ts';
 
 type CompiledPattern = {
   readonly id: string;
@@ -28,22 +29,33 @@ export type TopicSubscription = { readonly filter: string; readonly qos: 0 | 1 }
 export class TopicRouter {
   readonly #plans = new Map<string, TopicPlan>();
   readonly #patterns: readonly CompiledPattern[];
-  readonly #fixed: readonly { readonly topic: string; readonly qos: 0 | 1; readonly tags: readonly TopicTag[] }[];
+  readonly #fixed: readonly {
+    readonly topic: string;
+    readonly qos: 0 | 1;
+    readonly tags: readonly TopicTag[];
+    readonly waveforms: readonly TopicWaveform[];
+  }[];
   readonly #patternTags: PatternTags;
 
-  constructor({
-    config,
-    tagNumbers,
-    bindTag,
-  }: Pick<SourceContext<MqttSourceConfig>, 'config' | 'tagNumbers' | 'bindTag'>) {
+  /** @param channels Channels of the waveforms, by name. */
+  constructor(
+    { config, tagNumbers, bindTag }: Pick<SourceContext<MqttSourceConfig>, 'config' | 'tagNumbers' | 'bindTag'>,
+    channels: ReadonlyMap<string, WaveformChannel> = new Map(),
+  ) {
     this.#patternTags = new PatternTags(bindTag);
     const byTopic = Map.groupBy(Object.entries(config.tags), ([, { topic }]) => topic);
     this.#fixed = [...byTopic].map(([topic, entries]) => ({
       topic,
       qos: entries.some(([, { qos }]) => qos === 1) ? 1 : 0,
-      tags: entries.map(([name, reading]) => ({ name, tag: tagNumberOf(name, tagNumbers), reading })),
+      tags: entries
+        .filter(([, { type }]) => type === 'number')
+        .map(([name, reading]) => ({ name, tag: tagNumberOf(name, tagNumbers), reading })),
+      waveforms: entries.flatMap(([name, reading]) => {
+        const channel = channels.get(name);
+        return channel === undefined ? [] : [{ channel, reading }];
+      }),
     }));
-    for (const { topic, tags } of this.#fixed) this.#plans.set(topic, planTopic(topic, tags));
+    for (const { topic, tags, waveforms } of this.#fixed) this.#plans.set(topic, planTopic(topic, tags, waveforms));
     this.#patterns = Object.entries(config.patterns).map(compilePattern);
   }
 
@@ -82,14 +94,20 @@ export class TopicRouter {
     return plan;
   }
 
-  /** Tags of the topics of a subscription. */
+  /** Tags of the topics of a subscription, without those of waveforms. */
   tagsOf(filter: string): readonly TagNumber[] {
     const fixed = this.#fixed.filter(({ topic }) => topic === filter).flatMap(({ tags }) => tags.map(({ tag }) => tag));
     const made = this.#patterns.filter((pattern) => pattern.filter === filter).flatMap(({ bound }) => [...bound]);
     return [...fixed, ...made];
   }
 
-  /** All tags that are bound to a topic. */
+  /** Channels of the waveforms of a subscription. */
+  channelsOf(filter: string): readonly WaveformChannel[] {
+    const fixed = this.#fixed.filter(({ topic }) => topic === filter);
+    return fixed.flatMap(({ waveforms }) => waveforms.map(({ channel }) => channel));
+  }
+
+  /** All tags that are bound to a topic, without those of waveforms. */
   tags(): readonly TagNumber[] {
     const fixed = this.#fixed.flatMap(({ tags }) => tags.map(({ tag }) => tag));
     return [...fixed, ...this.#patterns.flatMap(({ bound }) => [...bound])];
