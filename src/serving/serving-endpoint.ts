@@ -97,7 +97,7 @@ function registerServerRoutes(
   version: string,
   access: AccessControl,
 ): void {
-  const metadata = () => serverMetadata(version, ['binary_tensor_data', 'generate'], access);
+  const metadata = () => serverMetadata(version, ['generate'], access);
   for (const path of ['/v2', '/v2/']) app.get(path, { schema: operation('Metadata of the server') }, metadata);
   // Load balancers and supervisors check health without a secret.
   const config = { permission: 'open' } as const;

@@ -81,7 +81,7 @@ function metadataCalls(options: InferenceCallsOptions) {
   return {
     ServerLive: unary(options, () => ({ live: true })),
     ServerReady: unary(options, async () => ({ ready: isReady(await models()) })),
-    ServerMetadata: unary(options, () => serverMetadata(version, ['binary_tensor_data'], access)),
+    ServerMetadata: unary(options, () => serverMetadata(version, [], access)),
     ModelReady: unary(options, async (asked: NamedModel) => ({ ready: isModelReady(await models(), asked) })),
     ModelMetadata: unary(options, async (asked: NamedModel) => {
       const loaded = await models();

@@ -2,7 +2,7 @@ import type { LoadedModels } from '../../contracts/inference.ts';
 import type { AccessControl } from '../../web/access/access-control.ts';
 
 /** Extensions that HTTP and gRPC have. */
-const EXTENSIONS = ['statistics', 'model_configuration', 'parameters'];
+const EXTENSIONS = ['binary_tensor_data', 'statistics', 'model_configuration', 'parameters'];
 
 /** Returns the metadata of the server. @param extensions Those of the transport alone. */
 export function serverMetadata(
