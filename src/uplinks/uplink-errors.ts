@@ -49,6 +49,14 @@ export const uplinkErrors = {
     'A certificate or key of the uplink could not be read.',
     'Check path and permissions of the files under `tls`.',
   ),
+  'uplink-folder-failed': retry(
+    'A file could not be written into the folder of the uplink: the disk is full, the folder is missing or read-only, or access is denied.',
+    'Free space on the disk, or correct `folder` and its permissions. With systemd add it to `ReadWritePaths=`.',
+  ),
+  'uplink-folder-full': retry(
+    'The newest day alone is larger than `maxSize` of the folder. Older days were removed.',
+    'Raise `maxSize` of the uplink, or send fewer kinds of `records`.',
+  ),
   'uplink-stopped': retry(
     'The agent stopped before the receiver answered. The batch stays in the outbox.',
     'None: the batch is sent again at the next start.',

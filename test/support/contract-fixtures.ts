@@ -133,6 +133,9 @@ export const uplinkFixtures: Readonly<Record<string, UplinkFixture>> = {
   },
 };
 
+/** Kinds that write files: without a peer, their tests are in test/uplinks. */
+export const fileUplinks: readonly string[] = ['parquet'];
+
 /** A source or an uplink at work, and how much came of it. */
 export type Subject = AsyncDisposable & {
   start(): void;
