@@ -15,6 +15,7 @@ import { backupDownloadErrors } from './backup-process.ts';
 import { apiErrors } from '../http/api-errors.ts';
 import { apiMetrics } from '../http/api-metrics.ts';
 import { v2Errors } from '../serving/v2/v2-errors.ts';
+import { grpcMetrics } from '../serving/grpc/grpc-metrics.ts';
 import { v2Metrics } from '../serving/v2/v2-metrics.ts';
 import { inferenceErrors } from '../models/errors/inference-errors.ts';
 import { inferenceMetrics } from '../runtime/queue/inference-metrics.ts';
@@ -42,6 +43,7 @@ import { opcuaMetrics } from '../sources/opcua/opcua-metrics.ts';
 import { sparkplugSourceMetrics } from '../sources/sparkplug/sparkplug-source-metrics.ts';
 import { trainingErrors } from '../training/core/training-errors.ts';
 import { publishMetrics } from '../uplinks/publish-metrics.ts';
+import { parquetMetrics } from '../uplinks/parquet/parquet-metrics.ts';
 import { sparkplugPublishMetrics } from '../uplinks/sparkplug/sparkplug-publish-metrics.ts';
 import { uplinkErrors } from '../uplinks/uplink-errors.ts';
 import { uplinkMetrics } from '../uplinks/uplink-metrics.ts';
@@ -124,7 +126,8 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Local subscribers', catalogue: publishMetrics },
   { title: 'Sparkplug edge node', catalogue: sparkplugPublishMetrics },
   { title: 'Uplinks', catalogue: uplinkMetrics },
+  { title: 'Uplinks that write Parquet files', catalogue: parquetMetrics },
   { title: 'Outputs', catalogue: outputMetrics },
   { title: 'Notifications', catalogue: notifyMetrics },
-  { title: 'HTTP', catalogue: { ...httpMetrics, ...accessMetrics, ...apiMetrics, ...v2Metrics } },
+  { title: 'HTTP', catalogue: { ...httpMetrics, ...accessMetrics, ...apiMetrics, ...v2Metrics, ...grpcMetrics } },
 ];

@@ -26,10 +26,12 @@ export function networkFindings(context: CheckContext): readonly Finding[] {
 function accessFindings({ config: { http, serving, models } }: CheckContext): readonly Finding[] {
   if (http === undefined) return [];
   const server = models === undefined ? undefined : modelServerConfig({ http, serving, models });
-  const isReached = [http, server].some((each) => each !== undefined && listenAddress(each.listen)?.loopback === false);
+  const addresses = [http.listen, server?.listen, server?.grpc];
+  const isReached = addresses.some((each) => each !== undefined && listenAddress(each)?.loopback === false);
   return [
-    ...endpointFindings('http', http),
-    ...(server === undefined ? [] : endpointFindings('serving', server)),
+    ...endpointFindings(['http', 'listen'], http),
+    ...(server === undefined ? [] : endpointFindings(['serving', 'listen'], server)),
+    ...(server?.grpc === undefined ? [] : endpointFindings(['serving', 'grpc'], { ...server, listen: server.grpc })),
     ...usersFileFindings(http.users),
     ...(models === undefined || !isReached ? [] : modelSourceFindings(models)),
   ];
@@ -58,10 +60,13 @@ function modelSourceFindings({ trust, remoteServers }: AgentConfig['models']): r
   ];
 }
 
-function endpointFindings(section: 'http' | 'serving', endpoint: EndpointConfig): readonly Finding[] {
+function endpointFindings(
+  at: readonly ['http' | 'serving', 'listen' | 'grpc'],
+  endpoint: EndpointConfig,
+): readonly Finding[] {
   const address = listenAddress(endpoint.listen);
   if (address === undefined || address.loopback) return [];
-  const at = [section, 'listen'];
+  const [section] = at;
   const { users, token, tls, insecure, anonymous } = endpoint;
   const reached = `${address.host} can be reached from the network`;
   const clearText = 'passwords, tokens and values can be read on the way';
@@ -132,7 +137,8 @@ function connecting({
     ...Object.entries(sources).map(([id, entry]) => [['sources', id], entry] as const),
     ...(publish === undefined ? [] : [[['publish'], publish] as const]),
     ...(sparkplug === undefined ? [] : [[['sparkplug'], sparkplug] as const]),
-    ...Object.entries(uplinks).map(([id, entry]) => [['uplinks', id], entry] as const),
+    // An uplink that writes files has no connection.
+    ...Object.entries(uplinks).flatMap(([id, entry]) => ('url' in entry ? [[['uplinks', id], entry] as const] : [])),
     ...Object.entries(outputs).flatMap(([id, entry]) =>
       entry.type === 'mqtt' ? [[['outputs', id], entry] as const] : [],
     ),
@@ -152,6 +158,7 @@ function connections({ config }: CheckContext): readonly Connection[] {
     clientId: 'clientId' in entry ? entry.clientId : undefined,
     hasSecret:
       ('password' in entry && entry.password !== undefined) ||
+      ('token' in entry && entry.token !== undefined) ||
       ('headers' in entry && Object.values(entry.headers).some((value) => isPlainObject(value))) ||
       ('parameters' in entry && Object.values(entry.parameters).some((value) => isPlainObject(value))),
   }));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { uplinkKinds } from '../../src/config/kinds.ts';
-import { createContractUplink, uplinkFixtures } from '../support/contract-fixtures.ts';
+import { createContractUplink, fileUplinks, uplinkFixtures } from '../support/contract-fixtures.ts';
 import { lifecycleTests } from '../support/contract-tests.ts';
 
 /*
@@ -8,10 +8,12 @@ import { lifecycleTests } from '../support/contract-tests.ts';
  * and dies. Nothing here knows a protocol: a new kind needs a line in uplinkKinds and a fixture.
  */
 test('every kind of uplink has a fixture, and every fixture a kind', () => {
-  expect(Object.keys(uplinkFixtures).toSorted()).toEqual(uplinkKinds.map(({ type }) => type).toSorted());
+  expect([...Object.keys(uplinkFixtures), ...fileUplinks].toSorted()).toEqual(
+    uplinkKinds.map(({ type }) => type).toSorted(),
+  );
 });
 
-describe.each(uplinkKinds.map(({ type }) => type))('an uplink of kind %s', (type) => {
+describe.each(Object.keys(uplinkFixtures))('an uplink of kind %s', (type) => {
   lifecycleTests({
     peer: async () => uplinkFixtures[type]?.peer() ?? Promise.reject(new Error(`no fixture for ${type}`)),
     create: (port, peer, deps) => createContractUplink(type, port, () => peer.arrived(), deps),
