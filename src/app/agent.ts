@@ -4,7 +4,6 @@ import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import { OperatorAudit } from '../web/access/operator-audit.ts';
 import { LocalToken } from '../web/access/local-token.ts';
-import { agentEndpoint } from '../http/agent-endpoint.ts';
 import type { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { StoredModelCatalogue } from '../registry/stored-model-catalogue.ts';
@@ -126,6 +125,10 @@ export async function startAgent(
   const outbox = stack.use(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: recordInterests(config), deps }),
   );
+  // Its threads and the inference host start while this thread loads and creates the other parts.
+  const outboxStarted = outbox.start();
+  // It is awaited below. If a part fails before, that error counts.
+  outboxStarted.catch(() => undefined);
   const historyStorage = stack.use(new HistoryStorage({ entry: historyWorkerEntry, config: config.outbox, deps }));
   const history = stack.use(
     new SampleHistoryStore({
@@ -136,6 +139,7 @@ export async function startAgent(
       deps,
     }),
   );
+  const rolloutsStarted = Promise.withResolvers<void>();
   const inference = stack.use(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
@@ -143,9 +147,14 @@ export async function startAgent(
       models: modelsOf(config),
       incompatibilities: (manifest) => watchIncompatibilities(config, manifest),
       serves: (name) => isServedBy(watchHosts(config.models, modelsOf(config)), config.models, name),
+      // A version that a rollout has rejected must not judge a window.
+      loadsAfter: rolloutsStarted.promise,
       deps,
     }),
   );
+  // A load does not wait for a start that failed.
+  stack.defer(rolloutsStarted.resolve);
+  inference.start();
   const modelServers = stack.use(
     modelServerParts({ config: () => config, identity, localToken: localToken.secret, inference, deps }),
   );
@@ -286,6 +295,7 @@ export async function startAgent(
     }),
   );
   const waveforms = stack.use(waveformAnalyzer({ config: () => config, pipeline, deps }));
+  const { agentEndpoint } = await import('../http/agent-endpoint.ts');
   const endpoints = stack.use(
     new Parts({
       wanted: ({ http }) => ({ http }),
@@ -349,12 +359,11 @@ export async function startAgent(
   await notify.load(config);
   for (const parts of replaceable) parts.create(config);
 
-  await outbox.start();
+  await outboxStarted;
   historyStorage.start();
   await alarms.start();
-  // Before any model is loaded, so that a rejected version judges no window.
   await rollouts.start();
-  inference.start();
+  rolloutsStarted.resolve();
   activations.start(() => {
     inference.reload();
     modelServer()?.reload();

@@ -107,8 +107,9 @@ export class Outbox implements RecordStore, AsyncDisposable {
    * @throws {OperatingError} 'outbox-path-unusable' if the folder cannot be created.
    */
   async start(): Promise<void> {
-    await this.#link.start();
-    await this.#reader.start();
+    const opened = this.#link.start();
+    // The thread of the reader starts meanwhile. It opens the files after the storage worker has created or migrated them.
+    await Promise.all([opened, this.#reader.start(opened)]);
   }
 
   async append(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]> {

@@ -73,9 +73,12 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
     this.#lastTickMs = clock.monotonicMs();
   }
 
-  /** @throws {OperatingError} The worker's own error, or `lostCode` if it does not start. */
-  async start(): Promise<void> {
-    await this.#connect();
+  /**
+   * @param openAfter The worker opens its files after this.
+   * @throws {OperatingError} The worker's own error, or `lostCode` if it does not start. {unknown} The error of `openAfter`.
+   */
+  async start(openAfter?: Promise<void>): Promise<void> {
+    await this.#connect(openAfter);
   }
 
   /** Starts the worker in the background, with retries: for a part of the agent that must not prevent its start. */
@@ -135,7 +138,7 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
     await opening.worker.terminate();
   }
 
-  async #connect(): Promise<void> {
+  async #connect(openAfter?: Promise<void>): Promise<void> {
     const { name, entry, workerData, deps } = this.#options;
     const worker = new Worker(entry, { workerData: workerData(), name });
     const rpc = new RpcClient<WorkerLife<R>>(threadPort(worker), deps.clock);
@@ -144,6 +147,7 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
     worker.on('exit', (code) => this.#lost(connection, `ended with code ${code}`));
     this.#opening = connection;
     try {
+      await openAfter;
       const report = await rpc.call('open', { nowMs: deps.clock.nowMs() }, OPEN_MS);
       this.#connection = connection;
       this.#connected.resolve();

@@ -22,6 +22,8 @@ export type SupervisedInferenceHostOptions = HostOptions & {
   readonly models?: readonly ModelReference[];
   /** Returns why a version does not fit the watches that name no version; it does not take over then. */
   readonly incompatibilities?: Incompatibilities;
+  /** Models are looked up and loaded after this; the processes start before. */
+  readonly loadsAfter?: Promise<void>;
   /** Returns whether a model of `models.serve` is loaded here; by default all are. */
   readonly serves?: (name: string) => boolean;
 };

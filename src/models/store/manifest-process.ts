@@ -23,12 +23,12 @@ export type ManifestText = {
 let last: Promise<unknown> = Promise.resolve();
 
 /**
- * Does the same as `readManifest`. A long text is read in a child process, so that it does not delay the scan. A thread
+ * Does the same as `readManifest`. A text longer than `lengthMax` is read in a child process, so that it does not delay the scan. A thread
  * is not enough: V8 ends the whole process if one of its threads runs out of memory.
  */
-export async function readManifestAside(manifest: ManifestText): Promise<ManifestReading> {
+export async function readManifestAside(manifest: ManifestText, lengthMax = TEXT_LENGTH_MAX): Promise<ManifestReading> {
   const { file, text, expected } = manifest;
-  if (text.length <= TEXT_LENGTH_MAX) return readManifest(file, text, expected);
+  if (text.length <= lengthMax) return readManifest(file, text, expected);
   const reading = last.then(() => readInProcess(manifest));
   last = reading;
   return reading;

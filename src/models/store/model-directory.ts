@@ -50,18 +50,25 @@ export class ModelDirectory {
   readonly #path: string;
   readonly #modelBytesMax: number;
   readonly #trusted: readonly TrustedKey[] | undefined;
+  readonly #manifestLengthMax: number | undefined;
 
   /**
    * @param path An absolute path.
    * @param options.trusted Keys of which one must have signed a version; undefined accepts any version.
+   * @param options.manifestLengthMax Longer texts of manifests are read in a process. Default: as in `readManifestAside`.
    */
   constructor(
     path: string,
-    options: { readonly modelBytesMax: number; readonly trusted: readonly TrustedKey[] | undefined },
+    options: {
+      readonly modelBytesMax: number;
+      readonly trusted: readonly TrustedKey[] | undefined;
+      readonly manifestLengthMax?: number;
+    },
   ) {
     this.#path = path;
     this.#modelBytesMax = options.modelBytesMax;
     this.#trusted = options.trusted;
+    this.#manifestLengthMax = options.manifestLengthMax;
   }
 
   /**
@@ -69,8 +76,15 @@ export class ModelDirectory {
    *
    * @throws {OperatingError} 'signing-key-invalid'
    */
-  static of({ directory, maxModelSizeBytes, trust }: ModelsConfig): ModelDirectory {
-    return new ModelDirectory(directory, { modelBytesMax: maxModelSizeBytes, trusted: trustedKeys(trust) });
+  static of(
+    { directory, maxModelSizeBytes, trust }: ModelsConfig,
+    options: { readonly manifestLengthMax?: number } = {},
+  ): ModelDirectory {
+    return new ModelDirectory(directory, {
+      modelBytesMax: maxModelSizeBytes,
+      trusted: trustedKeys(trust),
+      ...options,
+    });
   }
 
   /** Returns the names in alphabetical order; none if the directory does not exist. */
@@ -134,7 +148,10 @@ export class ModelDirectory {
             this.#trusted,
           );
     const text = new TextDecoder().decode(bytes);
-    const { manifest, problems } = await readManifestAside({ file, text, expected: { name, version } });
+    const { manifest, problems } = await readManifestAside(
+      { file, text, expected: { name, version } },
+      this.#manifestLengthMax,
+    );
     if (manifest === undefined) throw new ConfigError(problems);
     if (manifest.sha256 !== undefined) signed?.checkGraph(manifest.sha256);
     return {

@@ -1,11 +1,11 @@
-import { type Dispatcher, errors } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { NotifyTransport } from '../../contracts/outputs/notify-channel.ts';
 import type { NotifyMessage } from '../../domain/notify/notify-message.ts';
 import { readSecret, type SecretReference } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { parseRetryAfterMs } from '../../platform/retry-after.ts';
-import { httpErrorText, OutgoingHttp } from '../../protocols/http/outgoing-http.ts';
+import { httpErrorText, isConnectTimeout, OutgoingHttp } from '../../protocols/http/outgoing-http.ts';
 import { NotifyError } from '../notify-errors.ts';
 import { ownRequest, templates, type WebhookRequest } from './templates.ts';
 import type { WebhookConfig } from './webhook-config.ts';
@@ -68,9 +68,8 @@ export class WebhookTransport implements NotifyTransport {
 }
 
 function requestError(host: string, error: unknown): NotifyError {
-  const isLate = error instanceof errors.ConnectTimeoutError || error instanceof errors.HeadersTimeoutError;
   const text = `The request to ${host} failed: ${httpErrorText(error)}`;
-  return new NotifyError(isLate ? 'notify-timeout' : 'notify-unreachable', text, { cause: error });
+  return new NotifyError(isConnectTimeout(error) ? 'notify-timeout' : 'notify-unreachable', text, { cause: error });
 }
 
 function answerError(

@@ -1,5 +1,5 @@
 import type { LookupFunction } from 'node:net';
-import { type Dispatcher, EnvHttpProxyAgent, errors, Pool } from 'undici';
+import type { Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { readTlsFiles, type TlsFiles, tlsVersion } from '../../platform/tls-files.ts';
 import { proxySettings } from './proxy-environment.ts';
@@ -7,6 +7,8 @@ import { proxySettings } from './proxy-environment.ts';
 /** Servers usually close an idle connection after 5 s (Node, uvicorn) to 75 s (nginx); andon closes it first. */
 const IDLE_CONNECTION_MS = 4000;
 const HEADER_BYTES_MAX = 16_384;
+/** A proxy did not answer CONNECT. Requests themselves have no such deadline. */
+const PROXY_TIMEOUT = 'UND_ERR_HEADERS_TIMEOUT';
 
 export type OutgoingHttpOptions = {
   readonly tls: TlsFiles;
@@ -45,10 +47,12 @@ export class OutgoingHttp {
    * @throws {TlsFileError} A file cannot be read. {OperatingError} 'secret-missing'. {Error} Any error of undici.
    */
   async request(request: Dispatcher.RequestOptions & { readonly origin: string }): Promise<Dispatcher.ResponseData> {
+    // Loaded with the first request: most agents send none, and it is 1.1 MB of source.
+    const undici = await import('undici');
     const version = tlsVersion(this.#options.tls);
     if (version !== this.#tlsVersion) this.renew();
     this.#tlsVersion = version;
-    this.#agent ??= this.#open();
+    this.#agent ??= this.#open(undici);
     return this.#agent.request(request);
   }
 
@@ -65,7 +69,7 @@ export class OutgoingHttp {
     await agent?.destroy();
   }
 
-  #open(): EnvHttpProxyAgent {
+  #open({ EnvHttpProxyAgent, Pool }: typeof import('undici')): EnvHttpProxyAgent {
     const { connectTimeoutMs, connections, responseBytesMax = -1, lookup } = this.#options;
     const limits = {
       connections,
@@ -99,9 +103,18 @@ export class OutgoingHttp {
   }
 }
 
+/** Returns true if no connection was opened in time, or a proxy did not answer CONNECT in time. */
+export function isConnectTimeout(error: unknown): boolean {
+  return ['UND_ERR_CONNECT_TIMEOUT', PROXY_TIMEOUT].includes(errorCode(error));
+}
+
+/** Returns true if the answer of a server is not HTTP. */
+export function isNotHttp(error: unknown): boolean {
+  return error instanceof Error && error.name === 'HTTPParserError';
+}
+
 /** Returns the text of an error of `OutgoingHttp` for a reason in health. */
 export function httpErrorText(error: unknown): string {
-  // Requests themselves have no such deadline.
-  if (error instanceof errors.HeadersTimeoutError) return 'the proxy did not answer CONNECT';
+  if (errorCode(error) === PROXY_TIMEOUT) return 'the proxy did not answer CONNECT';
   return errorMessage(error) === '' ? errorCode(error) : errorMessage(error);
 }

@@ -11,7 +11,6 @@ import type { ModelsConfig } from '../../models/store/models-config.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorMessage, formatConfigProblem } from '../../platform/errors.ts';
 import { plainFilePieces } from '../../platform/plain-file.ts';
-import { unpackArchive } from './package-archive.ts';
 import { download, shownUrl } from './package-download.ts';
 import { fileBytesMax, packageBytesMax, packageFilesMax, type PackageLimits, packageLimits } from './package-files.ts';
 
@@ -73,6 +72,8 @@ export async function receivePackage(
   );
   if (sha256 !== undefined && sha256.toLowerCase() !== digest)
     throw invalid(`The archive has SHA-256 ${digest}, expected ${sha256}`);
+  // Loads a library that an agent needs for archives only.
+  const { unpackArchive } = await import('./package-archive.ts');
   checkHasManifest(await unpackArchive(archive, folder, limits), 'The archive');
   return { leftOut: [], archiveSha256: digest };
 }

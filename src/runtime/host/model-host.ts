@@ -40,6 +40,8 @@ export type ModelHostOptions = HostOptions & {
   readonly fallbackFor?: FallbackFor;
   /** Receives the judgements of windows. */
   readonly onJudged?: JudgedListener;
+  /** Models are looked up and loaded after this; the process starts before. */
+  readonly loadsAfter?: Promise<void>;
 };
 
 /**
@@ -102,7 +104,7 @@ export class ModelHost implements AsyncDisposable {
       slots: this.#slots,
       live: this.#live,
       jobs: this.jobs,
-      find: (model) => this.#directory.find(model),
+      find: (model) => this.#findVersion(model),
       memory: this.#memory,
       health: this.#health,
     });
@@ -226,9 +228,14 @@ export class ModelHost implements AsyncDisposable {
   }
 
   async #find(slot: ModelSlot): Promise<StoredModel> {
-    const stored = await this.#directory.find(slot.reference);
+    const stored = await this.#findVersion(slot.reference);
     slot.apply({ kind: 'version-found', version: stored.version, isRemote: stored.manifest.runtime === 'remote' });
     return stored;
+  }
+
+  async #findVersion(model: ModelReference): Promise<StoredModel> {
+    await this.#options.loadsAfter;
+    return this.#directory.find(model);
   }
 
   #isMissing({ state: { run } }: ModelSlot): boolean {

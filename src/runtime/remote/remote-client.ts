@@ -1,4 +1,4 @@
-import { type Dispatcher, errors } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { RemoteServer } from '../../contracts/remote-server.ts';
 import { Backoff } from '../../platform/backoff.ts';
 import { sleep } from '../../platform/clock.ts';
@@ -7,7 +7,7 @@ import type { Deps } from '../../platform/deps.ts';
 import { errorCode, OperatingError } from '../../platform/errors.ts';
 import type { MetricsOf } from '../../platform/metrics.ts';
 import { parseRetryAfterMs } from '../../platform/retry-after.ts';
-import { httpErrorText, OutgoingHttp } from '../../protocols/http/outgoing-http.ts';
+import { httpErrorText, isNotHttp, OutgoingHttp } from '../../protocols/http/outgoing-http.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { remoteFailure } from '../../models/errors/remote-errors.ts';
 import { remoteMetrics } from './remote-metrics.ts';
@@ -207,7 +207,7 @@ export class RemoteClient {
       const message = `${this.origin} sent an answer of more than the ${this.#server.maxAnswerBytes} bytes allowed (remote.maxAnswer)`;
       return once(remoteFailure('remote-answer-invalid', message, { cause: error }));
     }
-    if (error instanceof errors.HTTPParserError)
+    if (isNotHttp(error))
       return once(
         remoteFailure('remote-answer-invalid', `${this.origin} does not answer with HTTP: ${text}`, { cause: error }),
       );

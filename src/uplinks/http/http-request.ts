@@ -1,8 +1,8 @@
-import { type Dispatcher, errors } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, OperatingError } from '../../platform/errors.ts';
 import { TlsFileError } from '../../platform/tls-files.ts';
-import { httpErrorText, type OutgoingHttp } from '../../protocols/http/outgoing-http.ts';
+import { httpErrorText, isConnectTimeout, isNotHttp, type OutgoingHttp } from '../../protocols/http/outgoing-http.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import type { HttpAnswer } from './http-answer.ts';
 
@@ -94,9 +94,9 @@ async function beginOf(body: Dispatcher.ResponseData['body']): Promise<string> {
 function exchangeError(url: URL, error: unknown): UplinkError {
   const text = httpErrorText(error);
   if (error instanceof TlsFileError) return new UplinkError('uplink-tls-file', text, { cause: error });
-  if (error instanceof errors.ConnectTimeoutError || error instanceof errors.HeadersTimeoutError)
+  if (isConnectTimeout(error))
     return new UplinkError('uplink-connect-timeout', `No connection to ${url.host}: ${text}`, { cause: error });
-  if (error instanceof errors.HTTPParserError)
+  if (isNotHttp(error))
     return new UplinkError('uplink-answer-invalid', `${url.host} does not speak HTTP: ${text}`, { cause: error });
   return new UplinkError('uplink-unreachable', `The request to ${url.host} failed: ${text}`, { cause: error });
 }

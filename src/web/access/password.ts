@@ -26,15 +26,15 @@ export function isPasswordHash(text: string): boolean {
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
   const key = await deriveKey(password, salt, COST_LOG2);
-  return `$scrypt$ln=${COST_LOG2},r=${BLOCK_SIZE},p=${PARALLELIZATION}$${unpadded(salt)}$${unpadded(key)}`;
+  return phcText(salt, key);
 }
 
 /** Compares passwords with stored ones. At most two at a time, so that logins cannot take the memory of the box. */
 export class PasswordCheck {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
-  /** Stored password of no user. */
-  readonly #dummy: Promise<string> = hashPassword(randomBytes(SALT_BYTES).toString('hex'));
+  /** Stored password of no user: its key is that of no known password. */
+  readonly #dummy = phcText(randomBytes(SALT_BYTES), randomBytes(KEY_BYTES));
 
   /**
    * Returns true if the password is the stored one. Takes the same time without a stored one, so that the time does not
@@ -45,7 +45,7 @@ export class PasswordCheck {
   async matches(password: string, stored: string | undefined): Promise<boolean> {
     await this.#turn();
     try {
-      const [, costLog2, salt, key] = HASH_PATTERN.exec(stored ?? (await this.#dummy)) ?? [];
+      const [, costLog2, salt, key] = HASH_PATTERN.exec(stored ?? this.#dummy) ?? [];
       if (salt === undefined || key === undefined) return false;
       const expected = Buffer.from(key, 'base64');
       const given = await deriveKey(password, Buffer.from(salt, 'base64'), Number(costLog2));
@@ -71,6 +71,10 @@ function deriveKey(password: string, salt: Buffer, costLog2: number): Promise<Bu
   // scrypt needs 128 * N * r bytes; the default limit of Node is exactly that for 2^14.
   const options = { N, r: BLOCK_SIZE, p: PARALLELIZATION, maxmem: 256 * N * BLOCK_SIZE };
   return derive(password.normalize('NFC'), salt, KEY_BYTES, options);
+}
+
+function phcText(salt: Buffer, key: Buffer): string {
+  return `$scrypt$ln=${COST_LOG2},r=${BLOCK_SIZE},p=${PARALLELIZATION}$${unpadded(salt)}$${unpadded(key)}`;
 }
 
 function unpadded(bytes: Buffer): string {
