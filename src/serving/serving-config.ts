@@ -11,6 +11,13 @@ const maxBodyField = byteSize('Largest request body. A larger one is answered wi
 /** Section `serving`. Tokens, timeout and connections that are left out are those of `http`. */
 export const servingConfigSchema = configObject({
   listen: listenField('127.0.0.1:8081'),
+  grpc: listenField('127.0.0.1:8082')
+    .unwrap()
+    .optional()
+    .describe(
+      'Address and port of the same protocol over gRPC, with the TLS, tokens and limits of this section. Port 0 selects a free port. Default: no gRPC',
+    )
+    .meta({ examples: ['127.0.0.1:8082', '0.0.0.0:8082'] }),
   tls: serverTlsSchema.optional().describe('TLS of the model server. Default: http.tls'),
   token: secretReference
     .optional()
@@ -40,7 +47,8 @@ export const servingConfigSchema = configObject({
 type ServingConfig = z.infer<typeof servingConfigSchema>;
 
 /** Settings of a model server, with those that it takes from `http`. */
-export type ModelServerConfig = EndpointConfig & Pick<ServingConfig, 'maxBodyBytes' | 'environment' | 'generation'>;
+export type ModelServerConfig = EndpointConfig &
+  Pick<ServingConfig, 'maxBodyBytes' | 'environment' | 'generation' | 'grpc'>;
 
 /** Keys of section `http` that moved to section `serving`. They still have their effect, with a warning. */
 export const movedHttpKeys = {
@@ -62,6 +70,7 @@ export function modelServerConfig({ http, serving, models }: Sections): ModelSer
   return {
     ...http,
     listen: own.listen,
+    grpc: own.grpc,
     tls: own.tls ?? http.tls,
     token: own.token ?? http.token,
     adminToken: own.adminToken ?? http.adminToken,
