@@ -10,7 +10,7 @@ export default defineConfig({
     // Guards, not waits: a test ends on its events. They hold at a load of 20 on two cores.
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    expect: { poll: { timeout: 60_000 } },
+    expect: { poll: { timeout: 120_000 } },
     // Tests that load onnxruntime-node themselves must not report to its maker either.
     env: { ORT_DISABLE_TELEMETRY: '1' },
     reporters: ['default', new ProgramsReporter()],

@@ -8,9 +8,16 @@ import { quantile } from '../../src/training/core/statistics.ts';
 import { lagMoments } from '../../src/training/wpca/lag-covariance.ts';
 import { sliceRows, type TrainingRows, trainingRows } from '../../src/training/core/training-rows.ts';
 import { defaultLags, fitWpca, windowRows } from '../../src/training/wpca/wpca.ts';
-import { statisticNames, wpcaContributions, wpcaStatistics } from '../../src/training/wpca/wpca-statistics.ts';
+import {
+  NO_LIMIT,
+  statisticNames,
+  usesLasting,
+  wpcaContributions,
+  type WpcaLimits,
+  wpcaStatistics,
+} from '../../src/training/wpca/wpca-statistics.ts';
 import { detectorScores, trainWpca, type WpcaDetector } from '../../src/training/wpca/wpca-detector.ts';
-import { machineRows } from './machine.ts';
+import { machineRows, steadyRows } from './machine.ts';
 import { hasReference, referenceScores, referenceTool, skabFiles, skabFolder, skabRows } from './skab.ts';
 
 describe('normal running is learned', () => {
@@ -33,13 +40,34 @@ describe('normal running is learned', () => {
   test('the contributions of the tags add up to the statistic, and a roughness is the largest of them', () => {
     const rows = machineRows(500, 5);
     const model = fitWpca([rows]);
-    const window = sliceRows(rows, 500 - windowRows(model), 500);
+    const window = sliceRows(rows, 500 - windowRows(model, true), 500);
     const statistics = wpcaStatistics(model, rows);
     for (const statistic of statisticNames) {
       const parts = [...wpcaContributions(model, window, statistic)];
       const whole = statistic === 'roughness' ? Math.max(...parts) : parts.reduce((sum, part) => sum + part, 0);
       expect(whole).toBeCloseTo(statistics[statistic].at(-1) ?? Number.NaN, 8);
     }
+  });
+
+  test('a steady history of two hours also limits the mean over more rows, which finds smaller faults', () => {
+    const detector = trainWpca([steadyRows(7200, 1)]);
+    expect(usesLasting(detector.limits)).toBe(true);
+    expect(usesLasting(trainWpca([steadyRows(2000, 1)]).limits)).toBe(false);
+    const normal = steadyRows(3000, 2);
+    // The second tag is noisier than before.
+    const random = new SeededDraws(3);
+    const faulty = {
+      ...normal,
+      values: normal.values.map((value, cell) => value + (cell % 2 === 1 ? 0.5 * random.normal() : 0)),
+    };
+    const share = (limits: WpcaLimits, judged: TrainingRows) => {
+      const scores = detectorScores({ ...detector, limits }, judged).subarray(200);
+      return scores.filter((score) => score > 1).length / scores.length;
+    };
+    const before = { ...detector.limits, lasting: NO_LIMIT };
+    expect(share(detector.limits, normal)).toBeLessThan(0.01);
+    expect(share(before, faulty)).toBeLessThan(0.7);
+    expect(share(detector.limits, faulty)).toBeGreaterThan(0.8);
   });
 
   test('runs with a gap between them are learned without a window across the gap', () => {
