@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Alarm } from '../src/agent/api-types.ts';
 import { alarmName, alarmText } from '../src/parts/alarm-text.ts';
-import { reasonText } from '../src/parts/reason-text.ts';
+import { reasonDetail, reasonText } from '../src/parts/reason-text.ts';
 import { useLanguage } from '../src/texts/language.ts';
 
 afterEach(() => useLanguage('en'));
@@ -57,6 +57,23 @@ describe('the sentence of an alarm', () => {
     expect(alarmText(raised('score-above-threshold', {}))).toBe('of the agent');
     expect(alarmText({ ...raised('acknowledged', {}), cause: 'acknowledged' })).toBe('of the agent');
   });
+});
+
+test('the reason of a component in trouble is in the language of the page, with the words of the agent', async () => {
+  const reason = { reason: '10.0.0.7:502 could not be reached', reason_code: 'modbus-connect-failed' };
+  await useLanguage('en');
+  expect([reasonText(reason), reasonDetail(reason)]).toEqual(['10.0.0.7:502 could not be reached', '']);
+  await useLanguage('de');
+  expect([reasonText(reason), reasonDetail(reason)]).toEqual([
+    'Keine Verbindung zum Modbus-Gerät',
+    '10.0.0.7:502 could not be reached',
+  ]);
+  expect(alarmText(raised('component-in-trouble', { component: 'source plc-1', ...reason }))).toBe(
+    'Quelle plc-1 ist gestört: Keine Verbindung zum Modbus-Gerät (10.0.0.7:502 could not be reached)',
+  );
+  await useLanguage('zh');
+  expect(reasonText(reason)).toBe('无法连接 Modbus 设备');
+  expect(reasonText({ ...reason, reason_code: 'ECONNREFUSED' })).toBe('10.0.0.7:502 could not be reached');
 });
 
 test('the reason of an unknown verdict is in the language of the page, or else in that of the agent', async () => {

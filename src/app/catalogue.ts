@@ -42,6 +42,7 @@ import { opcuaMetrics } from '../sources/opcua/opcua-metrics.ts';
 import { sparkplugSourceMetrics } from '../sources/sparkplug/sparkplug-source-metrics.ts';
 import { trainingErrors } from '../training/core/training-errors.ts';
 import { publishMetrics } from '../uplinks/publish-metrics.ts';
+import { parquetMetrics } from '../uplinks/parquet/parquet-metrics.ts';
 import { sparkplugPublishMetrics } from '../uplinks/sparkplug/sparkplug-publish-metrics.ts';
 import { uplinkErrors } from '../uplinks/uplink-errors.ts';
 import { uplinkMetrics } from '../uplinks/uplink-metrics.ts';
@@ -124,6 +125,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Local subscribers', catalogue: publishMetrics },
   { title: 'Sparkplug edge node', catalogue: sparkplugPublishMetrics },
   { title: 'Uplinks', catalogue: uplinkMetrics },
+  { title: 'Uplinks that write Parquet files', catalogue: parquetMetrics },
   { title: 'Outputs', catalogue: outputMetrics },
   { title: 'Notifications', catalogue: notifyMetrics },
   { title: 'HTTP', catalogue: { ...httpMetrics, ...accessMetrics, ...apiMetrics, ...v2Metrics } },

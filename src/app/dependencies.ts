@@ -48,7 +48,9 @@ function connections(config: AgentConfig): readonly (readonly [string, readonly 
   const { sources, uplinks, publish, sparkplug } = config;
   return [
     ...Object.entries(sources).map(([id, { url }]) => [`source/${id}`, [address(url)]] as const),
-    ...Object.entries(uplinks).map(([id, { url }]) => [`uplink/${id}`, [address(url)]] as const),
+    ...Object.entries(uplinks).map(
+      ([id, entry]) => [`uplink/${id}`, 'url' in entry ? [address(entry.url)] : []] as const,
+    ),
     ...Object.entries(outputSettings(config)).map(
       ([id, { url }]) => [`output/${id}`, url === undefined ? [] : [address(url)]] as const,
     ),

@@ -52,7 +52,11 @@ function noChannel({ health }: Deps): Part {
   const component = health.component('notify');
   return {
     start: () =>
-      component.report('ok', 'no channel is configured (notify): alarms reach the page and subscribers only'),
+      component.report(
+        'ok',
+        'no channel is configured (notify): alarms reach the page and subscribers only',
+        'no-channel',
+      ),
     [Symbol.dispose]: () => component.remove(),
   };
 }

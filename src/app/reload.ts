@@ -187,7 +187,8 @@ export class ReloadableAgent implements AsyncDisposable {
     const remedy = `Fix ${next.file} and reload; a restart of the service would use the file as it is`;
     log.error({ file: next.file, code }, `The new configuration is reverted, the old one stays: ${reason}. ${remedy}`);
     this.#health ??= health.component('configuration');
-    this.#health.report('degraded', `${next.file} is not in use, its change was reverted: ${reason}. ${remedy}`);
+    const text = `${next.file} is not in use, its change was reverted: ${reason}. ${remedy}`;
+    this.#health.report('degraded', text, 'configuration-reverted');
   }
 
   /** Returns the state of the parts in use, by key. @param sinceMs Oldest value that counts for a source. */

@@ -132,7 +132,8 @@ function connecting({
     ...Object.entries(sources).map(([id, entry]) => [['sources', id], entry] as const),
     ...(publish === undefined ? [] : [[['publish'], publish] as const]),
     ...(sparkplug === undefined ? [] : [[['sparkplug'], sparkplug] as const]),
-    ...Object.entries(uplinks).map(([id, entry]) => [['uplinks', id], entry] as const),
+    // An uplink that writes files has no connection.
+    ...Object.entries(uplinks).flatMap(([id, entry]) => ('url' in entry ? [[['uplinks', id], entry] as const] : [])),
     ...Object.entries(outputs).flatMap(([id, entry]) =>
       entry.type === 'mqtt' ? [[['outputs', id], entry] as const] : [],
     ),
@@ -152,6 +153,7 @@ function connections({ config }: CheckContext): readonly Connection[] {
     clientId: 'clientId' in entry ? entry.clientId : undefined,
     hasSecret:
       ('password' in entry && entry.password !== undefined) ||
+      ('token' in entry && entry.token !== undefined) ||
       ('headers' in entry && Object.values(entry.headers).some((value) => isPlainObject(value))) ||
       ('parameters' in entry && Object.values(entry.parameters).some((value) => isPlainObject(value))),
   }));

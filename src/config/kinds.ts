@@ -14,15 +14,23 @@ import { mqttKind } from '../sources/mqtt/mqtt-kind.ts';
 import { opcuaKind } from '../sources/opcua/opcua-kind.ts';
 import { sparkplugKind } from '../sources/sparkplug/sparkplug-kind.ts';
 import { httpUplinkKind } from '../uplinks/http/http-kind.ts';
+import { influxUplinkKind } from '../uplinks/influx/influx-kind.ts';
 import { mqttUplinkKind } from '../uplinks/mqtt/mqtt-kind.ts';
 import { natsUplinkKind } from '../uplinks/nats/nats-kind.ts';
+import { parquetUplinkKind } from '../uplinks/parquet/parquet-kind.ts';
 
 /*
  * Kinds of sources, uplinks, outputs and channels of notifications. A new kind is one folder and one line here. The line adds it to the configuration schema,
  * the generated docs and the contract tests.
  */
 export const sourceKinds = [modbusKind, mqttKind, sparkplugKind, opcuaKind] as const;
-export const uplinkKinds = [mqttUplinkKind, httpUplinkKind, natsUplinkKind] as const;
+export const uplinkKinds = [
+  mqttUplinkKind,
+  httpUplinkKind,
+  natsUplinkKind,
+  influxUplinkKind,
+  parquetUplinkKind,
+] as const;
 export const outputKinds = [modbusOutputKind, mqttOutputKind] as const;
 export const notifyKinds = [webhookKind, emailKind] as const;
 

@@ -33,6 +33,14 @@ export interface Source extends AsyncDisposable {
    * @throws {OperatingError} 'mqtt-browser-busy', 'mqtt-browse-failed' (retry).
    */
   browseTopics?(request: TopicBrowse): Promise<TopicListing>;
+  /**
+   * Reads a node of the server's address space and the nodes below it, over the session in use, for a person who looks for
+   * tags. Absent if the source has no address space.
+   *
+   * @param node Address; undefined for the folder of all objects.
+   * @throws {OperatingError} 'opcua-browser-busy', 'opcua-browse-failed' (retry).
+   */
+  browseNodes?(node: string | undefined): Promise<NodeListing>;
 }
 
 export const registerKinds = ['holding', 'input', 'coil', 'discrete'] as const;
@@ -84,6 +92,35 @@ export type TopicValue = {
   readonly value: number;
   /** Keys of the tag that reads the value. */
   readonly tag: Readonly<Record<string, string>>;
+};
+
+/** A node of an address space, with the nodes below it. */
+export type NodeListing = {
+  readonly node: NodeReading;
+  /** Numbers in the value of the node: each could become a tag. */
+  readonly values: readonly {
+    /** Part of the value; undefined for the whole. */
+    readonly path: string | undefined;
+    readonly value: number;
+  }[];
+  readonly children: readonly NodeReading[];
+  /** False if the node has more children than a listing holds. */
+  readonly isComplete: boolean;
+};
+
+/** An object or variable. An object has no type, value and status. */
+export type NodeReading = {
+  readonly name: string;
+  /** Address with the namespace's URI. */
+  readonly node: string;
+  readonly isVariable: boolean;
+  readonly hasChildren: boolean;
+  readonly type: string;
+  /** Start of the value as a text. */
+  readonly value: string;
+  readonly status: string;
+  readonly unit: string | undefined;
+  readonly range: readonly [low: number, high: number] | undefined;
 };
 
 export type SourceContext<Config> = {

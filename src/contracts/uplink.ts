@@ -23,7 +23,14 @@ export interface UplinkTransport extends AsyncDisposable {
   rewound?(): void;
 }
 
-export type ConnectionState = { readonly connected: true } | { readonly connected: false; readonly reason: string };
+export type ConnectionState =
+  | { readonly connected: true }
+  | {
+      readonly connected: false;
+      readonly reason: string;
+      /** Code of the error that ended the connection; undefined without one. */
+      readonly code?: string | undefined;
+    };
 
 /** An uplink at work: a cursor in the outbox, a transport, a pace. Disposal finishes or gives back the batch in flight. */
 export interface Uplink extends AsyncDisposable {

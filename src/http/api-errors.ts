@@ -18,6 +18,10 @@ export const apiErrors = {
     'The configuration has no such source, or it does not read from a broker.',
     'See `GET /api/v1/sources`.',
   ),
+  'source-without-nodes': reject(
+    'The configuration has no such source, or it does not read from an OPC UA server.',
+    'See `GET /api/v1/sources`.',
+  ),
 } as const satisfies ErrorCatalogue;
 
 /** Creates an OperatingError with the disposition of its code in the catalogue. */

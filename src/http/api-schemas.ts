@@ -10,6 +10,13 @@ const componentJson = z.object({
   name: z.string(),
   status: z.enum(['starting', 'ok', 'degraded', 'failed']),
   reason: z.string(),
+  reason_code: z
+    .string()
+    .optional()
+    .describe(
+      'Kind of the reason, for translations: a code of docs/errors.md or docs/quality.md, or a word of its own',
+    ),
+  reason_parameters: z.record(z.string(), z.string()).optional().describe('Values of the reason'),
   since_ms: z.number(),
 });
 
@@ -223,6 +230,7 @@ export const sourceJson = z.object({
   url: z.string().nullable().describe('Address of the device or broker; null if it is a secret'),
   status: componentJson.shape.status,
   reason: z.string(),
+  reason_code: componentJson.shape.reason_code,
   since_ms: z.number(),
   tags: z.array(tagReadingJson),
 });
@@ -248,6 +256,18 @@ export const topicJson = z.object({
     }),
   ),
   unnamed: z.number().describe('Metrics of Sparkplug without a name, because no birth was received'),
+});
+
+export const nodeJson = z.object({
+  name: z.string(),
+  node: z.string().describe("Address with the namespace's URI"),
+  is_variable: z.boolean(),
+  has_children: z.boolean().describe('True for each object: its children are not counted'),
+  type: z.string(),
+  value: z.string().describe('Start of the value as a text'),
+  status: z.string(),
+  unit: z.string().nullable(),
+  range: z.array(z.number()).nullable().describe('Lowest and highest value'),
 });
 
 /** Tags of a table, with the keys and values of the configuration. */

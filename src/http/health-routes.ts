@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { snakeJson } from '../domain/record/snake-json.ts';
 import type { Deps } from '../platform/deps.ts';
+import type { ComponentStatus } from '../platform/health.ts';
+import { codedReason } from '../domain/record/verdict-payload.ts';
 import { healthJson } from './api-schemas.ts';
 
 export type AgentIdentity = { readonly agentId: string; readonly version: string };
@@ -14,17 +15,16 @@ export function registerHealthRoutes(instance: FastifyInstance, identity: AgentI
   const app = instance.withTypeProvider<ZodTypeProvider>();
   // Supervisors and load balancers check health without a secret. Reasons contain addresses and names of files.
   const config = { permission: 'open' } as const;
-  const report = ({ caller }: FastifyRequest) =>
-    snakeJson({
-      status: deps.health.overall(),
-      agent: identity.agentId,
-      version: identity.version,
-      components: deps.health.components().map(({ reason, sinceMs, ...each }) => ({
-        ...each,
-        reason: caller === undefined ? '' : reason,
-        sinceMs: Math.round(sinceMs),
-      })),
-    });
+  const report = ({ caller }: FastifyRequest) => ({
+    status: deps.health.overall(),
+    agent: identity.agentId,
+    version: identity.version,
+    components: deps.health
+      .components()
+      .map((component) =>
+        componentToJson(caller === undefined ? { ...component, reason: '', code: undefined } : component),
+      ),
+  });
 
   app.get(
     '/healthz',
@@ -44,4 +44,9 @@ export function registerHealthRoutes(instance: FastifyInstance, identity: AgentI
   app.get('/metrics', { schema: { summary: 'Prometheus metrics', hide: true } }, async (_request, reply) =>
     reply.type(deps.metrics.contentType).send(await deps.metrics.text()),
   );
+}
+
+function componentToJson({ name, status, reason, code, sinceMs }: ComponentStatus) {
+  const coded = code === undefined ? codedReason(reason) : { reason_code: code };
+  return { name, status, reason, ...coded, since_ms: Math.round(sinceMs) };
 }

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import { registerKinds, type Source } from '../contracts/source.ts';
+import { type NodeReading, registerKinds, type Source } from '../contracts/source.ts';
 import type { TagReading } from '../contracts/live-events.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorJson } from '../web/http-errors.ts';
 import { apiFailure } from './api-errors.ts';
-import { registerJson, sourceJson, topicJson } from './api-schemas.ts';
+import { nodeJson, registerJson, sourceJson, topicJson } from './api-schemas.ts';
 import { tagJson } from './event-stream.ts';
 
 /** A source with the last values of its tags. */
@@ -17,7 +17,7 @@ export type SourceOverview = {
   readonly url: string | undefined;
   readonly tags: readonly TagReading[];
   /** Undefined while a reload replaces it. */
-  readonly running: Pick<Source, 'readRegisters' | 'browseTopics'> | undefined;
+  readonly running: Pick<Source, 'readRegisters' | 'browseTopics' | 'browseNodes'> | undefined;
 };
 
 export type SourceRoutesOptions = {
@@ -41,14 +41,24 @@ export function registerSources(instance: FastifyInstance, options: SourceRoutes
       const health = new Map(deps.health.components().map((component) => [component.name, component]));
       return {
         sources: sources().map(({ source, type, url, tags }) => {
-          const { status = 'starting', reason = '', sinceMs = 0 } = health.get(`source/${source}`) ?? {};
-          return { source, type, url: url ?? null, status, reason, since_ms: sinceMs, tags: tags.map(tagJson) };
+          const { status = 'starting', reason = '', code, sinceMs = 0 } = health.get(`source/${source}`) ?? {};
+          return {
+            source,
+            type,
+            url: url ?? null,
+            status,
+            reason,
+            reason_code: code,
+            since_ms: sinceMs,
+            tags: tags.map(tagJson),
+          };
         }),
       };
     },
   );
   registerRegisters(instance, options);
   registerTopics(instance, options);
+  registerNodes(instance, options);
 }
 
 /** Values of one response. */
@@ -159,6 +169,78 @@ function registerTopics(instance: FastifyInstance, { sources }: SourceRoutesOpti
       };
     },
   );
+}
+
+const nodeBody = z.strictObject({
+  node: z
+    .string()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe('Address such as nsu=URI;s=NAME. Default: the folder of all objects'),
+});
+
+/** `POST /api/v1/sources/<source>/nodes`: a node of an OPC UA server and those below it, for a person who looks for tags. */
+function registerNodes(instance: FastifyInstance, { sources }: SourceRoutesOptions): void {
+  instance.withTypeProvider<ZodTypeProvider>().post(
+    '/api/v1/sources/:source/nodes',
+    {
+      config: { permission: 'configure' },
+      schema: {
+        summary: 'Read a node of the server of an OPC UA source, and the nodes below it',
+        description:
+          'Reads over the session of the source: values, units and ranges of the node and of at most 1,000 nodes below it. Properties and the nodes of the server itself are left out.',
+        tags: ['Configuration'],
+        params: z.object({ source: z.string() }),
+        body: nodeBody,
+        response: {
+          200: z.object({
+            node: nodeJson,
+            values: z
+              .array(
+                z.object({
+                  path: z.string().nullable().describe('Part of the value; null for the whole'),
+                  value: z.number().nullable().describe('Null for NaN and infinity'),
+                }),
+              )
+              .describe('Numbers in the value of the node: each could become a tag'),
+            children: z.array(nodeJson),
+            is_complete: z.boolean().describe('False if the node has more children than a listing holds'),
+          }),
+          404: errorJson,
+          409: errorJson,
+          502: errorJson,
+        },
+      },
+    },
+    async ({ params, body }) => {
+      const source = sources().find((each) => each.source === params.source)?.running;
+      if (source?.browseNodes === undefined)
+        throw apiFailure('source-without-nodes', `There is no OPC UA source '${params.source}'`);
+      const { node, values, children, isComplete } = await source.browseNodes(body.node);
+      return {
+        node: nodeAnswer(node),
+        values: values.map(({ path, value }) => ({ path: path ?? null, value: Number.isFinite(value) ? value : null })),
+        children: children.map(nodeAnswer),
+        is_complete: isComplete,
+      };
+    },
+  );
+}
+
+function nodeAnswer({ name, node, isVariable, hasChildren, type, value, status, unit, range }: NodeReading) {
+  const [low, high] = range ?? [];
+  return {
+    name,
+    node,
+    is_variable: isVariable,
+    has_children: hasChildren,
+    type,
+    value,
+    status,
+    unit: unit ?? null,
+    range: low === undefined || high === undefined ? null : [low, high],
+  };
 }
 
 /** @see MQTT 5, section 4.7.1: # is the last level, and a wildcard is a level of its own. */

@@ -225,7 +225,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
   }
 
   #down(reason: string): void {
-    this.#health.report('degraded', this.#withQueue(reason));
+    this.#health.report('degraded', this.#withQueue(reason), 'outbox-unavailable');
     this.#seenEpochs = 0;
   }
 }

@@ -160,7 +160,7 @@ export class OutputDriver implements Output {
       if (error instanceof InvariantError) throw error;
       this.#memory = failed(this.#memory, this.#nowMs() + this.#backoff.nextMs());
       this.#metrics.andon_output_write_failures_total.inc({ output: id, code: errorCode(error) });
-      this.#report(errorMessage(error));
+      this.#report(error);
       if (this.#written !== demand && this.#failed !== demand) this.#command(value, demand, errorMessage(error));
       this.#failed = demand;
     }
@@ -201,13 +201,16 @@ export class OutputDriver implements Output {
     }
   }
 
-  #report(failure: string | undefined): void {
+  #report(failure: unknown): void {
     const { config, target } = this.#options;
     if (this.#disposed !== undefined) return;
     if (config.heldBecause !== undefined)
-      this.#health.report('degraded', `${target} is not written: ${config.heldBecause}`);
-    else if (failure !== undefined) this.#health.report('degraded', `${target} could not be written: ${failure}`);
-    else this.#health.report('ok', this.#dryRun ? 'dry run: nothing is written' : '');
+      this.#health.report('degraded', `${target} is not written: ${config.heldBecause}`, 'output-held');
+    else if (failure !== undefined) {
+      const reason = `${target} could not be written: ${errorMessage(failure)}`;
+      this.#health.report('degraded', reason, errorCode(failure));
+    } else if (this.#dryRun) this.#health.report('ok', 'dry run: nothing is written', 'dry-run');
+    else this.#health.report('ok');
   }
 
   #showState(): void {

@@ -112,7 +112,11 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     } catch (error) {
       if (this.#disposed) return;
       this.#late = true;
-      this.#health.report('degraded', `The stored alarms could not be read: ${errorMessage(error)}`);
+      this.#health.report(
+        'degraded',
+        `The stored alarms could not be read: ${errorMessage(error)}`,
+        'alarms-not-restored',
+      );
       this.#retry = this.#deps.clock.setTimer(() => void this.start(), this.#backoff.nextMs(), { background: true });
     }
   }

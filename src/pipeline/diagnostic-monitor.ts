@@ -1,4 +1,5 @@
 import { type AlarmPriority, type AlarmTransition, diagnosticAlarmId } from '../domain/alarm/alarm.ts';
+import { coded } from '../domain/alarm/unknown-reasons.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -24,6 +25,8 @@ type Trouble = {
   readonly id: string;
   readonly sinceMs: EpochMs;
   readonly reason: string;
+  /** Code of the reason; undefined without one. */
+  readonly code?: string | undefined;
 };
 
 /** Components that do not work because of the same thing, by the one with the alarm. */
@@ -165,7 +168,7 @@ export class DiagnosticMonitor implements Disposable {
       raises: () => ({
         cause: 'component-in-trouble',
         message,
-        parameters: { component: name, reason },
+        parameters: { ...codedParameters(reason, trouble?.code), component: name, reason },
       }),
       present: message,
       clears: () => ({ message: `${name} works again.`, parameters: { component: name } }),
@@ -200,11 +203,18 @@ function nameOf(id: string): string {
   return id.slice(id.indexOf('/') + 1).replace('/', ' ');
 }
 
-function componentTrouble({ name, sinceMs, reason, status }: ComponentStatus): Trouble {
+/** Values of the reason with its code, for translations; empty for a reason without a code. */
+function codedParameters(reason: string, code: string | undefined): Readonly<Record<string, string>> {
+  if (code !== undefined) return { reason_code: code };
+  const found = coded(reason);
+  return found === undefined ? {} : { ...found.parameters, reason_code: found.code };
+}
+
+function componentTrouble({ name, sinceMs, reason, code, status }: ComponentStatus): Trouble {
   const [kind = '', ...rest] = name.split('/');
   const text = reason === '' ? `it is ${status}` : reason;
-  if (rest.length > 0) return { name, kind, id: rest.join('/'), sinceMs, reason: text };
-  return { name, kind: storage.has(name) ? 'storage' : 'agent', id: name, sinceMs, reason: text };
+  if (rest.length > 0) return { name, kind, id: rest.join('/'), sinceMs, reason: text, code };
+  return { name, kind: storage.has(name) ? 'storage' : 'agent', id: name, sinceMs, reason: text, code };
 }
 
 function alarmId({ kind, id }: Trouble): string {

@@ -124,6 +124,7 @@ export class DriftMonitor {
     this.#health.report(
       'degraded',
       `Over the last ${period}, ${named.join(', ')}${others} differed from the training data of the model. If the machine works normally, train the model again: andon train --watch ${this.#watch}`,
+      'drifted',
     );
   }
 }

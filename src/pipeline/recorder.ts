@@ -152,6 +152,7 @@ export class Recorder implements AsyncDisposable {
     this.#health.report(
       'degraded',
       `The outbox refused ${entries.length} records, ${alarms.length} of them alarms, which are kept: ${errorMessage(error)}`,
+      errorCode(error),
     );
     this.keep(alarms);
   }

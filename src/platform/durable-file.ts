@@ -2,12 +2,12 @@ import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Replaces the text of a file. After a power failure the file has the old or the new text; after the return, the new. */
-export async function writeDurably(path: string, text: string): Promise<void> {
+/** Replaces the content of a file. After a power failure the file has the old or the new content; after the return, the new. */
+export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
   const fresh = `${path}.new`;
   {
     await using file = await open(fresh, 'w', 0o644);
-    await file.writeFile(text);
+    await file.writeFile(content);
     await file.sync();
   }
   await rename(fresh, path);

@@ -11,6 +11,8 @@ export type ComponentStatus = {
   readonly status: ComponentState;
   /** Reason for an operator, with names and numbers; '' while ok. */
   readonly reason: string;
+  /** Stable code of the reason, for translations: a heading of docs/errors.md; undefined without one. */
+  readonly code?: string | undefined;
   readonly sinceMs: EpochMs;
 };
 
@@ -23,7 +25,8 @@ export const healthMetrics = {
 
 /** Reports the health of one component. */
 export interface ComponentHealth {
-  report(status: ComponentState, reason?: string): void;
+  /** @param code Stable code of the reason, for translations: that of the error. */
+  report(status: ComponentState, reason?: string, code?: string): void;
   /** Removes the component from the report, for a new configuration without it. */
   remove(): void;
 }
@@ -50,7 +53,7 @@ export class Health {
   component(name: string): ComponentHealth {
     this.#set({ name, status: 'starting', reason: '', sinceMs: this.#clock.nowMs() });
     return {
-      report: (status, reason = '') => this.#report(name, status, reason),
+      report: (status, reason = '', code?: string) => this.#report({ name, status, reason, code }),
       remove: () => this.#remove(name),
     };
   }
@@ -72,11 +75,12 @@ export class Health {
     return (['failed', 'degraded', 'starting'] as const).find((state) => states.has(state)) ?? 'ok';
   }
 
-  #report(name: string, status: ComponentState, reason: string): void {
+  #report(report: Omit<ComponentStatus, 'sinceMs'>): void {
+    const { name, status, reason, code } = report;
     const before = this.#components.get(name);
-    if (before?.status === status && before.reason === reason) return;
+    if (before?.status === status && before.reason === reason && before.code === code) return;
     const sinceMs = before?.status === status ? before.sinceMs : this.#clock.nowMs();
-    this.#set({ name, status, reason, sinceMs });
+    this.#set({ ...report, sinceMs });
     if (before?.status === status) return;
     const fields = { component: name, status, previous: before?.status };
     if (status === 'failed') this.#log.error(fields, reason);

@@ -48,6 +48,7 @@ export class RolloutTelemetry {
     this.#report(
       'degraded',
       `${kind} ${name}@${candidate} was stopped because ${reason}; ${name}@${incumbent} decides`,
+      'rollout-stopped',
     );
   }
 
@@ -65,9 +66,9 @@ export class RolloutTelemetry {
     this.#health = undefined;
   }
 
-  #report(status: 'ok' | 'degraded', reason: string): void {
+  #report(status: 'ok' | 'degraded', reason: string, code?: string): void {
     this.#health ??= this.#deps.health.component(`rollout/${this.#watch}`);
-    this.#health.report(status, reason);
+    this.#health.report(status, reason, code);
   }
 }
 

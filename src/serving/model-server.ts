@@ -191,7 +191,11 @@ export class ModelServer implements AsyncDisposable {
     this.#counts = [];
     const waitMs = this.#backoff.nextMs();
     const reason = running.failure ?? `ended (${how})`;
-    this.#health.report('degraded', `The model server ${reason}; restarts in ${Math.round(waitMs)} ms`);
+    this.#health.report(
+      'degraded',
+      `The model server ${reason}; restarts in ${Math.round(waitMs)} ms`,
+      'model-server-away',
+    );
     this.#timer = this.#deps.clock.setTimer(() => this.start(), waitMs);
   }
 

@@ -139,7 +139,7 @@ export abstract class BrokerSource<Config extends MqttConfig> implements Source 
     if (state === undefined) return;
     if (!state.connected) {
       const nextAttempt = `next attempt in ${(state.retryInMs / 1000).toFixed(1)} s`;
-      return this.#health?.report('degraded', `${state.reason}${this.lossHint(state)}; ${nextAttempt}`);
+      return this.#health?.report('degraded', `${state.reason}${this.lossHint(state)}; ${nextAttempt}`, state.code);
     }
     // The last report stays valid until the subscriptions are answered.
     if (!state.subscribed) return;

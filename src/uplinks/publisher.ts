@@ -158,7 +158,7 @@ export class Publisher implements AsyncDisposable {
     this.#connected = state.connected;
     if (!state.connected) {
       this.#dropWaiting();
-      this.#health.report('degraded', `${state.reason}${this.#retainHint(state)}`);
+      this.#health.report('degraded', `${state.reason}${this.#retainHint(state)}`, state.code);
     } else if (!wasConnected) {
       if (!this.#hasConnected && this.#retain) void this.#findRetained();
       this.#hasConnected = true;
@@ -293,6 +293,7 @@ export class Publisher implements AsyncDisposable {
     this.#health.report(
       'degraded',
       `The broker closes the connection at the message on ${topic}; it is not sent again`,
+      'mqtt-publish-too-large',
     );
     return true;
   }
@@ -330,7 +331,7 @@ export class Publisher implements AsyncDisposable {
   /** Handles a message that a connected broker did not acknowledge; a lost connection is reported by its state. */
   #failed(kind: TopicKind, error: unknown): void {
     if (!this.#connected || this.#disposed !== undefined) return;
-    this.#health.report('degraded', errorMessage(error));
+    this.#health.report('degraded', errorMessage(error), errorCode(error));
     // The same message would be refused again.
     if (error instanceof OperatingError && error.disposition === 'reject') return;
     if (kind !== 'alarm' && kind !== 'state' && kind !== 'watch') return;

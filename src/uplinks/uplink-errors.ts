@@ -9,6 +9,10 @@ export const uplinkErrors = {
     'The receiver rejected a batch as too large (HTTP 413, MQTT 5 reason 0x95, or a broker that closes the connection). It is split; a single record that is too large becomes a dead letter.',
     'Set `batch.bytesMax` of the uplink below the limit of the receiver, or raise that limit.',
   ),
+  'uplink-partly-refused': reject(
+    'InfluxDB or a receiver like it refused points of a batch (HTTP 400 or 422). The batch is split until the refused records are alone; these become dead letters.',
+    'Read the reason in the health of the uplink. A field type conflict needs another `prefix`; points older than the retention of the database cannot be stored.',
+  ),
   'uplink-not-admitted': retry(
     'The receiver refused the credentials of this agent (HTTP 401, 403 or 407). The records are kept and retried.',
     'Renew the token or certificate of the uplink. Secrets are read again before each request.',
@@ -44,6 +48,14 @@ export const uplinkErrors = {
   'uplink-tls-file': retry(
     'A certificate or key of the uplink could not be read.',
     'Check path and permissions of the files under `tls`.',
+  ),
+  'uplink-folder-failed': retry(
+    'A file could not be written into the folder of the uplink: the disk is full, the folder is missing or read-only, or access is denied.',
+    'Free space on the disk, or correct `folder` and its permissions. With systemd add it to `ReadWritePaths=`.',
+  ),
+  'uplink-folder-full': retry(
+    'The newest day alone is larger than `maxSize` of the folder. Older days were removed.',
+    'Raise `maxSize` of the uplink, or send fewer kinds of `records`.',
   ),
   'uplink-stopped': retry(
     'The agent stopped before the receiver answered. The batch stays in the outbox.',

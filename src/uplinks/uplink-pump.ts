@@ -29,6 +29,8 @@ const READ_AHEAD_BATCHES = 4;
 const LIVE_IN_A_ROW = 4;
 /** An idle uplink reads the outbox this often, in case a commit was not reported. */
 const IDLE_READ_MS = 30_000;
+/** Refusals that concern some records of a batch. */
+const splitCodes: ReadonlySet<string> = new Set(['uplink-batch-too-large', 'uplink-partly-refused']);
 /** Longest wait for an aborted send to end. */
 const ABORT_GRACE_MS = 1000;
 
@@ -323,7 +325,7 @@ export class UplinkPump implements Uplink {
         if (!this.#abort.signal.aborted) this.#report.failed(error);
         return error;
       case 'reject':
-        if (error.code === 'uplink-batch-too-large' && batch.length > 1) {
+        if (splitCodes.has(error.code) && batch.length > 1) {
           batches.split(batch);
           this.#report.split();
           return undefined;

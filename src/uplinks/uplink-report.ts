@@ -15,6 +15,7 @@ const LAG_INTERVAL_MS = 10_000;
 /** Refused records stay in health this long at least, so that accepted batches between refused ones do not hide them. */
 const REFUSAL_SHOWN_MS = 60_000;
 
+type Failure = { readonly reason: string; readonly code?: string | undefined };
 type Lag = { readonly waiting: number; readonly oldestWaitingMs: number | undefined };
 
 /** Health, log and metrics of one uplink, as component `uplink/<id>`. */
@@ -26,10 +27,10 @@ export class UplinkReport {
   readonly #metrics;
   #lag: Lag = { waiting: 0, oldestWaitingMs: undefined };
   #lagTimer: Timer | undefined;
-  #failure: string | undefined;
+  #failure: Failure | undefined;
   /** The records that were refused since the receiver was last in order. */
-  #refusal: { readonly records: number; readonly reason: string; readonly atMs: number } | undefined;
-  #storeFailure: string | undefined;
+  #refusal: { readonly records: number; readonly error: OperatingError; readonly atMs: number } | undefined;
+  #storeFailure: Failure | undefined;
   #connection: ConnectionState | undefined;
   #closed = false;
 
@@ -70,7 +71,7 @@ export class UplinkReport {
 
   failed(error: OperatingError): void {
     this.#metrics.andon_uplink_failures_total.inc({ uplink: this.#id, code: error.code });
-    this.#fail(error.message);
+    this.#fail({ reason: error.message, code: error.code });
   }
 
   split(): void {
@@ -79,7 +80,7 @@ export class UplinkReport {
 
   storeFailed(error: unknown): void {
     this.#metrics.andon_uplink_store_failures_total.inc({ uplink: this.#id, code: errorCode(error) });
-    this.#storeFailure = `The outbox failed: ${errorMessage(error)}`;
+    this.#storeFailure = { reason: `The outbox failed: ${errorMessage(error)}`, code: errorCode(error) };
     this.#show();
   }
 
@@ -100,7 +101,7 @@ export class UplinkReport {
 
   refused(error: OperatingError, records: number): void {
     const total = (this.#refusal?.records ?? 0) + records;
-    this.#refusal = { records: total, reason: error.message, atMs: this.#deps.clock.monotonicMs() };
+    this.#refusal = { records: total, error, atMs: this.#deps.clock.monotonicMs() };
     this.#show();
   }
 
@@ -112,23 +113,24 @@ export class UplinkReport {
     this.#metrics.andon_uplink_oldest_waiting_seconds.remove({ uplink: this.#id });
   }
 
-  #fail(reason: string): void {
-    this.#failure = reason;
+  #fail(failure: Failure): void {
+    this.#failure = failure;
     this.#show();
   }
 
   #show(): void {
     if (this.#closed) return;
-    const lost = this.#connection?.connected === false ? this.#connection.reason : undefined;
-    const reason = lost ?? this.#failure ?? this.#refusalText() ?? this.#storeFailure;
-    if (reason === undefined) this.#health.report('ok');
-    else this.#health.report('degraded', `${reason}${this.#lagText()}`);
+    const lost = this.#connection?.connected === false ? this.#connection : undefined;
+    const failure = lost ?? this.#failure ?? this.#refusalFailure() ?? this.#storeFailure;
+    if (failure === undefined) this.#health.report('ok');
+    else this.#health.report('degraded', `${failure.reason}${this.#lagText()}`, failure.code);
   }
 
-  #refusalText(): string | undefined {
+  #refusalFailure(): Failure | undefined {
     if (this.#refusal === undefined) return undefined;
-    const { records, reason } = this.#refusal;
-    return `${records} ${records === 1 ? 'record was' : 'records were'} refused and kept as dead letters: ${reason}`;
+    const { records, error } = this.#refusal;
+    const were = records === 1 ? 'record was' : 'records were';
+    return { reason: `${records} ${were} refused and kept as dead letters: ${error.message}`, code: error.code };
   }
 
   #lagText(): string {

@@ -92,6 +92,7 @@ export class HttpServer implements AsyncDisposable {
     this.#health.report(
       'degraded',
       `http-listen-failed: ${this.#options.config.listen}: ${errorMessage(error)}; next attempt in ${Math.round(waitMs)} ms`,
+      'http-listen-failed',
     );
     if (!this.#stopped) this.#retry = this.#options.deps.clock.setTimer(() => void this.start(), waitMs);
   }

@@ -66,6 +66,7 @@ export class ServerCertificate {
       this.#health.report(
         'degraded',
         `The new certificate cannot be used: ${errorMessage(error)}. The old one stays in use`,
+        'certificate-unusable',
       );
     }
   }
@@ -89,7 +90,11 @@ export class ServerCertificate {
     expiry.set({ component: this.#component }, notAfterMs / 1000);
     if (leftMs > EXPIRY_WARNING_MS) return this.#health.report('ok');
     const day = new Date(notAfterMs).toISOString().slice(0, 10);
-    this.#health.report('degraded', `The certificate ${leftMs > 0 ? 'expires' : 'expired'} on ${day}. Renew tls.cert`);
+    this.#health.report(
+      'degraded',
+      `The certificate ${leftMs > 0 ? 'expires' : 'expired'} on ${day}. Renew tls.cert`,
+      'certificate-expires',
+    );
   }
 
   #fileVersions(): string {

@@ -54,15 +54,11 @@ describeWith(['chromium'], 'every page', () => {
     expect(await screen.page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
   });
 
-  test.each([
-    { locale: 'de-DE', text: 'Linie', language: 'de' },
-    { locale: 'zh-CN', text: '产线', language: 'zh' },
-    { locale: 'fr-FR', text: 'Line', language: 'en' },
-  ])('uses $language for a browser of $locale', async ({ locale, text, language }) => {
-    await using screen = await ScreenPage.open(chromium, { locale });
+  test('is in English for a browser of another language', async () => {
+    await using screen = await ScreenPage.open(chromium, { locale: 'fr-FR' });
     await screen.page.goto(line.url);
-    await expect.poll(() => screen.page.locator('h1').textContent()).toBe(text);
-    await expect.poll(() => screen.page.locator('html').getAttribute('lang')).toBe(language);
+    await expect.poll(() => screen.page.locator('h1').textContent()).toBe('Line');
+    expect(await screen.page.locator('html').getAttribute('lang')).toBe('en');
   });
 
   test('loads at most 200 kB for the first page', async () => {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { tagFileText } from '../../src/config/config-tag-files.ts';
 import { Mosquitto } from '../support/mosquitto.ts';
+import { opcuaPeer, OpcuaServer } from '../support/opcua-server.ts';
 import { describeWith, pythonWith } from '../support/programs.ts';
 import { PymodbusServer } from '../support/pymodbus-server.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
@@ -173,5 +174,56 @@ describeWith(['chromium', pythonWith('pymodbus', 'pymodbus')], 'the tags of a de
     await apply();
     expect(tagsOnDisk()).toEqual(tags);
     await (await value('pressure')).toBe('3');
+  });
+});
+
+describeWith(['chromium', opcuaPeer], 'the nodes of an OPC UA server on the page', () => {
+  const own = useScreen();
+
+  test('are opened level by level with their values, and a field becomes a tag that is read', async () => {
+    const { stack } = own;
+    const { page } = own.screen;
+    const server = stack.use(await OpcuaServer.start());
+    const folder = stack.use(new AgentFolder());
+    folder.configure({
+      sources: {
+        plc: {
+          type: 'opcua',
+          url: server.url,
+          security: { policy: 'None' },
+          publishingInterval: '200ms',
+          tags: { temp: { node: 'nsu=urn:acme:line;s=Line.Temp' } },
+        },
+      },
+      http: { listen: '127.0.0.1:0', anonymous: 'engineer' },
+    });
+    const agent = stack.use(await AgentProcess.start(folder.configFile));
+    await page.goto(`${agent.httpUrl}/configuration`);
+    await expect.poll(() => page.locator('.source tr', { hasText: 'temp' }).textContent()).toContain('20.5');
+
+    await page.goto(`${agent.httpUrl}/configuration?tab=nodes`);
+    await page.getByRole('button', { name: 'Browse' }).click();
+    await page.getByRole('button', { name: 'Line', exact: true }).click();
+    const temp = page.locator('li[data-node="nsu=urn:acme:line;s=Line.Temp"]');
+    await expect.poll(() => temp.textContent()).toContain('Double 20.5');
+    await temp.getByRole('button').click();
+    const value = page.locator('#candidates tbody .number');
+    await expect.poll(() => value.textContent()).toBe('20.5');
+    await server.write({ node: 'Temp', value: 31.5 });
+    await expect.poll(() => value.textContent()).toBe('31.5');
+
+    await page.getByRole('button', { name: 'Motor', exact: true }).click();
+    await page.getByLabel('Name of the tag: speed').fill('motor.speed');
+    await page.getByRole('button', { name: 'Add as tag: speed' }).click();
+    await expect.poll(() => page.locator('tr[data-path="speed"] button').textContent()).toBe('In the file');
+    expect(await own.screen.violations()).toEqual([]);
+    await page.getByRole('button', { name: 'Compare and apply…' }).click();
+    await page.locator('#apply:enabled').click();
+    await page.locator('#last-apply[data-state="applied"]').waitFor();
+    await page.goto(`${agent.httpUrl}/configuration`);
+    await expect.poll(() => page.locator('.source tr', { hasText: 'motor.speed' }).textContent()).toContain('1481');
+    expect(parse(readFileSync(folder.configFile, 'utf8'))).toMatchObject({
+      sources: { plc: { tags: { 'motor.speed': { node: 'nsu=urn:acme:line;s=Line.Motor', path: 'speed' } } } },
+    });
   });
 });

@@ -106,6 +106,19 @@ export const uplinkFixtures: Readonly<Record<string, UplinkFixture>> = {
       ...quickUplink,
     }),
   },
+  influx: {
+    peer: async () => {
+      const upstream = await new UpstreamHttp().listen();
+      return Object.assign(upstream, { arrived: () => upstream.stored.length });
+    },
+    config: (port) => ({
+      url: `http://127.0.0.1:${port}/write`,
+      timeout: '300ms',
+      connectTimeout: '300ms',
+      batch: { linger: '0ms' },
+      ...quickUplink,
+    }),
+  },
   mqtt: {
     peer: async () => {
       const broker = await new UpstreamBroker().listen();
@@ -135,6 +148,9 @@ export const uplinkFixtures: Readonly<Record<string, UplinkFixture>> = {
     }),
   },
 };
+
+/** Kinds that write files: without a peer, their tests are in test/uplinks. */
+export const fileUplinks: readonly string[] = ['parquet'];
 
 /** A source or an uplink at work, and how much came of it. */
 export type Subject = AsyncDisposable & {

@@ -110,7 +110,12 @@ export class MemoryRecordStore implements RecordStore {
     const waitedBefore = this.waiting(uplink);
     cursor.backlog = sequence - 1;
     cursor.live = undefined;
-    return { from: sequence, fromMs: this.stored[sequence - 1]?.timestampMs ?? 0, waiting: this.waiting(uplink), waitedBefore };
+    return {
+      from: sequence,
+      fromMs: this.stored[sequence - 1]?.timestampMs ?? 0,
+      waiting: this.waiting(uplink),
+      waitedBefore,
+    };
   }
 
   history({ watch, kind, fromMs, toMs, limit }: HistoryQuery): Promise<readonly StoredRecord[]> {

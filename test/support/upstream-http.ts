@@ -104,8 +104,9 @@ export class UpstreamHttp implements AsyncDisposable {
     }
     const raw = Buffer.concat(chunks);
     const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw;
-    const { agent, records, columns } = JSON.parse(body.toString('utf8'));
     const { url = '', method = '', headers } = request;
+    const isJson = headers['content-type'] === 'application/json';
+    const { agent, records, columns } = isJson ? JSON.parse(body.toString('utf8')) : { records: linesIn(body) };
     this.requests.push({ url, method, headers, agent, records, columns, bytes: body.length });
     this.#behave(records, request, response);
   }
@@ -151,4 +152,10 @@ function reset(socket: Socket): void {
 function writeWithoutEnd(response: ServerResponse): void {
   while (!response.destroyed && response.write('x'.repeat(16_384)));
   if (!response.destroyed) response.once('drain', () => writeWithoutEnd(response));
+}
+
+/** Lines of line protocol, each of which is its own id: a repeated line is the same point. */
+function linesIn(body: Buffer): readonly ReceivedRecord[] {
+  const lines = body.toString('utf8').trim().split('\n');
+  return lines.map((id) => ({ id, kind: 'line' }));
 }

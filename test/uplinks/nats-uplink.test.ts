@@ -155,7 +155,11 @@ describeWith(['nats-server'], 'uplink to NATS JetStream', () => {
 
   test('a full stream that discards new messages loses nothing', async () => {
     await withBench({}, async ({ server, store, start, delivered, reason }) => {
-      await server.addStream({ max_msgs: 1, discard: 'new', retention: RetentionPolicy.Limits } as Partial<StreamConfig>);
+      await server.addStream({
+        max_msgs: 1,
+        discard: 'new',
+        retention: RetentionPolicy.Limits,
+      } as Partial<StreamConfig>);
       await store.appendVerdicts(6);
       start({ batchesInFlight: 1 });
       await reason('maximum messages exceeded');
@@ -196,7 +200,9 @@ describeWith(['nats-server'], 'uplink to NATS JetStream', () => {
     const user = nkeys.createUser();
     process.env['ANDON_TEST_NKEY'] = new TextDecoder().decode(user.getSeed());
     process.env['ANDON_TEST_NKEY_OTHER'] = new TextDecoder().decode(nkeys.createUser().getSeed());
-    const lines = [`authorization { users: [ { nkey: "${user.getPublicKey()}" }, { user: admin, password: secret } ] }`];
+    const lines = [
+      `authorization { users: [ { nkey: "${user.getPublicKey()}" }, { user: admin, password: secret } ] }`,
+    ];
     await withBench({}, async ({ server, store, start, delivered, reason }) => {
       await server.addStream();
       await server.kill();

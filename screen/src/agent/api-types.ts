@@ -8,6 +8,7 @@ import type {
   healthJson,
   journalEntryJson,
   modelJson,
+  nodeJson,
   outboxJson,
   registerJson,
   rollupJson,
@@ -38,6 +39,7 @@ export type ConfigurationProblem = z.infer<typeof configurationProblemJson>;
 export type RegisterReading = z.infer<typeof registerJson>;
 export type TagTable = z.infer<typeof tagTableJson>;
 export type TopicReading = z.infer<typeof topicJson>;
+export type NodeReading = z.infer<typeof nodeJson>;
 export type SourceState = z.infer<typeof sourceJson>;
 export type Flood = z.infer<typeof floodJson>;
 export type Health = z.infer<typeof healthJson>;
@@ -94,3 +96,11 @@ export type WatchHistory = {
 
 /** Answer of `POST /api/v1/sources/<source>/topics`. */
 export type TopicListing = { readonly topics: readonly TopicReading[]; readonly is_complete: boolean };
+
+/** Answer of `POST /api/v1/sources/<source>/nodes`. */
+export type NodeListing = {
+  readonly node: NodeReading;
+  readonly values: readonly { readonly path: string | null; readonly value: number | null }[];
+  readonly children: readonly NodeReading[];
+  readonly is_complete: boolean;
+};

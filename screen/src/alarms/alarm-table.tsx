@@ -1,10 +1,11 @@
 import type { JSX, TargetedKeyboardEvent } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { nowMs } from '../agent/agent-state.ts';
+import { health, nowMs } from '../agent/agent-state.ts';
 import type { Alarm } from '../agent/api-types.ts';
 import { mayOperate } from '../agent/session.ts';
 import { isOpen, isUnacknowledged } from '../agent/watch-look.ts';
 import { PriorityMark } from '../parts/priority-mark.tsx';
+import { reasonText } from '../parts/reason-text.ts';
 import { follow, machinePath } from '../parts/router.ts';
 import { formatMoment, formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
@@ -154,7 +155,7 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
       <td class="cause">
         {word('cause', cause)}
         <small>{alarmText(alarm)}</small>
-        {present !== null && <small class="present">{presentText(alarm, present)}</small>}
+        {present !== null && <Present alarm={alarm} present={present} />}
       </td>
       <td class="blame">{alarmReading(alarm)}</td>
       <td class="by">
@@ -164,11 +165,22 @@ function Cells({ alarm }: { readonly alarm: Alarm }): JSX.Element {
   );
 }
 
-/** The reason now, if it differs from the reason at the onset. */
-function presentText({ state, change, timestamp_ms }: Alarm, present: string): string {
-  if (state === 'returned-unacknowledged' || change === 'returned-to-normal')
-    return t('alarms.returned', { time: formatMoment(timestamp_ms, nowMs.value) });
-  return t('alarms.present', { reason: present });
+/** The reason now, if it is another one than at the onset. That of a component is in the language of the page. */
+function Present({ alarm, present }: { readonly alarm: Alarm; readonly present: string }): JSX.Element | null {
+  const { state, change, timestamp_ms, parameters } = alarm;
+  const component = health.value?.components.find(({ name }) => alarm.alarm === `diagnostic/${name}`);
+  const hasReturned = state === 'returned-unacknowledged' || change === 'returned-to-normal';
+  // With the same code only figures differ, such as the number of records that wait.
+  if (!hasReturned && component?.reason_code !== undefined && component.reason_code === parameters['reason_code'])
+    return null;
+  const reason = component === undefined ? present : reasonText(component);
+  return (
+    <small class="present">
+      {hasReturned
+        ? t('alarms.returned', { time: formatMoment(timestamp_ms, nowMs.value) })
+        : t('alarms.present', { reason })}
+    </small>
+  );
 }
 
 /** Who acted, the comment, and the time that is left on the shelf. */

@@ -18,6 +18,7 @@ import {
   takeFile,
 } from './draft.ts';
 import { FileTab } from './file-tab.tsx';
+import { NodesTab } from './nodes-tab.tsx';
 import { RegistersTab } from './registers-tab.tsx';
 import { SourcesTab } from './sources-tab.tsx';
 import { TagsTab } from './tags-tab.tsx';
@@ -29,6 +30,7 @@ const tabs = [
   { name: 'tags', text: 'configuration.tags', component: TagsTab },
   { name: 'registers', text: 'configuration.registers', component: RegistersTab },
   { name: 'topics', text: 'configuration.topics', component: TopicsTab },
+  { name: 'nodes', text: 'configuration.nodes', component: NodesTab },
   { name: 'file', text: 'configuration.file', component: FileTab },
 ] as const;
 

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { nowMs } from '../agent/agent-state.ts';
 import { readJson } from '../agent/agent-api.ts';
 import type { SourceState } from '../agent/api-types.ts';
+import { Reason } from '../parts/reason.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import { formatMoment, formatNumber } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
@@ -53,7 +54,7 @@ export function SourcesTab(): JSX.Element {
 }
 
 function SourcePanel({
-  source: { source, type, url, status, reason, since_ms, tags },
+  source: { source, type, url, status, reason, reason_code, since_ms, tags },
 }: {
   readonly source: SourceState;
 }): JSX.Element {
@@ -68,7 +69,11 @@ function SourcePanel({
         </span>{' '}
         <small>{formatMoment(since_ms, nowMs.value)}</small>
       </h2>
-      {reason !== '' && <p class="reason">{reason}</p>}
+      {reason !== '' && (
+        <p class="reason">
+          <Reason of={{ reason, reason_code }} />
+        </p>
+      )}
       <div class="scroll" tabIndex={0} role="group" aria-label={t('configuration.tagsOf', { source })}>
         <table>
           <thead>

@@ -5,6 +5,7 @@ import type { Alarm } from '../agent/api-types.ts';
 import { Lamp } from '../parts/lamp.tsx';
 import { looks } from '../agent/plant-lamp.ts';
 import { PriorityMark } from '../parts/priority-mark.tsx';
+import { learningText } from '../parts/learning-text.ts';
 import { follow, machinePath } from '../parts/router.ts';
 import { reasonText } from '../parts/reason-text.ts';
 import { ScoreBar } from '../parts/score-bar.tsx';
@@ -70,7 +71,8 @@ function stateText(look: Look, watch: WatchView, alarm?: Alarm): string {
 function blame({ last_verdict, learning, model }: WatchView, look: Look): string {
   const [first] = last_verdict?.contributions ?? [];
   if (look === 'abnormal' && first !== undefined) return `${first.tag} ${formatShare(first.share)}`;
-  return look === 'learning' ? (learning?.reason ?? '') : model;
+  if (look !== 'learning') return model;
+  return learning === null ? '' : learningText(learning);
 }
 
 /** Age of the last verdict. Each second changes this text only. */

@@ -5,6 +5,7 @@ import { looks } from '../agent/plant-lamp.ts';
 import { isOpen, isUnacknowledged } from '../agent/watch-look.ts';
 import { Lamp } from '../parts/lamp.tsx';
 import { PriorityMark } from '../parts/priority-mark.tsx';
+import { learningText } from '../parts/learning-text.ts';
 import { reasonText } from '../parts/reason-text.ts';
 import { follow, route } from '../parts/router.ts';
 import { RangeChoice, rangeOfQuery } from '../parts/time-range.tsx';
@@ -77,10 +78,16 @@ function StateFacts({ watch }: { readonly watch: Signal<WatchView> }): JSX.Eleme
   );
 }
 
+/** Tags of which the seen values are shown at first. */
+const MODES_MAX = 8;
+
 /** How far the watch is in learning, the states of the machine that it saw, and the command that activates the model. */
 function Learning({ learning }: { readonly learning: NonNullable<WatchView['learning']> }): JSX.Element {
   const { progress, reason, command, modes } = learning;
-  const byTag = [...Map.groupBy(modes, ({ tag }) => tag)].map(([tag, values]) => {
+  const text = learningText(learning);
+  // Tags that never changed have one value: they come last, and a long list is closed.
+  const byTag = [...Map.groupBy(modes, ({ tag }) => tag)].sort(([, a], [, b]) => b.length - a.length);
+  const texts = byTag.map(([tag, values]) => {
     const totalMs = values.reduce((sum, { seen_ms }) => sum + seen_ms, 0);
     const shares = values.map(({ value, name, seen_ms }) => `${name ?? value} (${formatShare(seen_ms / totalMs)})`);
     return `${tag} ${shares.join(', ')}`;
@@ -89,9 +96,20 @@ function Learning({ learning }: { readonly learning: NonNullable<WatchView['lear
     <section class="panel learning" aria-label={word('watch', 'learning')}>
       <progress value={progress} max={1} aria-label={word('watch', 'learning')} />
       <p>
-        {formatShare(progress)} {reason}
+        {formatShare(progress)} {text}
+        {text !== reason && (
+          <small class="detail" lang="en">
+            {reason}
+          </small>
+        )}
       </p>
-      {byTag.length > 0 && <p>{t('machine.seen', { modes: byTag.join('; ') })}</p>}
+      {texts.length > 0 && <p>{t('machine.seen', { modes: texts.slice(0, MODES_MAX).join('; ') })}</p>}
+      {texts.length > MODES_MAX && (
+        <details>
+          <summary>{t('machine.seenMore', { count: texts.length - MODES_MAX })}</summary>
+          {texts.slice(MODES_MAX).join('; ')}
+        </details>
+      )}
       {command !== null && <code>{command}</code>}
     </section>
   );

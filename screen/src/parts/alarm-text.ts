@@ -1,6 +1,7 @@
 import type { Alarm, JournalEntry } from '../agent/api-types.ts';
 import { formatNumber, formatShare } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
+import { type CodedReason, reasonDetail, reasonText } from './reason-text.ts';
 
 type Parameters = Alarm['parameters'];
 
@@ -15,6 +16,17 @@ export function alarmName({ alarm = '' }: { readonly alarm?: string | undefined 
 export function alarmReading({ parameters: { tag, value, unit }, state }: Pick<Alarm, 'parameters' | 'state'>): string {
   if (state === 'normal' || typeof tag !== 'string') return '';
   return `${tag} ${typeof value === 'number' ? formatNumber(value) : ''} ${unit ?? ''}`.trim();
+}
+
+/** Reason of a component in trouble, with the words of the agent in brackets if they have more. */
+function reasonOf({ reason = '', reason_code, ...values }: Parameters): string {
+  const coded: CodedReason = {
+    reason: String(reason),
+    reason_code: reason_code === undefined ? undefined : String(reason_code),
+    reason_parameters: Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)])),
+  };
+  const detail = reasonDetail(coded);
+  return detail === '' ? reasonText(coded) : `${reasonText(coded)} (${detail})`;
 }
 
 /** @param name Kind and id of a component: `source plc-1`. */
@@ -36,7 +48,7 @@ export function alarmText({
 }
 
 function textOf(cause: string | undefined, parameters: Parameters): string | undefined {
-  const { watch, score, threshold, tag, value, limit, level, unit, component, reason } = parameters;
+  const { watch, score, threshold, tag, value, limit, level, unit, component } = parameters;
   switch (cause) {
     case 'score-above-threshold':
     case 'score-below-threshold': {
@@ -53,7 +65,10 @@ function textOf(cause: string | undefined, parameters: Parameters): string | und
     case 'component-in-trouble':
       return component === undefined
         ? undefined
-        : t('message.component-in-trouble', { component: componentName(String(component)), reason: reason ?? '' });
+        : t('message.component-in-trouble', {
+            component: componentName(String(component)),
+            reason: reasonOf(parameters),
+          });
     case 'returned-to-normal':
       return returnText(parameters);
     case undefined:

@@ -1,7 +1,7 @@
-import { t, word } from '../texts/language.ts';
+import { t, troubleText, word } from '../texts/language.ts';
 
 /** A reason of the agent, with its code and parameters if it is of a known kind. */
-type CodedReason = {
+export type CodedReason = {
   readonly reason: string;
   readonly reason_code?: string | undefined;
   readonly reason_parameters?: Readonly<Record<string, string>> | undefined;
@@ -40,7 +40,13 @@ export function reasonText({ reason, reason_code, reason_parameters = {} }: Code
     case 'no-verdict':
       return t(`reason.${reason_code}`);
     case undefined:
-    default:
       return reason;
+    default:
+      return troubleText(reason_code) ?? reason;
   }
+}
+
+/** Returns the reason of the agent itself if the text of the page has less: addresses and numbers; '' otherwise. */
+export function reasonDetail({ reason, reason_code }: CodedReason): string {
+  return reason_code !== undefined && troubleText(reason_code) !== undefined ? reason : '';
 }

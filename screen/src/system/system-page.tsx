@@ -3,6 +3,7 @@ import { readJson } from '../agent/agent-api.ts';
 import { health, nowMs } from '../agent/agent-state.ts';
 import type { Health, Outbox } from '../agent/api-types.ts';
 import { session } from '../agent/session.ts';
+import { Reason } from '../parts/reason.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import { formatBytes, formatDateTime, formatMoment, formatNumber, formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
@@ -67,7 +68,7 @@ function Components({ components }: { readonly components: readonly Component[] 
           </tr>
         </thead>
         <tbody>
-          {components.map(({ name, status, since_ms, reason }) => (
+          {components.map(({ name, status, since_ms, ...reason }) => (
             <tr key={name}>
               <td>{name}</td>
               <td>
@@ -76,7 +77,9 @@ function Components({ components }: { readonly components: readonly Component[] 
                 </span>
               </td>
               <td>{formatMoment(since_ms, nowMs.value)}</td>
-              <td class="reason">{reason}</td>
+              <td class="reason">
+                <Reason of={reason} />
+              </td>
             </tr>
           ))}
         </tbody>

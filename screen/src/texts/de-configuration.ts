@@ -73,6 +73,13 @@ export const deConfiguration: Readonly<Record<keyof typeof enConfiguration, stri
   'configuration.noValues': 'Keine Zahl in der letzten Nachricht.',
   'configuration.unnamed':
     'Metriken ohne Namen: {count}. Ihre Birth-Nachricht wurde nicht empfangen; starten Sie den Edge Node neu.',
+  'configuration.nodes': 'OPC UA',
+  'configuration.browse': 'Durchsuchen',
+  'configuration.noNodes': 'Unter diesem Knoten gibt es keine Objekte oder Variablen.',
+  'configuration.moreNodes': 'Es gibt mehr Knoten als die ersten {count}. andon opcua browse auf der Box zeigt alle.',
+  'configuration.noNumbers': 'Dieser Wert enthält keine Zahl.',
+  'configuration.browseHint':
+    'Zeigt die Objekte und Variablen des Servers über die Verbindung der Quelle. Nichts wird geschrieben.',
   'configuration.path': 'Wert bei',
   'configuration.inFile': 'In der Datei',
   'configuration.fixFirst': 'Der Text ist kein gültiges YAML. Berichtigen Sie ihn zuerst in der Datei.',

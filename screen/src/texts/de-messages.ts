@@ -68,4 +68,9 @@ export const deMessages: Readonly<Record<keyof typeof enMessages, string>> = {
   'quality.uncertain': 'unsicher',
   'quality.bad': 'schlecht',
   'quality.text': '{quality}: {reason}',
+  'learning.collecting': '{covered} von {needed}, in denen jeder Tag gute Werte hat',
+  'learning.training': 'Ein Modell wird trainiert',
+  'learning.proposed': 'Version {version} wartet auf ihre Aktivierung: Bericht lesen',
+  'learning.failed': 'Das letzte Training schlug fehl; es wird mit mehr Verlauf wiederholt',
+  'machine.seenMore': '{count} weitere Tags',
 };

@@ -70,6 +70,13 @@ export const enConfiguration = {
   'configuration.noValues': 'No number in the last message.',
   'configuration.unnamed':
     'Metrics without a name: {count}. Their birth message was not received; restart the edge node.',
+  'configuration.nodes': 'OPC UA',
+  'configuration.browse': 'Browse',
+  'configuration.noNodes': 'No objects or variables below this node.',
+  'configuration.moreNodes': 'There are more nodes than the first {count}. Use andon opcua browse on the box.',
+  'configuration.noNumbers': 'No number in this value.',
+  'configuration.browseHint':
+    'Lists the objects and variables of the server over the connection of the source. Nothing is written.',
   'configuration.path': 'Value at',
   'configuration.inFile': 'In the file',
   'configuration.fixFirst': 'The text is not valid YAML. Fix it in the file first.',

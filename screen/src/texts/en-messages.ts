@@ -66,4 +66,9 @@ export const enMessages = {
   'quality.uncertain': 'uncertain',
   'quality.bad': 'bad',
   'quality.text': '{quality}: {reason}',
+  'learning.collecting': '{covered} of {needed} in which every tag has good values',
+  'learning.training': 'a model is being trained',
+  'learning.proposed': 'version {version} waits for its activation: read its report',
+  'learning.failed': 'the last training failed; it is repeated with more history',
+  'machine.seenMore': '{count} more tags',
 } as const;

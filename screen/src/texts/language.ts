@@ -12,6 +12,8 @@ export const locale = computed(
   () => navigator.languages.find((each) => each.split('-')[0] === language.value) ?? language.value,
 );
 const catalogue = signal<Catalogue>(en);
+/** Reasons of the agent by their code; empty for English, the language of the agent. */
+const troubles = signal<Readonly<Record<string, string>>>({});
 
 /** Names of the placeholders of a text: 'count' for '{count} alarms'. */
 type Placeholders<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}`
@@ -50,6 +52,11 @@ export function word(
   return Object.hasOwn(catalogue.value, key) ? catalogue.value[key as TextKey] : name;
 }
 
+/** Returns the text of a reason of health; undefined for a code without a translation, and in English. */
+export function troubleText(code: string): string | undefined {
+  return Object.hasOwn(troubles.value, code) ? troubles.value[code] : undefined;
+}
+
 function fill(text: string, values: Readonly<Record<string, string | number>>): string {
   return text.replace(/\{(\w+)\}/g, (_whole, name: string) => String(values[name]));
 }
@@ -70,19 +77,27 @@ export async function chooseLanguage(chosen: string): Promise<void> {
 
 /** Shows a language. */
 export async function useLanguage(chosen: Language): Promise<void> {
-  catalogue.value = await load(chosen);
+  const loaded = await load(chosen);
+  catalogue.value = loaded.texts;
+  troubles.value = loaded.troubles;
   language.value = chosen;
   if (typeof document !== 'undefined') document.documentElement.lang = chosen;
 }
 
-async function load(chosen: Language): Promise<Catalogue> {
+type Loaded = { readonly texts: Catalogue; readonly troubles: Readonly<Record<string, string>> };
+
+async function load(chosen: Language): Promise<Loaded> {
   switch (chosen) {
     case 'en':
-      return en;
-    case 'de':
-      return (await import('./de.ts')).de;
-    case 'zh':
-      return (await import('./zh.ts')).zh;
+      return { texts: en, troubles: {} };
+    case 'de': {
+      const [{ de }, { deTroubles }] = await Promise.all([import('./de.ts'), import('./de-troubles.ts')]);
+      return { texts: de, troubles: deTroubles };
+    }
+    case 'zh': {
+      const [{ zh }, { zhTroubles }] = await Promise.all([import('./zh.ts'), import('./zh-troubles.ts')]);
+      return { texts: zh, troubles: zhTroubles };
+    }
   }
 }
 

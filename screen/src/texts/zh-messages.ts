@@ -68,4 +68,9 @@ export const zhMessages: Readonly<Record<keyof typeof enMessages, string>> = {
   'quality.uncertain': '不确定',
   'quality.bad': '差',
   'quality.text': '{quality}：{reason}',
+  'learning.collecting': '已收集 {covered}，共需 {needed}（所有标签数值良好的时间）',
+  'learning.training': '正在训练模型',
+  'learning.proposed': '版本 {version} 等待激活：请阅读其报告',
+  'learning.failed': '上次训练失败；将在收集更多历史后重试',
+  'machine.seenMore': '另外 {count} 个标签',
 };

@@ -14,6 +14,8 @@ export type MqttState =
       readonly connected: false;
       /** Why it is not connected. */
       readonly reason: string;
+      /** Code of the error that ended the connection. */
+      readonly code: string;
       /** True if the broker refused a retained will because it keeps no retained messages (MQTT 5). */
       readonly retainRefused: boolean;
       /** Time to the next attempt. */
@@ -235,6 +237,7 @@ export class MqttConnection implements AsyncDisposable {
     this.#notify({
       connected: false,
       reason: joined(reason.message, this.#takeovers.suspicion) ?? '',
+      code: reason.code,
       retainRefused: reasonCodeOf(reason) === RETAIN_NOT_SUPPORTED,
       retryInMs,
       subscribed: false,

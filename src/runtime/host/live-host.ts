@@ -136,7 +136,7 @@ export class LiveHost {
     const reason = `the inference host ended (${exit.reason}: ${exit.detail})`;
     this.#metrics.andon_inference_host_restarts_total.inc({ reason: exit.reason, host: name });
     deps.log.warn({ host: name, ...exit, respawnMs: Math.round(waitMs) }, 'Inference host ended; restarting it.');
-    health.report('degraded', `${reason}; restarts in ${Math.round(waitMs)} ms`);
+    health.report('degraded', `${reason}; restarts in ${Math.round(waitMs)} ms`, 'host-crashed');
     this.#respawnMs = nowMs + waitMs;
     this.#timers.set('respawn', waitMs, () => this.spawn());
     onLost(reason);

@@ -77,7 +77,7 @@ export class ModelReport {
   away(state: 'ok' | 'degraded' | 'failed', reason: string): void {
     this.#clearProviderInfo();
     this.#trouble = undefined;
-    this.#health.report(state, reason);
+    this.#health.report(state, reason, state === 'ok' ? 'model-absent' : 'model-not-ready');
   }
 
   /** @param refusal Why the active version does not run while another does; undefined if it runs. */
@@ -108,8 +108,8 @@ export class ModelReport {
   #report(refusal: string | undefined): void {
     const { state, reason } = this.#trouble ?? this.#remark;
     if (refusal === undefined) this.#health.report(state, reason);
-    else if (this.#trouble === undefined) this.#health.report('degraded', refusal);
-    else this.#health.report(state, `${reason}; ${refusal}`);
+    else if (this.#trouble === undefined) this.#health.report('degraded', refusal, 'model-refused');
+    else this.#health.report(state, `${reason}; ${refusal}`, 'model-refused');
   }
 
   #clearProviderInfo(): void {

@@ -142,7 +142,7 @@ export class ModbusSource implements Source {
     this.#meters.unitsAway(this.#breaker.away ? 1 : 0);
     const linkProblem = this.#link.problem();
     const problems = [
-      ...(linkProblem === undefined ? [] : [linkProblem]),
+      ...(linkProblem === undefined ? [] : [linkProblem.message]),
       ...(this.#breaker.away
         ? [
             `unit ${this.#context.config.unitId} does not answer and is retried with growing waits: ${this.#breaker.problem}`,
@@ -153,8 +153,15 @@ export class ModbusSource implements Source {
       ...this.#suspectProblems(),
       ...(disabledNames.length === 0 ? [] : [`${nameSome(disabledNames)} disabled: ${disabled[0]?.disabled?.message}`]),
     ];
-    if (problems.length > 0) this.#health?.report('degraded', problems.join('; '));
+    if (problems.length > 0) this.#health?.report('degraded', problems.join('; '), this.#problemCode());
     else if (this.#scanned) this.#health?.report('ok');
+  }
+
+  /** Code of the first problem; undefined if it has none. */
+  #problemCode(): string | undefined {
+    const linkProblem = this.#link.problem();
+    if (linkProblem !== undefined) return linkProblem.code;
+    return this.#breaker.away ? 'modbus-timeout' : undefined;
   }
 
   #suspectProblems(): readonly string[] {

@@ -25,6 +25,14 @@ export const opcuaErrors = {
     'A certificate or key of the configuration cannot be read, or has no application URI.',
     'Check the paths and the rights of the files. An application certificate needs a URI as a subject alternative name.',
   ),
+  'opcua-browse-failed': retry(
+    'A node could not be listed: the connection is down, or the server refuses the node.',
+    'Check the connection of the source, and that its user may see the node.',
+  ),
+  'opcua-browser-busy': retry(
+    'Other pages list nodes of this source at present.',
+    'Retry after a few seconds, or close the other pages.',
+  ),
 } as const satisfies ErrorCatalogue;
 
 /** Creates an OperatingError with the disposition of its code in the catalogue. */

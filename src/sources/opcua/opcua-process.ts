@@ -1,21 +1,32 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import type { NodeListing } from '../../contracts/source.ts';
 import { childEnvironment } from '../../platform/child-environment.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { opcuaHostEntry } from '../../platform/entries.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
+import { opcuaFailure } from './opcua-errors.ts';
 import type { OpcuaCommand, OpcuaEvent, OpcuaJob } from './opcua-protocol.ts';
 
 /** Time to close the sessions when the last source leaves; then the process is killed. */
 const CLOSE_MS = 3_000;
 
-type Listener = (event: OpcuaEvent) => void;
+/** Browse requests of one connection: the reads of a person must not occupy a server. */
+const BROWSES_MAX = 4;
+
+/** What a connection reports to its source. */
+export type ConnectionEvent = Exclude<OpcuaEvent, BrowseEvent>;
+type Listener = (event: ConnectionEvent) => void;
+type BrowseEvent = Extract<OpcuaEvent, { readonly request: number }>;
+type Browse = { readonly connection: number } & Pick<PromiseWithResolvers<NodeListing>, 'resolve' | 'reject'>;
 
 /** A connection to a server, in the process with the library. */
 export type OpcuaConnection = {
   /** Ends the connection. 'ended' follows, unless the process hangs. */
   close(): void;
+  /** @throws {OperatingError} See `Source.browseNodes`. */
+  browse(node: string | undefined): Promise<NodeListing>;
 };
 
 /**
@@ -28,9 +39,11 @@ export class OpcuaProcess {
   static readonly #processes = new WeakMap<Deps, OpcuaProcess>();
   readonly #deps: Deps;
   readonly #listeners = new Map<number, Listener>();
+  readonly #browses = new Map<number, Browse>();
   #users = 0;
   #child: ChildProcess | undefined;
   #nextConnection = 1;
+  #nextBrowse = 1;
 
   private constructor(deps: Deps) {
     this.#deps = deps;
@@ -70,12 +83,50 @@ export class OpcuaProcess {
     this.#listeners.set(connection, listener);
     this.#child ??= this.#start();
     this.#send({ type: 'open', connection, job });
-    return { close: () => this.#send({ type: 'close', connection }) };
+    return {
+      close: () => this.#send({ type: 'close', connection }),
+      browse: (node) => this.#browse(connection, node),
+    };
   }
 
   /** Kills a process that does not react. All its connections end. */
   kill(): void {
     this.#child?.kill('SIGKILL');
+  }
+
+  /** The process answers each request, or the connection ends. */
+  #browse(connection: number, node: string | undefined): Promise<NodeListing> {
+    const waiting = [...this.#browses.values()].filter((browse) => browse.connection === connection);
+    if (waiting.length >= BROWSES_MAX)
+      throw opcuaFailure('opcua-browser-busy', 'Other pages list nodes of this source; try again later');
+    const { promise, resolve, reject } = Promise.withResolvers<NodeListing>();
+    const request = this.#nextBrowse++;
+    this.#browses.set(request, { connection, resolve, reject });
+    this.#send({ type: 'browse', connection, request, node });
+    return promise;
+  }
+
+  #answer(event: BrowseEvent): void {
+    const browse = this.#browses.get(event.request);
+    this.#browses.delete(event.request);
+    if (event.type === 'browsed') browse?.resolve(event.listing);
+    else browse?.reject(opcuaFailure('opcua-browse-failed', event.reason));
+  }
+
+  #failBrowses(connection: number, reason: string): void {
+    for (const [request, browse] of this.#browses)
+      if (browse.connection === connection)
+        this.#answer({ connection, type: 'browse-failed', request, reason: `The connection has ended: ${reason}` });
+  }
+
+  #take(event: OpcuaEvent): void {
+    if ('request' in event) return this.#answer(event);
+    const listener = this.#listeners.get(event.connection);
+    if (event.type === 'ended') {
+      this.#listeners.delete(event.connection);
+      this.#failBrowses(event.connection, event.reason);
+    }
+    listener?.(event);
   }
 
   #send(command: OpcuaCommand): void {
@@ -91,13 +142,8 @@ export class OpcuaProcess {
       env: childEnvironment(),
       execArgv: [...childFlags(YOUNG_MB)],
     });
-    child.on('message', (message) => {
-      // The child is andon's own code.
-      const event = message as OpcuaEvent;
-      const listener = this.#listeners.get(event.connection);
-      if (event.type === 'ended') this.#listeners.delete(event.connection);
-      listener?.(event);
-    });
+    // The child is andon's own code.
+    child.on('message', (message) => this.#take(message as OpcuaEvent));
     child.on('error', (error) => this.#ended(child, `could not be started or reached: ${errorMessage(error)}`));
     child.once('exit', (code, signal) =>
       this.#ended(child, signal === null ? `ended with code ${code}` : `was ended by ${signal}`),
@@ -108,9 +154,7 @@ export class OpcuaProcess {
   #ended(child: ChildProcess, how: string): void {
     if (this.#child === child) this.#child = undefined;
     else if (this.#child !== undefined) return;
-    const ending = [...this.#listeners];
-    this.#listeners.clear();
-    for (const [connection, listener] of ending)
-      listener({ connection, type: 'ended', reason: `The OPC UA process ${how}` });
+    const ending = [...this.#listeners.keys()];
+    for (const connection of ending) this.#take({ connection, type: 'ended', reason: `The OPC UA process ${how}` });
   }
 }

@@ -1,3 +1,4 @@
+import type { NodeListing } from '../../contracts/source.ts';
 import type { OpcuaSourceConfig } from './opcua-config.ts';
 
 /*
@@ -64,7 +65,13 @@ export type OpcuaValues = {
 
 export type OpcuaCommand =
   | { readonly type: 'open'; readonly connection: number; readonly job: OpcuaJob }
-  | { readonly type: 'close'; readonly connection: number };
+  | { readonly type: 'close'; readonly connection: number }
+  | {
+      readonly type: 'browse';
+      readonly connection: number;
+      readonly request: number;
+      readonly node: string | undefined;
+    };
 
 export type OpcuaEvent = { readonly connection: number } & (
   | {
@@ -81,6 +88,9 @@ export type OpcuaEvent = { readonly connection: number } & (
   | { readonly type: 'values'; readonly values: OpcuaValues }
   /** Items that the server refuses at present, each with the reason. Replaces the earlier list. */
   | { readonly type: 'refused'; readonly items: readonly (readonly [item: number, text: string])[] }
+  /** Answer to 'browse'. */
+  | { readonly type: 'browsed'; readonly request: number; readonly listing: NodeListing }
+  | { readonly type: 'browse-failed'; readonly request: number; readonly reason: string }
   /** The connection has failed or was closed. Nothing follows. */
   | { readonly type: 'ended'; readonly reason: string }
 );

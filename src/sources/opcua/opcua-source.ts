@@ -1,4 +1,4 @@
-import type { Source, SourceContext } from '../../contracts/source.ts';
+import type { NodeListing, Source, SourceContext } from '../../contracts/source.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import { nameSome } from '../../domain/name-list.ts';
 import { takenAt } from '../../domain/sample/quality-gate.ts';
@@ -20,10 +20,11 @@ import { HeldFaults } from '../held-faults.ts';
 import { tagNumberOf } from '../source-tags.ts';
 import { HeldValues } from './held-values.ts';
 import type { OpcuaSourceConfig } from './opcua-config.ts';
+import { opcuaFailure } from './opcua-errors.ts';
 import { opcuaEndpoint, opcuaReads } from './opcua-job.ts';
 import { opcuaMetrics } from './opcua-metrics.ts';
-import { type OpcuaConnection, OpcuaProcess } from './opcua-process.ts';
-import type { OpcuaEvent, OpcuaItem, OpcuaValues } from './opcua-protocol.ts';
+import { type ConnectionEvent, type OpcuaConnection, OpcuaProcess } from './opcua-process.ts';
+import type { OpcuaItem, OpcuaValues } from './opcua-protocol.ts';
 import { pkiFolderOf } from './pki-folder.ts';
 
 const BEAT_MS = 250;
@@ -112,6 +113,12 @@ export class OpcuaSource implements Source {
     return this.#tickMs;
   }
 
+  async browseNodes(node: string | undefined): Promise<NodeListing> {
+    if (this.#state.kind !== 'open')
+      throw opcuaFailure('opcua-browse-failed', 'The source is not connected to its server; see its health');
+    return await this.#state.connection.browse(node);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;
@@ -150,7 +157,7 @@ export class OpcuaSource implements Source {
     return this.#state.kind === 'opening' || this.#state.kind === 'open' ? this.#state.connection : undefined;
   }
 
-  #take(event: OpcuaEvent): void {
+  #take(event: ConnectionEvent): void {
     const { kind } = this.#state;
     if (kind === 'disposed' || kind === 'new' || kind === 'waiting') return;
     this.#tick();

@@ -73,7 +73,7 @@ export class MqttTransport implements UplinkTransport {
       listener(
         state.connected
           ? { connected: true }
-          : { connected: false, reason: `${state.reason}${this.#retainHint(state.reason)}` },
+          : { connected: false, code: state.code, reason: `${state.reason}${this.#retainHint(state.reason)}` },
       ),
     );
   }

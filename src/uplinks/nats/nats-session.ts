@@ -65,15 +65,19 @@ export class NatsSession {
     this.#config = config;
   }
 
-  /** @throws {OperatingError} (retry) The server cannot be reached or refuses the login, or a file cannot be read. */
-  static async open(name: string, config: NatsUplinkConfig): Promise<NatsSession> {
+  /**
+   * @param server URL of a server that answers.
+   * @throws {OperatingError} (retry) The server cannot be reached or refuses the login, or a file cannot be read.
+   */
+  static async open(name: string, server: string, config: NatsUplinkConfig): Promise<NatsSession> {
     let connection: NatsConnection | undefined;
     try {
       const tls = tlsOptions(config);
       const authenticator = authenticatorOf(config);
       connection = await connect({
         name,
-        servers: [config.url, ...config.cluster],
+        servers: server,
+        ignoreClusterUpdates: true,
         timeout: config.connectTimeoutMs,
         reconnect: false,
         pingInterval: PING_MS,
@@ -84,7 +88,7 @@ export class NatsSession {
       return new NatsSession(connection, manager, config);
     } catch (error) {
       await connection?.close();
-      throw natsError(error, [config.url, ...config.cluster].join(', '));
+      throw natsError(error, server);
     }
   }
 
@@ -148,7 +152,13 @@ function tlsOptions({ url, cluster, tls }: NatsUplinkConfig): Record<string, str
   return files.length > 0 || isRequired ? Object.fromEntries(files) : undefined;
 }
 
-function authenticatorOf({ username, password, token, nkey, credentials }: NatsUplinkConfig): Authenticator | undefined {
+function authenticatorOf({
+  username,
+  password,
+  token,
+  nkey,
+  credentials,
+}: NatsUplinkConfig): Authenticator | undefined {
   const bytes = (text: string) => new TextEncoder().encode(text);
   if (username !== undefined && password !== undefined)
     return usernamePasswordAuthenticator(username, readSecret(password));

@@ -3,9 +3,10 @@ import type { RecordBatch } from '../../domain/record/record-batch.ts';
 import { Backoff } from '../../platform/backoff.ts';
 import { sleep } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { batchPayload, COLUMNS_MESSAGE_BYTES } from '../message-json.ts';
 import { UplinkError } from '../uplink-errors.ts';
+import { greetingServer } from './greeting-server.ts';
 import type { NatsUplinkConfig } from './nats-config.ts';
 import type { NatsSession, StreamState } from './nats-session.ts';
 import { HEADER_BYTES_MAX, streamProblem } from './stream-problem.ts';
@@ -74,7 +75,13 @@ export class NatsTransport implements UplinkTransport {
     if (this.#state.type === 'disconnected') throw new UplinkError('uplink-unreachable', this.#state.reason);
     if (this.#rewindTo !== undefined)
       throw new UplinkError('uplink-stream-went-back', 'The stream lost acknowledged records, which are sent again');
-    await unlessAborted(this.#publish(this.#state.session, batch), signal);
+    const { session } = this.#state;
+    const published = this.#publish(session, batch).catch((error: unknown) => {
+      // A connection may be dead although it is open.
+      if (errorCode(error) === 'uplink-timeout') void session.close();
+      throw error;
+    });
+    await unlessAborted(published, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -117,8 +124,11 @@ export class NatsTransport implements UplinkTransport {
   /** @returns Why the connection ended. */
   async #connectOnce(backoff: Backoff): Promise<string> {
     const { name, config, deps } = this.#options;
+    // Loads the library, which most agents do not need.
     const { NatsSession } = await import('./nats-session.ts');
-    const session = await NatsSession.open(name, config);
+    const urls = [config.url, ...config.cluster];
+    const server = await greetingServer(urls, config.connectTimeoutMs, deps.clock, this.#stopping.signal);
+    const session = await NatsSession.open(name, server, config);
     try {
       const state = await session.streamState(this.#subject);
       this.#check(state);
@@ -164,9 +174,7 @@ export class NatsTransport implements UplinkTransport {
 
   #become(state: State): void {
     this.#state = state;
-    this.#listener?.(
-      state.type === 'connected' ? { connected: true } : { connected: false, reason: state.reason },
-    );
+    this.#listener?.(state.type === 'connected' ? { connected: true } : { connected: false, reason: state.reason });
   }
 }
 

@@ -109,7 +109,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
       this.#isBorn = false;
       this.#birth?.cancel();
       this.#birth = undefined;
-      return this.#health.report('degraded', state.reason);
+      return this.#health.report('degraded', state.reason, state.code);
     }
     if (!state.subscribed) return undefined;
     // Without commands no host can request a rebirth; data is sent all the same.
@@ -200,7 +200,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
       this.#metrics.andon_sparkplug_dropped_total.inc({ code: errorCode(error) });
       // A lost connection is reported by its state. Otherwise hosts would see a gap in the sequence.
       if (!this.#isReady || this.#disposed !== undefined) return;
-      this.#health.report('degraded', errorMessage(error));
+      this.#health.report('degraded', errorMessage(error), errorCode(error));
       this.#sendBirthSoon();
     }
   }

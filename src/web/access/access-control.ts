@@ -90,7 +90,11 @@ export class AccessControl {
       const report = (problem: string | undefined) =>
         problem === undefined
           ? health.report('ok')
-          : health.report('degraded', `users-file-invalid: ${problem}. The last valid users and tokens stay in force`);
+          : health.report(
+              'degraded',
+              `users-file-invalid: ${problem}. The last valid users and tokens stay in force`,
+              'users-file-invalid',
+            );
       this.#usersHealth = health;
       this.#usersFile = new UsersFile(config.users, deps.clock, report);
       this.#knownUsers = this.#usersFile.current();

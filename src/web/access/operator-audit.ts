@@ -133,6 +133,7 @@ export class OperatorAudit {
       this.#health.report(
         'degraded',
         `audit-key-unreadable: ${errorMessage(error)}. Acts of operators are not recorded, and models cannot be changed. Let the service read the key that audit.key names`,
+        'audit-key-invalid',
       );
       this.#retry = this.#deps.clock.setTimer(() => this.#checkKey(), KEY_RETRY_MS, { background: true });
     }

@@ -60,7 +60,7 @@ describe.each(['rtu+tcp://10.0.0.9:4001', 'serial:///dev/ttyUSB0'])('on %s', (ur
     const asked = plant.line.requests.length;
     expect(new Set(await plant.run(60_000, FOREIGN))).toEqual(new Set(['modbus-link-down']));
     expect(plant.line.requests).toHaveLength(asked);
-    expect(plant.link.problem()).toContain('another master uses the line, or a device answers twice');
+    expect(plant.link.problem()?.message).toContain('another master uses the line, or a device answers twice');
     await plant.run(11_000);
     expect(plant.link.problem()).toBe(undefined);
     expect(new Set(await plant.run(1000))).toEqual(new Set(['42']));

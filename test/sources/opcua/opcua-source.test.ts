@@ -135,6 +135,36 @@ describeWith([opcuaPeer], 'an OPC UA source, with asyncua as server', () => {
     await expect.poll(() => harness.batches.items.slice(from).some(({ length }) => length >= 5)).toBe(true);
   });
 
+  test('lists a node with its numbers and the nodes below it, by the URI of the namespace', async () => {
+    const { source, health } = opcuaSource(server.url, folder.path, { tags: { temp: lineNode('Temp') } });
+    await using _source = source;
+    await expect(source.browseNodes(undefined)).rejects.toMatchObject({ code: 'opcua-browse-failed' });
+    await expect.poll(() => health()?.status).toBe('ok');
+    const root = await source.browseNodes(undefined);
+    expect(root.children.map(({ name }) => name)).toEqual(['Line']);
+    const line = await source.browseNodes(root.children[0]?.node);
+    expect(line).toMatchObject({ node: { name: 'Line', isVariable: false }, values: [], isComplete: true });
+    expect(line.children.find(({ name }) => name === 'Float')).toEqual({
+      name: 'Float',
+      node: 'nsu=urn:acme:line;s=Line.Float',
+      type: 'Float',
+      value: '0.5',
+      status: 'Good',
+      isVariable: true,
+      hasChildren: false,
+      unit: undefined,
+      range: undefined,
+    });
+    const motor = await source.browseNodes('nsu=urn:acme:line;s=Line.Motor');
+    expect(motor.values).toContainEqual({ path: 'currents[1]', value: 2.5 });
+    await expect(source.browseNodes('nsu=urn:acme:line;s=Line.Missing')).rejects.toMatchObject({
+      code: 'opcua-browse-failed',
+      message: expect.stringContaining('BadNodeIdUnknown') as string,
+    });
+    const many = Array.from({ length: 5 }, () => source.browseNodes(undefined));
+    expect((await Promise.allSettled(many)).map(({ status }) => status)).toContain('rejected');
+  });
+
   test('replaces a connection that became silent, and marks its tags as bad', async () => {
     await using line = await FaultyLine.to(server.port);
     await line.begin();

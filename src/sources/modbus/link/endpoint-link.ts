@@ -162,8 +162,8 @@ export class EndpointLink {
     this.#setConnected(false);
   }
 
-  problem(): string | undefined {
-    return this.#down?.message;
+  problem(): ReadFailure | undefined {
+    return this.#down;
   }
 
   lastTickMs(): number {

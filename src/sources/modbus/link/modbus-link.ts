@@ -28,7 +28,7 @@ export interface ModbusLink extends AsyncDisposable {
   /** Reports the end of a scan: the link may close the connection until the next read. */
   scanEnded(): void;
   /** Reason why there is no connection, for an operator; undefined while connected or during the first attempt. */
-  problem(): string | undefined;
+  problem(): ReadFailure | undefined;
   /** Monotonic time of the last connection attempt, request or response. */
   lastTickMs(): number;
   /** Time that an unanswered read delays the other users: its timeout plus the recovery of the line; 0 without other users. */

@@ -11,14 +11,15 @@ import {
   type ReferenceDescription,
   type Variant,
 } from 'node-opcua-client';
-import { formatNodeAddress } from '../node-address.ts';
 import { elementPaths } from './element-paths.ts';
+import { addressOf } from './node-id.ts';
 import { variantNumber } from './variant-number.ts';
 
 /** Objects folder: all nodes of a plant are below it. */
-const OBJECTS = 'i=85';
+export const OBJECTS = 'i=85';
 const HIERARCHICAL = 'i=33';
-const NODES_PER_REQUEST = 100;
+const PROPERTY = 'ns=0;i=46';
+export const NODES_PER_REQUEST = 100;
 const ENGINEERING_UNITS = 'EngineeringUnits';
 const RANGE = 'EURange';
 const SHOWN_MAX = 60;
@@ -37,7 +38,8 @@ export type BrowsedVariable = {
   readonly paths: readonly (string | undefined)[];
 };
 
-type Found = {
+/** A variable, with the properties that have its unit and range. */
+export type FoundVariable = {
   readonly name: string;
   readonly nodeId: NodeId;
   unit?: NodeId;
@@ -58,22 +60,26 @@ export async function browseVariables(session: ClientSession, max: number): Prom
   return result.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-type Level = { readonly nodeId: NodeId; readonly path: readonly string[]; readonly variable: Found | undefined };
+type Level = {
+  readonly nodeId: NodeId;
+  readonly path: readonly string[];
+  readonly variable: FoundVariable | undefined;
+};
 
-async function walk(session: ClientSession, max: number): Promise<readonly Found[]> {
-  const found: Found[] = [];
+async function walk(session: ClientSession, max: number): Promise<readonly FoundVariable[]> {
+  const found: FoundVariable[] = [];
   const seen = new Set<string>();
   let level: readonly Level[] = [{ nodeId: coerceNodeId(OBJECTS), path: [], variable: undefined }];
   while (level.length > 0 && found.length < max) {
     const next: Level[] = [];
     for (let from = 0; from < level.length; from += NODES_PER_REQUEST) {
       const nodes = level.slice(from, from + NODES_PER_REQUEST);
-      const results = await browseAll(
+      const results = await below(
         session,
-        nodes.map(({ nodeId }) => description(nodeId)),
+        nodes.map(({ nodeId }) => nodeId),
       );
       for (const [index, parent] of nodes.entries())
-        for (const reference of results[index]?.references ?? []) {
+        for (const reference of results[index] ?? []) {
           const child = take(parent, reference, seen);
           if (child === undefined) continue;
           if (child.variable !== undefined && found.length < max) found.push(child.variable);
@@ -89,15 +95,32 @@ async function walk(session: ClientSession, max: number): Promise<readonly Found
 function take(parent: Level, reference: ReferenceDescription, seen: Set<string>): Level | undefined {
   const { nodeId, nodeClass } = reference;
   const name = reference.browseName.name ?? '';
-  if (parent.variable !== undefined && name === ENGINEERING_UNITS) parent.variable.unit = nodeId;
-  if (parent.variable !== undefined && name === RANGE) parent.variable.range = nodeId;
-  if (nodeId.namespace === 0 || seen.has(nodeId.toString())) return undefined;
-  const isProperty = reference.referenceTypeId.toString() === 'ns=0;i=46';
-  if (isProperty) return undefined;
+  if (parent.variable !== undefined) noteProperty(parent.variable, reference);
+  if (!isListed(reference) || seen.has(nodeId.toString())) return undefined;
   seen.add(nodeId.toString());
   const path = [...parent.path, name];
   const variable = NodeClass[nodeClass] === 'Variable' ? { name: path.join('.'), nodeId } : undefined;
   return { nodeId, path, variable };
+}
+
+/** Keeps the unit and range of a variable, which are properties of it. */
+export function noteProperty(variable: FoundVariable, { browseName, nodeId }: ReferenceDescription): void {
+  if (browseName.name === ENGINEERING_UNITS) variable.unit = nodeId;
+  if (browseName.name === RANGE) variable.range = nodeId;
+}
+
+/** False for properties and nodes of the server itself. */
+export function isListed({ nodeId, referenceTypeId }: ReferenceDescription): boolean {
+  return nodeId.namespace !== 0 && referenceTypeId.toString() !== PROPERTY;
+}
+
+/** Returns the objects and variables below each node. */
+export async function below(
+  session: ClientSession,
+  nodes: readonly NodeId[],
+): Promise<readonly (readonly ReferenceDescription[])[]> {
+  const results = await browseAll(session, nodes.map(description));
+  return results.map(({ references }) => references ?? []);
 }
 
 function description(nodeId: NodeId) {
@@ -112,9 +135,10 @@ function description(nodeId: NodeId) {
   };
 }
 
-async function describe(
+/** Reads values, units and ranges. */
+export async function describe(
   session: ClientSession,
-  variables: readonly Found[],
+  variables: readonly FoundVariable[],
   uris: readonly string[],
 ): Promise<readonly BrowsedVariable[]> {
   const values = await read(
@@ -126,10 +150,9 @@ async function describe(
   return variables.map((variable, index) => {
     const { nodeId, name } = variable;
     const dataValue = values[index];
-    const address = nodeId.toString().replace(/^ns=\d+;/, '');
     return {
       name,
-      node: formatNodeAddress(address, uris[nodeId.namespace] ?? ''),
+      node: addressOf(nodeId, uris),
       type: typeText(dataValue?.value),
       value: valueText(dataValue?.value),
       status: dataValue?.statusCode.name ?? '',
@@ -146,9 +169,9 @@ function read(session: ClientSession, nodes: readonly NodeId[]): Promise<readonl
 
 async function readOf(
   session: ClientSession,
-  variables: readonly Found[],
+  variables: readonly FoundVariable[],
   property: 'unit' | 'range',
-): Promise<ReadonlyMap<Found, unknown>> {
+): Promise<ReadonlyMap<FoundVariable, unknown>> {
   const having = variables.flatMap((variable) => {
     const nodeId = variable[property];
     return nodeId === undefined ? [] : [{ variable, nodeId }];

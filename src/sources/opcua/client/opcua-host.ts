@@ -2,6 +2,7 @@ import type { Timer } from '../../../platform/clock.ts';
 import type { Deps } from '../../../platform/deps.ts';
 import { errorMessage } from '../../../platform/errors.ts';
 import type { OpcuaCommand, OpcuaEvent, OpcuaJob } from '../opcua-protocol.ts';
+import { listNode } from './node-listing.ts';
 import { type OpcuaSession, openSession } from './opcua-session.ts';
 import { OpcuaSubscriptions } from './opcua-subscriptions.ts';
 import { ValueCollector } from './value-collector.ts';
@@ -27,6 +28,7 @@ export class OpcuaHost implements AsyncDisposable {
   take(command: OpcuaCommand): void {
     const { connection: number } = command;
     if (command.type === 'close') return void this.#connections.get(number)?.end('closed');
+    if (command.type === 'browse') return void this.#connections.get(number)?.browse(command.request, command.node);
     const connection = new HostedConnection(command.job, this.#clock, (event) => {
       if (event.type === 'ended') this.#connections.delete(number);
       this.#post({ connection: number, ...event });
@@ -95,6 +97,16 @@ class HostedConnection {
       this.#report({ type: 'opened', silencesMs, expiresMs: Date.parse(session.own.certificate.validTo) });
     } catch (error) {
       await this.end(errorMessage(error));
+    }
+  }
+
+  async browse(request: number, node: string | undefined): Promise<void> {
+    try {
+      if (this.#session === undefined) throw new Error('not connected');
+      const listing = await listNode(this.#session.session, node);
+      if (this.#ended === undefined) this.#report({ type: 'browsed', request, listing });
+    } catch (error) {
+      if (this.#ended === undefined) this.#report({ type: 'browse-failed', request, reason: errorMessage(error) });
     }
   }
 

@@ -15,8 +15,8 @@ import {
   type StatusCode,
   TimestampsToReturn,
 } from 'node-opcua-client';
-import { parseNodeAddress } from '../node-address.ts';
 import type { OpcuaItem, OpcuaJob } from '../opcua-protocol.ts';
+import { nodeIdOf } from './node-id.ts';
 
 /** Items of one request, if the server states no lower limit. */
 const ITEMS_PER_REQUEST_MAX = 1000;
@@ -202,18 +202,4 @@ function deadbandFilter(deadbandValue: number): DataChangeFilter {
     deadbandType: DeadbandType.Absolute,
     deadbandValue,
   });
-}
-
-/** @returns Why the server has no such node, as text. */
-function nodeIdOf(node: string, uris: readonly string[]): NodeId | string {
-  const address = parseNodeAddress(node);
-  if (address === undefined) return 'not an address';
-  const { identifier, namespace } = address;
-  const index = 'index' in namespace ? namespace.index : uris.indexOf(namespace.uri);
-  if (index < 0) return `the server has no namespace with this URI; it has ${uris.slice(1).join(', ') || 'none'}`;
-  try {
-    return coerceNodeId(`ns=${index};${identifier}`);
-  } catch {
-    return 'the library does not accept this identifier';
-  }
 }
