@@ -1,5 +1,5 @@
 import { nkeys } from '@nats-io/transport-node';
-import { RetentionPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
+import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
 import { expect, test, vi } from 'vitest';
 import type { z } from 'zod';
 import type { Uplink } from '../../src/contracts/uplink.ts';
@@ -157,9 +157,9 @@ describeWith(['nats-server'], 'uplink to NATS JetStream', () => {
     await withBench({}, async ({ server, store, start, delivered, reason }) => {
       await server.addStream({
         max_msgs: 1,
-        discard: 'new',
+        discard: DiscardPolicy.New,
         retention: RetentionPolicy.Limits,
-      } as Partial<StreamConfig>);
+      });
       await store.appendVerdicts(6);
       start({ batchesInFlight: 1 });
       await reason('maximum messages exceeded');
@@ -214,6 +214,7 @@ describeWith(['nats-server'], 'uplink to NATS JetStream', () => {
       await wrong[Symbol.asyncDispose]();
       start({ nkey: { env: 'ANDON_TEST_NKEY' } });
       await delivered();
+      expect(store.deadLetters).toEqual([]);
     });
   });
 });
