@@ -34,6 +34,8 @@ export class NatsServer implements AsyncDisposable {
   static async start(options: NatsServerOptions = {}): Promise<NatsServer> {
     const server = new NatsServer(await freePort(), await freePort(), options);
     await server.begin();
+    // The server removes the folder of the streams with the last one, which may fail the creation of the next (2.15.1).
+    await server.addStream({ name: 'KEEPER', subjects: ['keeper'] });
     return server;
   }
 
