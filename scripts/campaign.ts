@@ -21,6 +21,7 @@ const program = new Command('npm run campaign --')
   .description('Faults of disk, clock, network and process on the real daemon, checked against an oracle of records')
   .option('--only <text>', 'faults whose name contains the text')
   .option('--hold <seconds>', 'how long each fault lasts', Number, 10)
+  .option('--kills <n>', 'kills of the daemon', Number, 100)
   .option('--cuts <n>', 'replayed power cuts', Number, 300)
   .option('--seeds <n>', 'simulations', Number, 1000)
   .option('--seed <n>', 'seed of all random choices', Number, Math.floor(Math.random() * 1e9))
@@ -28,11 +29,12 @@ const program = new Command('npm run campaign --')
 type Options = {
   readonly only?: string;
   readonly hold: number;
+  readonly kills: number;
   readonly cuts: number;
   readonly seeds: number;
   readonly seed: number;
 };
-const { only = '', hold, cuts, seeds, seed } = program.opts<Options>();
+const { only = '', hold, kills, cuts, seeds, seed } = program.opts<Options>();
 const isWanted = ({ name }: { readonly name: string }): boolean => name.includes(only);
 console.log(`seed ${seed}: npm run campaign -- --seed ${seed}`);
 
@@ -41,6 +43,7 @@ for (const { name, needsRoot, run } of faultRuns.filter(isWanted)) {
   if (needsRoot && process.getuid?.() !== 0) console.log(`skipped (needs root): ${name}`);
   else await report(name, 1, () => run(seed));
 }
+await report('kills of the daemon', Number(isWanted({ name: 'kills of the daemon' })), killDaemon);
 await report('power cuts', Number(isWanted({ name: 'power cuts' })), cutPower);
 await report('simulation', Number(isWanted({ name: 'simulation' })), simulate);
 // They download 4 GB.
@@ -59,6 +62,13 @@ async function manyFaults(): Promise<Figures> {
   const broken = brokenPromises(result);
   if (broken.length > 0) throw new Error(`${broken.length} broken promises: ${broken.slice(0, 5).join('; ')}`);
   return { stored: result.stored, 'loss records': result.reportedLosses, 'broken promises': 0 };
+}
+
+/** The test of `npm test`, with more kills. */
+function killDaemon(): Promise<Figures> {
+  const env = { ...process.env, ANDON_CRASH_KILLS: String(kills), ANDON_CRASH_SEED: String(seed) };
+  execFileSync('npx', ['vitest', 'run', 'test/crash/daemon-killed.test.ts'], { stdio: 'inherit', env });
+  return Promise.resolve({ kills });
 }
 
 async function cutPower(): Promise<Figures> {

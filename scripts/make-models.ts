@@ -56,6 +56,8 @@ async function pumpAnomaly(): Promise<ModelDraft> {
     task: 'anomaly',
     algorithm: candidates('anomaly', 'wpca', 2)[0],
     segments: [training.rows],
+    // A window of 16 s: the demo shows its first verdict soon.
+    windowRows: 79,
     targets: undefined,
     classes: [],
     tags: pumpColumns.map(({ name, unit }) => ({ name, unit })),

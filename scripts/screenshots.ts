@@ -1,6 +1,6 @@
 /**
- * Writes the screenshots of the docs from the running demo: `npm run screenshots`. Needs Chromium. Takes about 90 s, because the
- * bearing of the demo wears after 25 s and its alarm must be open.
+ * Writes the screenshots of the docs from the running demo: `npm run screenshots`. Needs Chromium. Takes about two minutes,
+ * because the bearing of the demo wears after 25 s, its alarm must be open, and later the bearing must have recovered.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -26,17 +26,20 @@ try {
   await light.locator('.machine-head .state[data-look="abnormal"]').waitFor({ timeout: 120_000 });
   const alarm = light.locator('.alarm-line');
   await alarm.waitFor({ timeout: 60_000 });
-  const nowMs = Date.now();
-  await light.goto(`${url}/machine/pump-1?from=${nowMs - 60_000}&to=${nowMs + 5000}`);
-  await shoot(light, 'demo', '/machine/pump-1', 1200, 900);
   await shoot(light, 'screen-line', '/', 1200, 420);
   await shoot(light, 'screen-alarms', '/alarms', 1200, 420);
   await shoot(light, 'screen-models', '/models/pump-anomaly', 1200, 1330);
-  await shoot(light, 'screen-configuration', '/configuration', 1200, 640);
-  await shootTags(light);
+  await shootConfiguration(light);
+  // The bearing recovers: the curves have its wear as a whole.
+  const normal = '.machine-head .state[data-look="normal"]';
+  await light.goto(`${url}/machine/pump-1?range=15m`);
+  await light.locator(normal).waitFor({ timeout: 120_000 });
+  const nowMs = Date.now();
+  await light.goto(`${url}/machine/pump-1?from=${nowMs - 60_000}&to=${nowMs + 2000}`);
+  await shoot(light, 'demo', '/machine/pump-1', 1200, 900);
   const dark = await open({ colorScheme: 'dark' });
   const tags = 'pump-1.vibration,pump-1.current,pump-1.temperature';
-  await shoot(dark, 'screen-trends', `/trends?tags=${tags}&from=${nowMs - 60_000}&to=${nowMs + 5000}`, 1200, 620);
+  await shoot(dark, 'screen-trends', `/trends?tags=${tags}&from=${nowMs - 60_000}&to=${nowMs + 2000}`, 1200, 620);
 } finally {
   await browser.close();
   if (demo.exitCode === null) {
@@ -66,24 +69,38 @@ async function open(options: { readonly colorScheme: 'light' | 'dark' }): Promis
 async function shoot(page: Page, name: string, path: string, width: number, height: number): Promise<void> {
   await page.setViewportSize({ width, height });
   if (new URL(page.url(), url).pathname !== path) await page.goto(url + path);
-  await page.locator('.tile, #alarms tbody tr, .chart canvas, #faults, .source tbody tr').first().waitFor();
+  await page.locator('.tile, #alarms tbody tr, .chart canvas, #versions tbody tr').first().waitFor();
   // Charts draw in the next frames.
   await page.waitForTimeout(1500);
   await page.screenshot({ path: join(root, 'docs', `${name}.png`) });
 }
 
-/** Takes the table of tags from an agent that engineers configure. The picture has no path of its folder. */
-async function shootTags(page: Page): Promise<void> {
+/** Takes sources and tags from an agent that engineers configure. The pictures have no path of its folder. */
+async function shootConfiguration(page: Page): Promise<void> {
   const { sources } = parse(readFileSync(join(root, 'config/demo.yaml'), 'utf8')) as { readonly sources: object };
   using folder = new AgentFolder();
   folder.configure({ sources, http: { listen: '127.0.0.1:0', anonymous: 'engineer' } });
   await using agent = await AgentProcess.start(folder.configFile);
-  await page.setViewportSize({ width: 1200, height: 700 });
+  await page.setViewportSize({ width: 1200, height: 800 });
+  await page.goto(`${agent.httpUrl}/configuration`);
+  for (const tag of ['pump-1.vibration', 'pump-1.current', 'pump-1.pressure'])
+    await page.getByLabel(`Choose ${tag}`, { exact: true }).check();
+  await page.locator('.watch-form input').first().fill('pump-1');
+  // Every tag has a value.
+  await page.locator('.source:not(:has(tr[data-quality="bad"]))').nth(1).waitFor();
+  await shootPart(page, 'screen-configuration', '.source:last-of-type');
   await page.goto(`${agent.httpUrl}/configuration?tab=tags&source=plc-1`);
-  const table = page.locator('#tags');
-  await table.locator('tbody tr').first().waitFor();
-  const [top, bottom] = [await page.locator('.watch-form').boundingBox(), await table.boundingBox()];
-  if (top === null || bottom === null) throw new Error('The table of tags is not visible.');
+  await page.locator('#tags tbody tr').first().waitFor();
+  await shootPart(page, 'screen-tags', '#tags');
+}
+
+/** Takes the page from the form above the content on, to the end of an element. */
+async function shootPart(page: Page, name: string, last: string): Promise<void> {
+  const [top, bottom] = [
+    await page.locator('.watch-form').boundingBox(),
+    await page.locator(last).last().boundingBox(),
+  ];
+  if (top === null || bottom === null) throw new Error(`${last} is not visible.`);
   const clip = { x: 0, y: top.y - 8, width: 1200, height: bottom.y + bottom.height + 16 - top.y };
-  await page.screenshot({ path: join(root, 'docs/screen-tags.png'), clip });
+  await page.screenshot({ path: join(root, 'docs', `${name}.png`), clip });
 }

@@ -77,7 +77,7 @@ const floors: readonly (readonly string[])[] = [
   ['web'],
   ['http/models'],
   ['http', 'serving/v2'],
-  ['serving/text'],
+  ['serving/text', 'serving/grpc'],
   ['serving'],
   ['config/files'],
   ['config'],

@@ -15,6 +15,7 @@ import { backupDownloadErrors } from './backup-process.ts';
 import { apiErrors } from '../http/api-errors.ts';
 import { apiMetrics } from '../http/api-metrics.ts';
 import { v2Errors } from '../serving/v2/v2-errors.ts';
+import { grpcMetrics } from '../serving/grpc/grpc-metrics.ts';
 import { v2Metrics } from '../serving/v2/v2-metrics.ts';
 import { inferenceErrors } from '../models/errors/inference-errors.ts';
 import { inferenceMetrics } from '../runtime/queue/inference-metrics.ts';
@@ -128,5 +129,5 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Uplinks that write Parquet files', catalogue: parquetMetrics },
   { title: 'Outputs', catalogue: outputMetrics },
   { title: 'Notifications', catalogue: notifyMetrics },
-  { title: 'HTTP', catalogue: { ...httpMetrics, ...accessMetrics, ...apiMetrics, ...v2Metrics } },
+  { title: 'HTTP', catalogue: { ...httpMetrics, ...accessMetrics, ...apiMetrics, ...v2Metrics, ...grpcMetrics } },
 ];

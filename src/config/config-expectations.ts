@@ -87,7 +87,7 @@ export function textOf(value: unknown): string {
 
 function listText(list: readonly unknown[]): string {
   if (list.length === 0) return 'an empty list';
-  const isShort = list.length <= NAMES_SHOWN_MAX && list.every((item) => typeof item === 'number');
+  const isShort = list.length <= NAMES_SHOWN_MAX && list.every((item) => ['string', 'number'].includes(typeof item));
   return isShort ? `[${list.map(textOf).join(', ')}]` : `a list of ${list.length}`;
 }
 

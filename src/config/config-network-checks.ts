@@ -26,10 +26,12 @@ export function networkFindings(context: CheckContext): readonly Finding[] {
 function accessFindings({ config: { http, serving, models } }: CheckContext): readonly Finding[] {
   if (http === undefined) return [];
   const server = models === undefined ? undefined : modelServerConfig({ http, serving, models });
-  const isReached = [http, server].some((each) => each !== undefined && listenAddress(each.listen)?.loopback === false);
+  const addresses = [http.listen, server?.listen, server?.grpc];
+  const isReached = addresses.some((each) => each !== undefined && listenAddress(each)?.loopback === false);
   return [
-    ...endpointFindings('http', http),
-    ...(server === undefined ? [] : endpointFindings('serving', server)),
+    ...endpointFindings(['http', 'listen'], http),
+    ...(server === undefined ? [] : endpointFindings(['serving', 'listen'], server)),
+    ...(server?.grpc === undefined ? [] : endpointFindings(['serving', 'grpc'], { ...server, listen: server.grpc })),
     ...usersFileFindings(http.users),
     ...(models === undefined || !isReached ? [] : modelSourceFindings(models)),
   ];
@@ -58,10 +60,13 @@ function modelSourceFindings({ trust, remoteServers }: AgentConfig['models']): r
   ];
 }
 
-function endpointFindings(section: 'http' | 'serving', endpoint: EndpointConfig): readonly Finding[] {
+function endpointFindings(
+  at: readonly ['http' | 'serving', 'listen' | 'grpc'],
+  endpoint: EndpointConfig,
+): readonly Finding[] {
   const address = listenAddress(endpoint.listen);
   if (address === undefined || address.loopback) return [];
-  const at = [section, 'listen'];
+  const [section] = at;
   const { users, token, tls, insecure, anonymous } = endpoint;
   const reached = `${address.host} can be reached from the network`;
   const clearText = 'passwords, tokens and values can be read on the way';

@@ -4,14 +4,21 @@ import { linkProblem } from '../outputs/modbus/modbus-output-config.ts';
 import { withSource } from '../outputs/modbus/modbus-target.ts';
 import { rulesOf } from '../outputs/output-condition.ts';
 import { endpointName, parseModbusUrl } from '../protocols/modbus/modbus-url.ts';
+import { matchesTopicFilter, parseTopicFilter } from '../protocols/mqtt/mqtt-topic-filter.ts';
 import { planScanClasses } from '../sources/modbus/plan/scan-plan.ts';
+import { parseTopicPattern, topicFilterOf } from '../sources/mqtt/topic-pattern.ts';
 import { type CheckContext, error, type Finding, modbusSources, warning } from './config-finding.ts';
 import type { OutputConfig } from './kinds.ts';
 
+type CheckedSource = NonNullable<CheckContext['config']['sources']>[string];
 type Entry = readonly [id: string, output: OutputConfig];
 
 /** Addresses that are read or written, and by what. */
-type Use = { readonly place: string; readonly first: number; readonly last: number; readonly by: string };
+type Use = { readonly by: string; readonly place: string } & (
+  | { readonly first: number; readonly last: number }
+  /** Topic of an output, or filter of a source. */
+  | { readonly topic: string }
+);
 
 /** Checks the outputs: what they follow exists, their safe value differs, and each has an address of its own. */
 export function outputFindings(context: CheckContext): readonly Finding[] {
@@ -120,7 +127,7 @@ function addressFindings(entries: readonly Entry[], context: CheckContext): read
   for (const [id, output] of entries) {
     const own = useOf(id, output);
     if (own === undefined) continue;
-    const other = used.find(({ place, first, last }) => place === own.place && first <= own.first && own.first <= last);
+    const other = used.find((use) => use.place === own.place && overlaps(use, own));
     const path = output.type === 'modbus' ? ['outputs', id, 'write'] : ['outputs', id, 'topic'];
     if (other !== undefined)
       findings.push(error(path, `${other.by} uses the same address: an output needs an address of its own`));
@@ -129,9 +136,16 @@ function addressFindings(entries: readonly Entry[], context: CheckContext): read
   return findings;
 }
 
+/** True if the address that an output writes belongs to another use of the same device or broker. */
+function overlaps(other: Use, own: Use): boolean {
+  if ('topic' in other)
+    return 'topic' in own && matchesTopicFilter(parseTopicFilter(other.topic), own.topic.split('/'));
+  return !('topic' in own) && other.first <= own.first && own.first <= other.last;
+}
+
 function useOf(id: string, output: OutputConfig): Use | undefined {
   const by = `output '${id}'`;
-  if (output.type === 'mqtt') return { place: topicPlace(output.url, output.topic), first: 0, last: 0, by };
+  if (output.type === 'mqtt') return { place: brokerOf(output.url), topic: output.topic, by };
   const { url, unitId = 1, write } = output;
   if (url === undefined) return undefined;
   const address = write.coil ?? write.register ?? 0;
@@ -152,20 +166,38 @@ function tagUses(context: CheckContext): readonly Use[] {
           })),
         ),
       );
-    if (config.type !== 'mqtt') return [];
-    return Object.entries(config.tags).map(([name, { topic }]) => ({
-      place: topicPlace(config.url, topic),
-      first: 0,
-      last: 0,
-      by: `tag '${name}' of source '${source}'`,
-    }));
+    return topicUses(source, config);
   });
+}
+
+/** Returns the topics that a source reads from a broker. */
+function topicUses(source: string, config: CheckedSource): readonly Use[] {
+  const by = `source '${source}'`;
+  if (config.type === 'sparkplug') return [{ place: brokerOf(config.url), topic: 'spBv1.0/#', by }];
+  if (config.type !== 'mqtt') return [];
+  const place = brokerOf(config.url);
+  return [
+    ...Object.entries(config.tags).map(([name, { topic }]) => ({ place, topic, by: `tag '${name}' of ${by}` })),
+    ...Object.entries(config.patterns).map(([name, { topic }]) => ({
+      place,
+      topic: topicFilterOf(parseTopicPattern(topic) ?? []),
+      by: `pattern '${name}' of ${by}`,
+    })),
+  ];
 }
 
 function modbusPlace(url: string, unitId: number, functionCode: number): string {
   return `${endpointName(parseModbusUrl(url))} ${unitId} ${functionCode}`;
 }
 
-function topicPlace(url: string, topic: string): string {
-  return `${URL.parse(url)?.host ?? url} ${topic}`;
+const BROKER_PORTS: Readonly<Record<string, string>> = {
+  'mqtt:': '1883',
+  'mqtts:': '8883',
+  'ws:': '80',
+  'wss:': '443',
+};
+
+function brokerOf(url: string): string {
+  const { protocol = '', hostname = url, port = '' } = URL.parse(url) ?? {};
+  return `${hostname}:${port === '' ? BROKER_PORTS[protocol] : port}`;
 }

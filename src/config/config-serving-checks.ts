@@ -73,17 +73,27 @@ function deviceFindings(path: Finding['path'], providers: readonly ProviderConfi
 function addressFindings({ http, serving, models }: Partial<AgentConfig>): readonly Finding[] {
   if (http === undefined || models === undefined) return [];
   const server = modelServerConfig({ http, serving, models });
-  const address = server === undefined ? undefined : listenAddress(server.listen);
-  const agent = listenAddress(http.listen);
-  if (server === undefined || address === undefined || agent === undefined) return [];
-  if (isSamePort(address, agent)) {
-    const text = `the agent and the model server would both listen on port ${address.port}`;
-    // A configuration from before section `serving` must still start: the agent has its port, and health reports the conflict.
-    if (serving === undefined)
-      return [warning(['http', 'listen'], `${text}, so models are not served; set serving.listen`)];
-    return [error(['serving', 'listen'], `${text}; give them two ports`)];
-  }
-  return [];
+  if (server === undefined) return [];
+  const agents = portConflict(server.listen, http.listen, 'the agent and the model server');
+  // A configuration from before section `serving` must still start: the agent has its port, and health reports the conflict.
+  if (agents !== undefined && serving === undefined)
+    return [warning(['http', 'listen'], `${agents}, so models are not served; set serving.listen`)];
+  const grpcs =
+    server.grpc === undefined
+      ? undefined
+      : (portConflict(server.grpc, http.listen, 'the agent and gRPC') ??
+        portConflict(server.grpc, server.listen, 'the model server and gRPC'));
+  return [
+    ...(agents === undefined ? [] : [error(['serving', 'listen'], `${agents}; give them two ports`)]),
+    ...(grpcs === undefined ? [] : [error(['serving', 'grpc'], `${grpcs}; give them two ports`)]),
+  ];
+}
+
+/** Returns the start of a message if two addresses would be one. */
+function portConflict(one: string, other: string, who: string): string | undefined {
+  const [first, second] = [listenAddress(one), listenAddress(other)];
+  if (first === undefined || second === undefined || !isSamePort(first, second)) return undefined;
+  return `${who} would both listen on port ${first.port}`;
 }
 
 function isSamePort(one: ListenAddress, other: ListenAddress): boolean {

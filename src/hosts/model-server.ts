@@ -17,6 +17,7 @@ import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { ClientModels } from '../serving/client-models.ts';
 import type { ChangingSettings, ModelServerSettings } from '../serving/model-server-settings.ts';
 import { servingEndpoint } from '../serving/serving-endpoint.ts';
+import { requestResources } from '../serving/v2/request-resources.ts';
 import { NICENESS, setNiceness } from './lower-priority.ts';
 import { setOomScore } from './set-oom-score.ts';
 
@@ -90,11 +91,13 @@ async function start(settings: Settings, { watched, logLevel }: ChangingSettings
     }),
   );
   const clients = new ClientModels({ own: own.clients, agent, config, watchHosts, watched, clock: deps.clock });
+  const resources = requestResources(tensorCodecEntry, settings.serving.maxBodyBytes, deps);
+  stack.use(resources.codec);
   const endpoint = stack.use(
     servingEndpoint({
       settings,
       models: clients,
-      codecEntry: tensorCodecEntry,
+      resources,
       onListening: (url) => send(agent.call('listening', url)),
       deps,
     }),
@@ -102,6 +105,14 @@ async function start(settings: Settings, { watched, logLevel }: ChangingSettings
   own.start();
   activations.start(() => own.reload());
   await endpoint.start();
+  if (settings.serving.grpc !== undefined) {
+    // Loaded only if it is configured.
+    const { GrpcServer } = await import('../serving/grpc/grpc-server.ts');
+    const grpc = stack.use(
+      new GrpcServer({ settings, listen: settings.serving.grpc, models: clients, resources, deps }),
+    );
+    await grpc.start();
+  }
   return { models: own, clients, deps, stack: stack.move() };
 }
 

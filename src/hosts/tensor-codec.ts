@@ -14,4 +14,7 @@ lowerPriority();
 serveRpc<CodecProtocol>(parentThreadPort(), {
   decode: ({ body, headerLength }) => parseInferRequest(body, headerLength),
   encode: (answer) => encodeInferResponse(answer),
+  // Loaded only if clients use gRPC.
+  decodeMessage: async (message) => (await import('../serving/grpc/infer-messages.ts')).readInferRequest(message),
+  encodeMessage: async (answer) => (await import('../serving/grpc/infer-messages.ts')).writeInferResponse(answer),
 });

@@ -96,6 +96,11 @@ export const outboxJson = z.object({
   disk_free_bytes: z.number(),
   disk_bytes: z.number(),
   uplinks: z.array(z.object({ uplink: z.string(), waiting: z.number(), oldest_waiting_ms: z.number().nullable() })),
+  notifications: z
+    .array(z.object({ channel: z.string(), unread: z.number(), oldest_unread_ms: z.number().nullable() }))
+    .describe(
+      'Records that a channel of notifications has not read. The health of notify/<channel> has the alarms that wait to be sent',
+    ),
 });
 
 export const tagReadingJson = z.object({

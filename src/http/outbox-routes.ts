@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { RecordStore } from '../contracts/record-store.ts';
+import { channelOf } from '../domain/notify/notify-cursor.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
 import { errorJson } from '../web/http-errors.ts';
 import { outboxJson } from './api-schemas.ts';
@@ -25,7 +26,13 @@ export function registerOutboxRoutes(instance: FastifyInstance, { records, outbo
     },
     async () => {
       const [stats, { bavail, blocks, bsize }] = await Promise.all([records.stats(), statfs(dirname(outboxPath))]);
-      return snakeJson({ ...stats, diskFreeBytes: bavail * bsize, diskBytes: blocks * bsize });
+      const { uplinks: cursors, ...facts } = stats;
+      const uplinks = cursors.filter(({ uplink }) => channelOf(uplink) === undefined);
+      const notifications = cursors.flatMap(({ uplink, waiting, oldestWaitingMs }) => {
+        const channel = channelOf(uplink);
+        return channel === undefined ? [] : [{ channel, unread: waiting, oldestUnreadMs: oldestWaitingMs }];
+      });
+      return snakeJson({ ...facts, uplinks, notifications, diskFreeBytes: bavail * bsize, diskBytes: blocks * bsize });
     },
   );
 }

@@ -11,6 +11,13 @@ const maxBodyField = byteSize('Largest request body. A larger one is answered wi
 /** Section `serving`. Tokens, timeout and connections that are left out are those of `http`. */
 export const servingConfigSchema = configObject({
   listen: listenField('127.0.0.1:8081'),
+  grpc: listenField('127.0.0.1:8082')
+    .unwrap()
+    .optional()
+    .describe(
+      'Address and port of the same protocol over gRPC, with the TLS, tokens and limits of this section. Port 0 selects a free port. Default: no gRPC',
+    )
+    .meta({ examples: ['127.0.0.1:8082', '0.0.0.0:8082'] }),
   tls: serverTlsSchema.optional().describe('TLS of the model server. Default: http.tls'),
   token: secretReference
     .optional()
@@ -25,6 +32,10 @@ export const servingConfigSchema = configObject({
     .describe('Longest time for a request to arrive, headers and body. Default: http.requestTimeout'),
   maxConnections: maxConnectionsField.optional().describe('Most connections at a time. Default: http.maxConnections'),
   maxBody: maxBodyField.prefault('4MB'),
+  strictReadiness: z
+    .boolean()
+    .default(true)
+    .describe('True: the server is ready if every model that should run can run. False: it is ready when it answers'),
   environment: z
     .array(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'expected the name of an environment variable' }))
     .default([])
@@ -40,7 +51,8 @@ export const servingConfigSchema = configObject({
 type ServingConfig = z.infer<typeof servingConfigSchema>;
 
 /** Settings of a model server, with those that it takes from `http`. */
-export type ModelServerConfig = EndpointConfig & Pick<ServingConfig, 'maxBodyBytes' | 'environment' | 'generation'>;
+export type ModelServerConfig = EndpointConfig &
+  Pick<ServingConfig, 'maxBodyBytes' | 'strictReadiness' | 'environment' | 'generation' | 'grpc'>;
 
 /** Keys of section `http` that moved to section `serving`. They still have their effect, with a warning. */
 export const movedHttpKeys = {
@@ -62,12 +74,14 @@ export function modelServerConfig({ http, serving, models }: Sections): ModelSer
   return {
     ...http,
     listen: own.listen,
+    grpc: own.grpc,
     tls: own.tls ?? http.tls,
     token: own.token ?? http.token,
     adminToken: own.adminToken ?? http.adminToken,
     requestTimeoutMs: own.requestTimeoutMs ?? http.requestTimeoutMs,
     maxConnections: own.maxConnections ?? http.maxConnections,
     maxBodyBytes: http.maxBodyBytes ?? own.maxBodyBytes,
+    strictReadiness: own.strictReadiness,
     environment: own.environment,
     generation: http.generation ?? own.generation,
   };

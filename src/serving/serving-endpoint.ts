@@ -10,25 +10,21 @@ import { registerGenerateRoutes } from './text/generate-routes.ts';
 import { contentCoding, decompress } from './v2/body-encoding.ts';
 import { sendError } from './v2/error-answer.ts';
 import { inferHandler } from './v2/infer-route.ts';
-import { memoryBudget } from './v2/memory-budget.ts';
 import { MODEL_PATHS, registerModelRoutes } from './v2/model-routes.ts';
 import { operation } from './v2/operation.ts';
+import { isReady, serverMetadata } from './v2/server-metadata.ts';
 import { registerRepositoryRoutes } from './v2/repository-routes.ts';
-import { TensorCodec } from './v2/tensor-codec.ts';
+import type { RequestResources } from './v2/request-resources.ts';
 import { v2Failure } from './v2/v2-errors.ts';
 import { v2Metrics } from './v2/v2-metrics.ts';
 
 export type ServingEndpointOptions = {
   readonly settings: Pick<ModelServerSettings, 'agentId' | 'version' | 'serving' | 'localToken'>;
   readonly models: ClientInference;
-  /** URL of hosts/tensor-codec.ts. */
-  readonly codecEntry: URL;
+  readonly resources: RequestResources;
   readonly onListening?: (url: string) => void;
   readonly deps: Deps;
 };
-
-/** Requests of the largest size that may be in progress together. */
-const LARGEST_BODIES_MAX = 8;
 
 /** The model server's HTTP endpoint. */
 export function servingEndpoint(options: ServingEndpointOptions): HttpServer {
@@ -57,16 +53,14 @@ export function servingEndpoint(options: ServingEndpointOptions): HttpServer {
  */
 async function registerV2Routes(
   root: FastifyInstance,
-  { settings, models: inference, codecEntry, deps }: ServingEndpointOptions,
+  { settings, models: inference, resources: { codec, takeMemory }, deps }: ServingEndpointOptions,
   access: AccessControl,
 ): Promise<void> {
   const { version, serving } = settings;
   const bodyBytesMax = serving.maxBodyBytes;
-  const { andon_http_infer_refused_total: refused, andon_http_infer_bytes: bytes } = deps.metrics.of(v2Metrics);
+  const { andon_http_infer_refused_total: refused } = deps.metrics.of(v2Metrics);
   // A scope of its own, with bodies as bytes and errors in the form of the protocol.
   await root.register(async (app) => {
-    const codec = new TensorCodec({ entry: codecEntry, bodyBytesMax, deps });
-    app.addHook('onClose', () => codec[Symbol.asyncDispose]());
     acceptBytes(app, bodyBytesMax);
     // Nothing is sent while a request waits for a run or a load. These have deadlines of their own.
     app.addHook('preHandler', async ({ raw }) => void raw.socket.setTimeout(0));
@@ -79,12 +73,9 @@ async function registerV2Routes(
       refused.inc({ code: errorCode(failure) });
       return sendError(reply, failure);
     });
-    registerServerRoutes(app, inference, version, access);
+    registerServerRoutes(app, inference, { version, strictReadiness: serving.strictReadiness, access });
     registerModelRoutes(app, inference);
     registerRepositoryRoutes(app, inference);
-    const takeMemory = memoryBudget(bodyBytesMax * LARGEST_BODIES_MAX, bytes, (used) =>
-      v2Failure('infer-busy', `Requests in progress use ${used}`),
-    );
     // Reserves memory before a body is read. 'close' is emitted however the request ends.
     const preParsing = async (request: FastifyRequest, reply: FastifyReply) => {
       reply.raw.once('close', takeMemory(bytesAhead(request)));
@@ -103,21 +94,19 @@ async function registerV2Routes(
 function registerServerRoutes(
   app: FastifyInstance,
   inference: ClientInference,
-  version: string,
-  access: AccessControl,
-): void {
-  const extensions = ['binary_tensor_data', 'statistics', 'model_configuration', 'parameters', 'generate'];
-  const metadata = () => ({
-    name: 'andon',
+  {
     version,
-    extensions: access.hasEngineer ? [...extensions, 'model_repository'] : extensions,
-  });
+    strictReadiness,
+    access,
+  }: { readonly version: string; readonly strictReadiness: boolean; readonly access: AccessControl },
+): void {
+  const metadata = () => serverMetadata(version, ['generate'], access);
   for (const path of ['/v2', '/v2/']) app.get(path, { schema: operation('Metadata of the server') }, metadata);
   // Load balancers and supervisors check health without a secret.
   const config = { permission: 'open' } as const;
   app.get('/v2/health/live', { config, schema: operation('Liveness of the server') }, async () => ({ live: true }));
   app.get('/v2/health/ready', { config, schema: operation('Readiness of all models') }, async (_request, reply) => {
-    const ready = (await inference.models()).statuses().every(({ state }) => state === 'ready');
+    const ready = isReady(await inference.models(), strictReadiness);
     return reply.code(ready ? 200 : 503).send({ ready });
   });
 }

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { normalizeIP } from '@fastify/rate-limit';
 import type { Deps } from '../platform/deps.ts';
@@ -6,6 +5,12 @@ import { httpMetrics } from './http-metrics.ts';
 
 /** Part of all connections that those of one address may have before one of them has logged in. */
 const STRANGERS_OF_ADDRESS_MAX = 0.5;
+
+/** A request of a connection. */
+export type ConnectionRequest = {
+  /** True if all of it has arrived. */
+  readonly complete: boolean;
+};
 
 export type Connection = {
   readonly socket: Socket;
@@ -15,7 +20,7 @@ export type Connection = {
   /** True after a request with a valid login. */
   isKnown: boolean;
   /** Request that is not answered yet. */
-  request: IncomingMessage | undefined;
+  request: ConnectionRequest | undefined;
   /** Socket on which an answer can be sent: the TLS socket after the handshake. */
   answers: Socket | undefined;
   /** When a request must have arrived, on the monotonic clock. It does not matter while one is answered. */
@@ -86,17 +91,17 @@ export class ConnectionBudget {
     client.connections += 1;
     this.#connections.push(connection);
     socket.once('close', () => this.#remove(connection));
-    this.#metrics.andon_http_connections.set(this.#connections.length);
+    this.#metrics.andon_http_connections.inc();
     return connection;
   }
 
   /** Returns the connection of a socket, by address and port: the TLS socket of a request is not the one that was admitted. */
-  connectionOf({ remoteAddress, remotePort }: Socket): Connection | undefined {
+  connectionOf({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): Connection | undefined {
     return this.#connections.find((each) => each.remotePort === remotePort && each.remoteAddress === remoteAddress);
   }
 
   /** Notes that a request has arrived. @param isKnown True if it has a valid login. */
-  use(connection: Connection, request: IncomingMessage, isKnown: boolean): void {
+  use(connection: Connection, request: ConnectionRequest, isKnown: boolean): void {
     connection.isKnown = isKnown;
     connection.request = request;
     connection.used = this.#uses += 1;
@@ -131,7 +136,7 @@ export class ConnectionBudget {
     if (last !== undefined && last !== connection) this.#connections[index] = last;
     connection.client.connections -= 1;
     this.#forget(connection.client);
-    this.#metrics.andon_http_connections.set(this.#connections.length);
+    this.#metrics.andon_http_connections.dec();
   }
 
   #client(address: string): Client {

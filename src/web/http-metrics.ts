@@ -6,7 +6,7 @@ export const httpMetrics = {
     ['route', 'status'],
     durationBuckets,
   ),
-  andon_http_connections: gauge('Open connections of an HTTP endpoint.'),
+  andon_http_connections: gauge('Open connections of an HTTP endpoint, and of gRPC.'),
   andon_http_connections_refused_total: counter('Connections refused because all others had logged in.'),
   andon_http_connections_replaced_total: counter(
     'Connections without a login that were closed to make room for a new one.',

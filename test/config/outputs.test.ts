@@ -31,7 +31,17 @@ async function load(outputs: unknown, more: object = {}) {
         url: 'serial:///dev/ttyUSB0',
         tags: { x: { register: 'input', address: 0, type: 'int16' } },
       },
-      cell: { type: 'mqtt', url: 'mqtt://broker', tags: { speed: { topic: 'line/speed' } } },
+      cell: {
+        type: 'mqtt',
+        url: 'mqtt://broker',
+        tags: { speed: { topic: 'line/speed' } },
+        patterns: { any: { topic: 'acme/{asset}/+', tag: '{asset}' } },
+      },
+      plant: {
+        type: 'sparkplug',
+        url: 'mqtt://broker:1883',
+        tags: { torque: { group: 'g', edgeNode: 'n', metric: 'torque' } },
+      },
     },
     watches: { pump: { tags: ['level'], learn: { for: '24h' } } },
     outputs,
@@ -75,6 +85,16 @@ describe('an output is refused', () => {
       'on the topic of a tag',
       { ...mqtt, topic: 'line/speed' },
       "topic: tag 'speed' of source 'cell' uses the same address",
+    ],
+    [
+      'on a topic that a pattern reads',
+      { ...mqtt, url: 'mqtt://broker:1883', topic: 'acme/press/horn' },
+      "topic: pattern 'any' of source 'cell' uses the same address",
+    ],
+    [
+      'on a topic of a Sparkplug source',
+      { ...mqtt, topic: 'spBv1.0/g/NCMD/n' },
+      "topic: source 'plant' uses the same address",
     ],
   ])('%s', async (_, output, expected) => {
     expect(await problems(output)).toEqual([expect.stringContaining(expected)]);

@@ -122,7 +122,7 @@ describe('the configuration over HTTP', () => {
     const { text, version } = await read();
     const bad = text.replace(plant.plc.url, `tcp://127.0.0.1:${await freePort()}`);
     expect((await apply(bad, version)).status).toBe(202);
-    await expect.poll(outcome, { timeout: 20_000 }).toBe('reverted');
+    await expect.poll(outcome).toBe('reverted');
     await expect.poll(onDisk).toBe(text);
     expect(readFileSync(`${folder.configFile}.rejected`, 'utf8')).toBe(bad);
     const { last_apply: last, is_in_use: isInUse } = await read();

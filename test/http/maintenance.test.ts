@@ -62,6 +62,17 @@ test('an engineer reads the log, the newest line first, from a level on', async 
   expect(await read('?limit=1')).toHaveLength(1);
 });
 
+test('uplinks and channels of notifications are listed apart', async () => {
+  const outbox = (await (await get('/api/v1/outbox', 'engineer')).json()) as Record<string, readonly object[]>;
+  expect(outbox['uplinks']).toEqual([expect.objectContaining({ uplink: 'lake' })]);
+  expect(outbox['notifications']).toEqual([expect.objectContaining({ channel: 'shift', unread: 0 })]);
+});
+
+test('only an engineer browses nodes, and a Modbus source has none', async () => {
+  expect((await post('/api/v1/sources/plc/nodes', 'operator', {})).status).toBe(403);
+  expect((await post('/api/v1/sources/plc/nodes', 'engineer', {})).status).toBe(404);
+});
+
 test('an engineer makes an uplink send delivered records again, with the same ids', async () => {
   await expect.poll(() => lake.stored.length).toBeGreaterThan(3);
   const first = lake.stored[0]?.id ?? '';

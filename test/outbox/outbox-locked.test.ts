@@ -13,7 +13,7 @@ test('records wait in memory, health names the program, and all of them are stor
   const program = await lockedByAnotherProgram(join(folder, 'outbox.db'));
   const appends = Array.from({ length: 90 }, (_, index) => outbox.append([draft('verdict', index + 1)]));
   await expect
-    .poll(() => health()?.reason, { timeout: 20_000 })
+    .poll(() => health()?.reason)
     .toMatch(
       new RegExp(`^Another program has .*outbox\\.db locked: .*process ${program.pid}.*; 90 records wait in memory$`),
     );
@@ -22,7 +22,7 @@ test('records wait in memory, health names the program, and all of them are stor
   await program.end();
   await Promise.all(appends);
   expect((await drain(outbox)).map(numberOf)).toEqual(Array.from({ length: 90 }, (_, index) => index + 1));
-  await expect.poll(() => health()?.status, { timeout: 20_000 }).toBe('ok');
+  await expect.poll(() => health()?.status).toBe('ok');
   expect((await outbox.stats()).lost).toBe(0);
 });
 

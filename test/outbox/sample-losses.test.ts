@@ -82,14 +82,14 @@ test('a history that another program has locked waits in memory, health names th
   history.add(samples(base + 50, 50));
   const health = () => deps.health.components().find(({ name }) => name === 'history');
   await expect
-    .poll(() => health()?.reason, { timeout: 20_000 })
+    .poll(() => health()?.reason)
     .toMatch(new RegExp(`history\\.db locked: .*process ${program.pid}.*; 200 samples wait in memory$`));
   await program.end();
-  await expect.poll(() => history.flush().then(() => history.isRefused), { timeout: 20_000 }).toBe(false);
+  await expect.poll(() => history.flush().then(() => history.isRefused)).toBe(false);
   const series = await history.read(['pump-1.pressure', 'pump-1.vibration'], 0, 1e15);
   expect(series.map(({ timesMs }) => timesMs.length)).toEqual([100, 100]);
   expect(losses).toEqual([]);
-  await expect.poll(() => health()?.status, { timeout: 20_000 }).toBe('ok');
+  await expect.poll(() => health()?.status).toBe('ok');
   await history[Symbol.asyncDispose]();
 });
 
@@ -161,7 +161,7 @@ test('samples that a stop leaves are in a loss record of the box, which no uplin
   await program.end();
   await outbox[Symbol.asyncDispose]();
   const second = await openOutbox({ folder });
-  await expect.poll(async () => (await lossesIn(folder)).length, { timeout: 20_000 }).toBe(1);
+  await expect.poll(async () => (await lossesIn(folder)).length).toBe(1);
   expect(await lossesIn(folder)).toMatchObject([
     {
       uplink: null,

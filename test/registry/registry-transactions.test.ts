@@ -5,6 +5,8 @@ import { expect, test } from 'vitest';
 import { RegistryTransactions } from '../../src/registry/operations/registry-transactions.ts';
 import { modelAudit } from '../../src/registry/audit/audit-chain.ts';
 import { AuditLog } from '../../src/registry/audit/audit-log.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { testDeps } from '../support/test-deps.ts';
 import { FileLock } from '../../src/platform/file-lock.ts';
 import { RegistryHarness } from '../support/registry-harness.ts';
 import { meanOf4x2 } from '../support/onnx-host-harness.ts';
@@ -82,18 +84,18 @@ test('an install deletes the staging folders of killed processes only', async ()
   expect(harness.staged()).toEqual(['act-alive']);
 });
 
-test(
-  'an operation on a locked directory is refused as busy and succeeds when the lock is free',
-  { timeout: 120_000 },
-  async () => {
-    await using harness = new RegistryHarness();
-    await harness.install(pump);
-    {
-      using _lock = FileLock.take(join(harness.models, '.lock'), 0);
-      const refused = harness.registry.unpin('pump', 'cli:next');
-      await expect(refused).rejects.toMatchObject({ code: 'models-busy', disposition: 'retry' });
-    }
-    await harness.registry.unpin('pump', 'cli:next');
-    expect((await harness.operations()).at(-1)).toBe('unpin pump ok');
-  },
-);
+test('an operation on a locked directory is refused as busy and succeeds when the lock is free', async () => {
+  await using harness = new RegistryHarness();
+  await harness.install(pump);
+  const clock = new FakeClock();
+  await using registry = harness.open(undefined, testDeps(clock));
+  {
+    using _lock = FileLock.take(join(harness.models, '.lock'), 0);
+    const ended = Promise.allSettled([registry.unpin('pump', 'cli:next')]);
+    let result;
+    while (result === undefined) result = await Promise.race([ended, clock.advance(1_000)]);
+    expect(result).toMatchObject([{ reason: { code: 'models-busy', disposition: 'retry' } }]);
+  }
+  await registry.unpin('pump', 'cli:next');
+  expect((await harness.operations()).at(-1)).toBe('unpin pump ok');
+});

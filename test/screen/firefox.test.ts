@@ -54,6 +54,24 @@ describeWith(['firefox-esr'], 'Firefox ESR', () => {
     expect(firefox.errors).toEqual([]);
   });
 
+  test('labels a period as a fault, and removes it', async () => {
+    await firefox.goto(`${line.url}/machine/level`);
+    await expect.poll(() => count('#link[data-state="live"]')).toBe('1');
+    const choose = `(() => {
+      const label = document.querySelector('form.tools select');
+      label.value = 'fault';
+      label.dispatchEvent(new Event('change', { bubbles: true }));
+      return label.value;
+    })()`;
+    await expect.poll(() => firefox.text(choose)).toBe('fault');
+    await expect.poll(() => count('form.tools input[type="datetime-local"]')).toBe('2');
+    await click('form.tools button.main');
+    await expect.poll(() => count('#annotations li[data-label="fault"]')).toBe('1');
+    await click('#annotations li button');
+    await expect.poll(() => count('#annotations li')).toBe('0');
+    expect(firefox.errors).toEqual([]);
+  });
+
   test('acknowledges an alarm', async () => {
     await firefox.goto(`${line.url}/alarms`);
     await expect.poll(() => count('#link[data-state="live"]')).toBe('1');

@@ -5,7 +5,7 @@ import type { Tensor, TensorData, TensorType } from '../../src/contracts/inferen
  * read rightly.
  */
 
-const datatypeByType = new Map<TensorType, string>([
+export const datatypeByType = new Map<TensorType, string>([
   ['bool', 'BOOL'],
   ['uint8', 'UINT8'],
   ['uint16', 'UINT16'],
@@ -20,7 +20,7 @@ const datatypeByType = new Map<TensorType, string>([
   ['float64', 'FP64'],
   ['string', 'BYTES'],
 ]);
-const typeByDatatype = new Map([...datatypeByType].map(([type, datatype]) => [datatype, type]));
+export const typeByDatatype = new Map([...datatypeByType].map(([type, datatype]) => [datatype, type]));
 
 export type NamedTensor = { readonly name: string; readonly tensor: Tensor };
 export type OipForm = 'json' | 'binary';
@@ -42,7 +42,7 @@ export async function oipInfer(
 export function oipRequest(inputs: readonly NamedTensor[], form: OipForm): OipRequest {
   if (form === 'json') {
     const texts = inputs.map(
-      ({ name, tensor }) => `{${headText(name, tensor)},"data":[${values(tensor).map(elementText).join(',')}]}`,
+      ({ name, tensor }) => `{${headText(name, tensor)},"data":[${elementsOf(tensor).map(elementText).join(',')}]}`,
     );
     return {
       body: Uint8Array.from(Buffer.from(`{"inputs":[${texts.join(',')}]}`)),
@@ -95,7 +95,7 @@ function headText(name: string, { type, dims }: Tensor): string {
   return `"name":${JSON.stringify(name)},"datatype":"${datatypeByType.get(type)}","shape":[${dims.join(',')}]`;
 }
 
-function values({ type, data }: Tensor): readonly (number | bigint | string | boolean)[] {
+export function elementsOf({ type, data }: Tensor): readonly (number | bigint | string | boolean)[] {
   if (type === 'bool') return [...(data as Uint8Array)].map((bit) => bit !== 0);
   if (type !== 'float16') return [...data];
   const { buffer, byteOffset, length } = data as Uint16Array;
@@ -108,7 +108,7 @@ function elementText(value: number | bigint | string | boolean): string {
   return typeof value === 'string' ? JSON.stringify(value) : `${value}`;
 }
 
-function elementBytes({ type, data }: Tensor): Uint8Array {
+export function elementBytes({ type, data }: Tensor): Uint8Array {
   if (type !== 'string') {
     const { buffer, byteOffset, byteLength } = data as Float32Array;
     return new Uint8Array(buffer, byteOffset, byteLength);
@@ -123,7 +123,7 @@ function elementBytes({ type, data }: Tensor): Uint8Array {
   );
 }
 
-function fromElements(type: TensorType, data: readonly unknown[]): TensorData {
+export function fromElements(type: TensorType, data: readonly unknown[]): TensorData {
   if (type === 'string') return data as readonly string[];
   if (type === 'int64') return BigInt64Array.from(data as readonly number[], BigInt);
   if (type === 'uint64') return BigUint64Array.from(data as readonly number[], BigInt);
@@ -131,7 +131,7 @@ function fromElements(type: TensorType, data: readonly unknown[]): TensorData {
   return arrays[type].from(data.map(Number));
 }
 
-function fromBytes(type: TensorType, bytes: Buffer): TensorData {
+export function fromBytes(type: TensorType, bytes: Buffer): TensorData {
   if (type === 'string') {
     const strings: string[] = [];
     for (let offset = 0; offset < bytes.length;) {

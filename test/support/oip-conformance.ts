@@ -6,25 +6,31 @@ import { stringify } from 'yaml';
 import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
 import { BareOnnx } from './bare-onnx.ts';
-import { type OipForm, oipInfer } from './oip-client.ts';
+import type { Tensor } from '../../src/contracts/inference.ts';
+import { type NamedTensor, oipInfer } from './oip-client.ts';
+import { OipGrpcClient } from './oip-grpc-client.ts';
 import { difference, type OnnxCase } from './onnx-cases.ts';
 import { testDeps } from './test-deps.ts';
 import { V2Server } from './v2-server.ts';
+
+/** Over HTTP, and over gRPC with raw and typed contents. */
+const forms = ['json', 'binary', 'raw', 'typed'] as const;
+type Form = (typeof forms)[number];
 
 export type ConformanceReport = {
   readonly cases: number;
   /** Cases that onnxruntime-node itself passes. */
   readonly bare: number;
   /** Number of these that also pass through the endpoint. */
-  readonly json: number;
-  readonly binary: number;
+  readonly passed: Readonly<Record<Form, number>>;
   /** Cases that the runtime passes and the endpoint does not. */
-  readonly lost: readonly { readonly name: string; readonly form: OipForm | 'load'; readonly reason: string }[];
+  readonly lost: readonly { readonly name: string; readonly form: Form | 'load'; readonly reason: string }[];
 };
 
 /**
  * Runs test cases through onnxruntime-node alone, and each that it passes through the whole of andon's serving: model
- * directory, inference host in its process, HTTP endpoint over a socket, in JSON and in the binary form.
+ * directory, inference host in its process, endpoint over a socket; over HTTP in JSON and in the binary form, over gRPC with raw and
+ * typed contents.
  */
 export async function runConformance(cases: readonly OnnxCase[]): Promise<ConformanceReport> {
   const bareOnnx = await BareOnnx.load();
@@ -37,14 +43,20 @@ export async function runConformance(cases: readonly OnnxCase[]): Promise<Confor
     deps,
   });
   host.start();
-  await using server = await V2Server.start(host.clients, { maxBody: '64MB', requestTimeout: '60s' });
-  const passed = { bare: 0, json: 0, binary: 0 };
-  const lost: { name: string; form: OipForm | 'load'; reason: string }[] = [];
+  await using server = await V2Server.start(host.clients, {
+    maxBody: '64MB',
+    requestTimeout: '60s',
+    grpc: '127.0.0.1:0',
+  });
+  using client = new OipGrpcClient(server.grpcAddress);
+  let passing = 0;
+  const passed = { json: 0, binary: 0, raw: 0, typed: 0 };
+  const lost: { name: string; form: Form | 'load'; reason: string }[] = [];
   try {
     for (const [index, each] of cases.entries()) {
       const bare = await bareOnnx.run(each);
       if (!bare.passed) continue;
-      passed.bare += 1;
+      passing += 1;
       const name = `case-${index}`;
       install(directory, name, readFileSync(each.modelPath));
       try {
@@ -53,8 +65,12 @@ export async function runConformance(cases: readonly OnnxCase[]): Promise<Confor
         lost.push({ name: each.name, form: 'load', reason: String(error) });
         continue;
       }
-      for (const form of ['json', 'binary'] as const) {
-        const reason = await tried(`${server.url}/v2/models/${name}/infer`, each, bare, form);
+      for (const form of forms) {
+        const reason = await tried(each, bare, (inputs) =>
+          form === 'json' || form === 'binary'
+            ? oipInfer(`${server.url}/v2/models/${name}/infer`, inputs, form)
+            : client.infer(name, inputs, form),
+        );
         if (reason === undefined) passed[form] += 1;
         else lost.push({ name: each.name, form, reason });
       }
@@ -64,20 +80,19 @@ export async function runConformance(cases: readonly OnnxCase[]): Promise<Confor
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-  return { cases: cases.length, ...passed, lost };
+  return { cases: cases.length, bare: passing, passed, lost };
 }
 
 /** @returns The failure; undefined if every output of every data set is as expected. */
 async function tried(
-  url: string,
   { dataSets }: OnnxCase,
   { inputNames, outputNames }: { readonly inputNames: readonly string[]; readonly outputNames: readonly string[] },
-  form: OipForm,
+  infer: (inputs: readonly NamedTensor[]) => Promise<Map<string, Tensor>>,
 ): Promise<string | undefined> {
   try {
     for (const { inputs, outputs } of dataSets) {
       const named = inputs.map((tensor, index) => ({ name: inputNames[index] ?? '', tensor }));
-      const found = await oipInfer(url, named, form);
+      const found = await infer(named);
       for (const [index, expected] of outputs.entries()) {
         const name = outputNames[index] ?? '';
         const wrong = difference(found.get(name), expected);

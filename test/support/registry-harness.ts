@@ -31,7 +31,7 @@ export class RegistryHarness implements AsyncDisposable {
   }
 
   /** Opens another registry on the same directory, as another process does. */
-  open(config = this.#options.config): VersionRegistry {
+  open(config = this.#options.config, deps = this.deps): VersionRegistry {
     const { inUse, incompatibilities, audit } = this.#options;
     return new VersionRegistry({
       entry: hostEntry,
@@ -40,7 +40,7 @@ export class RegistryHarness implements AsyncDisposable {
       inUse: inUse ?? (() => Promise.resolve([])),
       incompatibilities: incompatibilities ?? (() => []),
       onActivated: () => (this.activations += 1),
-      deps: this.deps,
+      deps,
     });
   }
 

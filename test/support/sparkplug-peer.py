@@ -2,12 +2,13 @@
 
 `edge PORT`: an edge node acme/line-2 with a device; each input line changes its values by one, the end of the input stops it.
 `decode`: reads NBIRTH and then NDATA payloads, one a line in hexadecimal, and prints each as one line of JSON.
+`devices`: the same for lines of type, device ('-' for the edge node) and payload.
 """
 
 import json
 import sys
 
-from pysparkplug import DataType, Device, EdgeNode, Metric, NBirth, NData, get_current_timestamp
+from pysparkplug import DataType, DBirth, DData, DDeath, Device, EdgeNode, Metric, NBirth, NData, get_current_timestamp
 
 
 def metric(name, datatype, value, alias=None):
@@ -40,4 +41,19 @@ def decode():
         print(json.dumps({"seq": payload.seq, "metrics": found}), flush=True)
 
 
-edge(int(sys.argv[2])) if sys.argv[1] == "edge" else decode()
+def devices():
+    births = {}
+    for line in sys.stdin:
+        message, device, raw = line.strip().split(" ")
+        decoders = {"NBIRTH": NBirth, "DBIRTH": DBirth, "DDATA": DData, "DDEATH": DDeath}
+        how = {"birth": births[device]} if message == "DDATA" else {}
+        payload = decoders[message].decode(bytes.fromhex(raw), **how)
+        if message == "DBIRTH":
+            births[device] = payload
+        metrics = [] if message == "DDEATH" else payload.metrics
+        found = {each.name: [each.datatype.name, None if each.is_null else each.value] for each in metrics}
+        print(json.dumps({"seq": payload.seq, "metrics": found}), flush=True)
+
+
+modes = {"edge": lambda: edge(int(sys.argv[2])), "decode": decode, "devices": devices}
+modes[sys.argv[1]]()

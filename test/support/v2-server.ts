@@ -3,6 +3,8 @@ import { modelServerConfig } from '../../src/serving/serving-config.ts';
 import { configSchema } from '../../src/config/config-schema.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { tensorCodecEntry } from '../../src/platform/entries.ts';
+import { GrpcServer } from '../../src/serving/grpc/grpc-server.ts';
+import { requestResources } from '../../src/serving/v2/request-resources.ts';
 import { servingEndpoint } from '../../src/serving/serving-endpoint.ts';
 import type { HttpServer } from '../../src/web/http-server.ts';
 import { testDeps } from './test-deps.ts';
@@ -11,12 +13,15 @@ import { testDeps } from './test-deps.ts';
 export class V2Server implements AsyncDisposable {
   readonly url: string;
   readonly deps: Deps;
-  readonly #server: HttpServer;
+  /** Address of gRPC: host and port. Empty without `grpc` in the settings. */
+  readonly grpcAddress: string;
+  readonly #stack: AsyncDisposableStack;
 
-  private constructor(server: HttpServer, deps: Deps) {
-    this.#server = server;
+  private constructor(server: HttpServer, grpc: GrpcServer | undefined, deps: Deps, stack: AsyncDisposableStack) {
+    this.#stack = stack;
     this.deps = deps;
     this.url = server.url ?? '';
+    this.grpcAddress = grpc?.address ?? '';
   }
 
   static async start(
@@ -27,14 +32,21 @@ export class V2Server implements AsyncDisposable {
     const config = configSchema.parse({ agent: { id: 'edge' }, serving: { listen: '127.0.0.1:0', ...settings } });
     const serving = modelServerConfig(config);
     if (serving === undefined) throw new Error('section serving was not read');
-    const server = servingEndpoint({
+    await using stack = new AsyncDisposableStack();
+    const resources = requestResources(tensorCodecEntry, serving.maxBodyBytes, deps);
+    stack.use(resources.codec);
+    const common = {
       settings: { agentId: 'edge', version: '1.2.3', serving, localToken: undefined },
       models,
-      codecEntry: tensorCodecEntry,
+      resources,
       deps,
-    });
+    };
+    const server = stack.use(servingEndpoint(common));
     await server.start();
-    return new V2Server(server, deps);
+    const grpc =
+      serving.grpc === undefined ? undefined : stack.use(new GrpcServer({ ...common, listen: serving.grpc }));
+    await grpc?.start();
+    return new V2Server(server, grpc, deps, stack.move());
   }
 
   get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
@@ -47,6 +59,6 @@ export class V2Server implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server[Symbol.asyncDispose]();
+    await this.#stack.disposeAsync();
   }
 }

@@ -29,3 +29,16 @@ export function machineRows(count: number, seed: number, fault = Number.POSITIVE
   }
   return { count, tags: 3, values };
 }
+
+/** A machine with two tags that follow the same load, and whose hours do not differ. */
+export function steadyRows(count: number, seed: number): TrainingRows {
+  const random = seededRandom(seed);
+  const noise = () => random() + random() + random() - 1.5;
+  let load = 0;
+  const values = new Float64Array(count * 2);
+  for (let row = 0; row < count; row += 1) {
+    load += -load / 5 + noise();
+    values.set([load + noise() * 0.5, 20 + load + noise() * 0.5], row * 2);
+  }
+  return { count, tags: 2, values };
+}

@@ -3,7 +3,7 @@ import { estimatedScore } from '../../src/domain/model/imputation.ts';
 import { sliceRows, type TrainingRows } from '../../src/training/core/training-rows.ts';
 import { wpcaAlgorithm } from '../../src/training/wpca/wpca-detector.ts';
 import { parityGap } from './graph-parity.ts';
-import { machineRows } from './machine.ts';
+import { machineRows, steadyRows } from './machine.ts';
 import { runGraph } from './run-graph.ts';
 import { skabFiles, skabRows } from './skab.ts';
 
@@ -53,6 +53,19 @@ describe('the graph judges as the fit does', () => {
       const measures = fitted.imputation?.measures ?? [];
       expect(estimatedScore({ measures }, Array.from(parts), []).score).toBeCloseTo(score[0] ?? Number.NaN, 4);
     }
+  });
+
+  test('two hours of training add a mean over more rows, in the graph as in the fit', async () => {
+    const fitted = await fit(steadyRows(7200, 7));
+    expect(fitted.windowRows).toBe(139);
+    expect(fitted.imputation?.measures).toEqual(['sum', 'sum', 'sum', 'largest', 'sum']);
+    const steady = steadyRows(400, 8);
+    const rows = { ...steady, values: steady.values.map((value, cell) => value + (cell > 400 ? (cell % 4) / 3 : 0)) };
+    expect(await parityGap(fitted, { ...rows, values: rows.values.map(Math.fround) })).toSatisfy(small);
+    const window = Float32Array.from(sliceRows(rows, 400 - fitted.windowRows, 400).values);
+    const { score, parts } = await runGraph(fitted.graph(), window, [1, fitted.windowRows, 2]);
+    const measures = fitted.imputation?.measures ?? [];
+    expect(estimatedScore({ measures }, Array.from(parts), []).score).toBeCloseTo(score[0] ?? Number.NaN, 4);
   });
 
   test('the same rows always give the same bytes', async () => {

@@ -8,9 +8,16 @@ import { quantile } from '../../src/training/core/statistics.ts';
 import { lagMoments } from '../../src/training/wpca/lag-covariance.ts';
 import { sliceRows, type TrainingRows, trainingRows } from '../../src/training/core/training-rows.ts';
 import { defaultLags, fitWpca, windowRows } from '../../src/training/wpca/wpca.ts';
-import { statisticNames, wpcaContributions, wpcaStatistics } from '../../src/training/wpca/wpca-statistics.ts';
+import {
+  NO_LIMIT,
+  statisticNames,
+  usesLasting,
+  wpcaContributions,
+  type WpcaLimits,
+  wpcaStatistics,
+} from '../../src/training/wpca/wpca-statistics.ts';
 import { detectorScores, trainWpca, type WpcaDetector } from '../../src/training/wpca/wpca-detector.ts';
-import { machineRows } from './machine.ts';
+import { machineRows, steadyRows } from './machine.ts';
 import { hasReference, referenceScores, referenceTool, skabFiles, skabFolder, skabRows } from './skab.ts';
 
 describe('normal running is learned', () => {
@@ -33,13 +40,34 @@ describe('normal running is learned', () => {
   test('the contributions of the tags add up to the statistic, and a roughness is the largest of them', () => {
     const rows = machineRows(500, 5);
     const model = fitWpca([rows]);
-    const window = sliceRows(rows, 500 - windowRows(model), 500);
+    const window = sliceRows(rows, 500 - windowRows(model, true), 500);
     const statistics = wpcaStatistics(model, rows);
     for (const statistic of statisticNames) {
       const parts = [...wpcaContributions(model, window, statistic)];
       const whole = statistic === 'roughness' ? Math.max(...parts) : parts.reduce((sum, part) => sum + part, 0);
       expect(whole).toBeCloseTo(statistics[statistic].at(-1) ?? Number.NaN, 8);
     }
+  });
+
+  test('a steady history of two hours also limits the mean over more rows, which finds smaller faults', () => {
+    const detector = trainWpca([steadyRows(7200, 1)]);
+    expect(usesLasting(detector.limits)).toBe(true);
+    expect(usesLasting(trainWpca([steadyRows(2000, 1)]).limits)).toBe(false);
+    const normal = steadyRows(3000, 2);
+    // The second tag is noisier than before.
+    const random = new SeededDraws(3);
+    const faulty = {
+      ...normal,
+      values: normal.values.map((value, cell) => value + (cell % 2 === 1 ? 0.5 * random.normal() : 0)),
+    };
+    const share = (limits: WpcaLimits, judged: TrainingRows) => {
+      const scores = detectorScores({ ...detector, limits }, judged).subarray(200);
+      return scores.filter((score) => score > 1).length / scores.length;
+    };
+    const before = { ...detector.limits, lasting: NO_LIMIT };
+    expect(share(detector.limits, normal)).toBeLessThan(0.01);
+    expect(share(before, faulty)).toBeLessThan(0.7);
+    expect(share(detector.limits, faulty)).toBeGreaterThan(0.8);
   });
 
   test('runs with a gap between them are learned without a window across the gap', () => {
@@ -179,8 +207,9 @@ describe('rows that a person marked as normal', () => {
 
 test('the dead band is smaller if normal running is near the limit, so that an alarm can end', () => {
   expect(trainWpca([machineRows(3000, 1)]).deadband).toBe(0.2);
-  const detector = trainWpca([manyTags(3000, 1)]);
-  const normal = detectorScores(detector, manyTags(2000, 2)).subarray(100);
+  const detector = trainWpca([manyTags(1000, 1)]);
+  expect(detector.deadband).toBeLessThan(0.18);
+  const normal = detectorScores(detector, manyTags(1000, 2)).subarray(100);
   expect(quantile(normal, 0.5)).toBeLessThan(1 - detector.deadband);
 });
 
@@ -225,11 +254,11 @@ function alarmed(detector: WpcaDetector, rows: TrainingRows): number {
 function manyTags(count: number, seed: number): TrainingRows {
   const loads = machineRows(count, seed);
   const draws = new SeededDraws(seed);
-  const values = Float64Array.from({ length: count * 60 }, (_, index) => {
-    const row = Math.floor(index / 60);
+  const values = Float64Array.from({ length: count * 30 }, (_, index) => {
+    const row = Math.floor(index / 30);
     return (loads.values[row * 3 + (index % 3)] ?? 0) + draws.normal();
   });
-  return { count, tags: 60, values };
+  return { count, tags: 30, values };
 }
 
 function withValue(rows: TrainingRows, index: number, value: number): TrainingRows {

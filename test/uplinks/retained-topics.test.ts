@@ -51,7 +51,7 @@ describe.skipIf(program === undefined)('retained messages', () => {
     expect(await retained(broker)).toEqual(of('b', 'c'));
     configure('c');
     await using agent = await AgentProcess.start(folder.configFile);
-    await expect.poll(() => retained(broker), { timeout: 20_000 }).toEqual(of('c'));
+    await expect.poll(() => retained(broker)).toEqual(of('c'));
     expect(await agent.end('SIGTERM')).toBe(0);
     expect(agent.stderr).toBe('');
   });

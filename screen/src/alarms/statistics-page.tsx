@@ -5,7 +5,7 @@ import { openAlarms } from '../agent/plant-lamp.ts';
 import { alarmName } from '../parts/alarm-text.ts';
 import { RangeChoice, rangeOfQuery } from '../parts/time-range.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
-import { formatDate, formatFrequency, formatShare, formatSpan } from '../texts/format.ts';
+import { formatDate, formatFrequency, formatPercent, formatSpan } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { type AlarmStatistics, alarmStatistics } from './alarm-statistics.ts';
 import { AlarmTabs } from './alarm-tabs.tsx';
@@ -67,7 +67,7 @@ function Figures({ figures }: { readonly figures: AlarmStatistics }): JSX.Elemen
         <Card name={t('statistics.most')} value={String(figures.mostPerSpan)} isBad={figures.mostPerSpan > 10} />
         <Card
           name={t('statistics.flood')}
-          value={formatShare(figures.floodShare)}
+          value={formatPercent(figures.floodShare)}
           isBad={figures.floodShare > 0.01}
           note={t('statistics.floodTarget')}
         />
@@ -86,7 +86,7 @@ function Figures({ figures }: { readonly figures: AlarmStatistics }): JSX.Elemen
             rows={figures.top.map(({ alarm, raised, share }) => [
               alarmName({ alarm }),
               String(raised),
-              formatShare(share),
+              formatPercent(share),
             ])}
             head={[t('alarms.alarm'), t('statistics.count'), t('statistics.share')]}
           />
@@ -111,7 +111,7 @@ function Figures({ figures }: { readonly figures: AlarmStatistics }): JSX.Elemen
             rows={Object.entries(figures.byPriority).map(([priority, raised]) => [
               word('priority', priority),
               String(raised),
-              formatShare(raised / Math.max(1, figures.raised)),
+              formatPercent(raised / Math.max(1, figures.raised)),
             ])}
             head={[t('alarms.priority'), t('statistics.count'), t('statistics.share')]}
           />

@@ -204,6 +204,29 @@ function Candidates({ block, reading }: { readonly block: Block; readonly readin
           {problem}
         </p>
       )}
+      <CandidateTable
+        address={reading.address}
+        candidates={candidates}
+        isNamed={name.value.trim() !== ''}
+        onAdd={add}
+      />
+    </section>
+  );
+}
+
+function CandidateTable({
+  address,
+  candidates,
+  isNamed,
+  onAdd,
+}: {
+  readonly address: number;
+  readonly candidates: RegisterReading['interpretations'];
+  readonly isNamed: boolean;
+  readonly onAdd: (choice: Choice) => void;
+}): JSX.Element {
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label={t('configuration.candidates', { address: address })}>
       <table id="candidates">
         <thead>
           <tr>
@@ -227,8 +250,8 @@ function Candidates({ block, reading }: { readonly block: Block; readonly readin
                 <button
                   type="button"
                   aria-label={`${t('configuration.addTag')}: ${type} ${byte_order}`}
-                  disabled={name.value.trim() === ''}
-                  onClick={() => add({ address: reading.address, type, byteOrder: byte_order })}
+                  disabled={!isNamed}
+                  onClick={() => onAdd({ address, type, byteOrder: byte_order })}
                 >
                   {t('configuration.addTag')}
                 </button>
@@ -237,6 +260,6 @@ function Candidates({ block, reading }: { readonly block: Block; readonly readin
           ))}
         </tbody>
       </table>
-    </section>
+    </div>
   );
 }

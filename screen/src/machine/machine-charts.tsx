@@ -97,6 +97,20 @@ async function readSince(
   };
 }
 
+/** A score of many times its threshold would press everything else against the axis. */
+const STEEP_FACTOR = 5;
+
+/** Returns the threshold, up to which the scale is linear, if the scores exceed it several times; undefined if not. */
+function linearTo(
+  [, ...columns]: ChartData,
+  abnormal: WatchView['abnormal'],
+  threshold: number | null,
+): number | undefined {
+  if (abnormal !== 'above' || threshold === null || threshold <= 0) return undefined;
+  const isSteep = columns.some((values) => values.some((value) => (value ?? 0) > STEEP_FACTOR * threshold));
+  return isSteep ? threshold : undefined;
+}
+
 type ScoreChartProps = {
   readonly shown: Shown;
   readonly watch: Signal<WatchView>;
@@ -107,6 +121,7 @@ function ScoreChart({ shown, watch, notes }: ScoreChartProps): JSX.Element {
   const { history, fromMs, toMs } = shown;
   const verdicts = history.verdicts;
   const threshold = useComputed(() => watch.value.last_verdict?.threshold ?? null).value;
+  const columns = scoreColumns(history, verdicts, threshold);
   const scoreSeries: readonly ChartSeries[] = [
     { label: t('machine.score'), color: '--curve', width: 2 },
     ...(history.score === null
@@ -122,7 +137,8 @@ function ScoreChart({ shown, watch, notes }: ScoreChartProps): JSX.Element {
       <h2>{t('machine.scoreTitle')}</h2>
       <Chart
         label={t('machine.scoreTitle')}
-        data={scoreColumns(history, verdicts, threshold)}
+        data={columns}
+        linearTo={linearTo(columns, watch.value.abnormal, threshold)}
         series={scoreSeries}
         areas={history.score === null ? [] : [[2, 3]]}
         marks={[...verdictMarks(verdicts, Math.min(toMs, lastVerdictEndMs(verdicts))), ...notes]}

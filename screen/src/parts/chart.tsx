@@ -35,6 +35,8 @@ type ChartProps = {
   readonly marks?: readonly ChartMark[];
   /** A horizontal band, such as the normal range of a tag. */
   readonly band?: readonly [low: number, high: number] | undefined;
+  /** The scale is linear up to this value and logarithmic above it; undefined is linear. */
+  readonly linearTo?: number | undefined;
   readonly fromMs: number;
   readonly toMs: number;
   readonly height: number;
@@ -50,7 +52,7 @@ export function Chart(props: ChartProps): JSX.Element {
   const chart = useRef<uPlot | undefined>(undefined);
   const present = useRef(props);
   present.current = props;
-  const shape = JSON.stringify([props.series, props.areas, props.height, language.value]);
+  const shape = JSON.stringify([props.series, props.areas, props.height, props.linearTo, language.value]);
   useEffect(() => {
     const parent = element.current;
     if (parent === null) return;
@@ -79,15 +81,19 @@ export function Chart(props: ChartProps): JSX.Element {
 }
 
 function optionsOf(present: { readonly current: ChartProps }, width: number): uPlot.Options {
-  const { series, areas = [], height } = present.current;
+  const { series, areas = [], height, linearTo } = present.current;
   const scales = [...new Set(series.map(({ scale = SCALE }) => scale))];
+  const distribution = linearTo === undefined ? {} : ({ distr: 4, asinh: linearTo } as const);
   const axis = { stroke: () => pageColor('--faint'), grid: { stroke: () => pageColor('--line'), width: 1 } };
   return {
     width,
     height,
     cursor: { sync: { key: 'page' }, drag: { x: true, y: false, setScale: false }, focus: { prox: 24 } },
     legend: { live: true },
-    scales: { x: { time: true }, ...Object.fromEntries(scales.map((key) => [key, { range: padded(present) }])) },
+    scales: {
+      x: { time: true },
+      ...Object.fromEntries(scales.map((key) => [key, { range: padded(present), ...distribution }])),
+    },
     axes: [
       {
         ...axis,
@@ -102,6 +108,8 @@ function optionsOf(present: { readonly current: ChartProps }, width: number): uP
         size: AXIS_WIDTH,
         grid: { ...axis.grid, show: index === 0 },
         values: (_chart, splits) => splits.map((value) => formatNumber(value)),
+        ...(linearTo !== undefined && steepSplits(linearTo)),
+        ...(scales.length > 1 && { stroke: () => axisColor(series, scale) }),
         ...unitLabel(series, scale),
       })),
     ],
@@ -149,6 +157,24 @@ function seriesOptions({
     ...(dash === undefined ? {} : { dash: [...dash] }),
     value: (_chart, value) => (value === null || value === undefined ? '–' : `${formatNumber(value)} ${unit}`),
   };
+}
+
+/** Lines at 0 and at the decades above the linear part. Those of uPlot are too many, and one is below 0. */
+function steepSplits(linearTo: number): Pick<uPlot.Axis, 'splits' | 'filter'> {
+  return {
+    splits: (_chart, _axis, _low, high) => {
+      const decades = Math.max(0, Math.floor(Math.log10(high / linearTo)));
+      return [0, ...Array.from({ length: decades + 1 }, (_, decade) => linearTo * 10 ** decade)];
+    },
+    filter: (_chart, splits) => splits,
+  };
+}
+
+/** An axis of one series has the color of its curve, so that a reader finds it among several. */
+function axisColor(series: readonly ChartSeries[], scale: string): string {
+  const colors = new Set(series.filter((each) => (each.scale ?? SCALE) === scale).map(({ color }) => color));
+  const [color = '--faint'] = colors;
+  return pageColor(colors.size === 1 ? color : '--faint');
 }
 
 function unitLabel(series: readonly ChartSeries[], scale: string): Partial<uPlot.Axis> {

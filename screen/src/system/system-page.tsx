@@ -122,9 +122,7 @@ function Versions(): JSX.Element {
 }
 
 function OutboxFacts({ outbox }: { readonly outbox: Outbox }): JSX.Element {
-  const { bytes, bytes_max, disk_free_bytes, disk_bytes, hours_left } = outbox;
-  // A channel of notifications has read its alarms long before it sends them: its health has the number that waits.
-  const uplinks = outbox.uplinks.filter(({ uplink }) => !uplink.startsWith('notify/'));
+  const { bytes, bytes_max, disk_free_bytes, disk_bytes, hours_left, uplinks } = outbox;
   return (
     <>
       <table id="uplinks">

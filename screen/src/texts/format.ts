@@ -1,9 +1,16 @@
 import { locale } from './language.ts';
 
-/** Returns a number with four significant digits, '–' for none. */
+/**
+ * Returns a number with four significant digits, from 1,000 on with all digits before the decimal point; '–' for none. Very small
+ * and very large ones have an exponent.
+ */
 export function formatNumber(value: number | null | undefined): string {
   if (value === null || value === undefined) return '–';
-  return new Intl.NumberFormat(locale.value, { maximumSignificantDigits: 4, useGrouping: false }).format(value);
+  const size = Math.abs(value);
+  const isExtreme = size >= 1e15 || (size > 0 && size < 1e-5);
+  const digits = size >= 1000 && !isExtreme ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 4 };
+  const notation = isExtreme ? 'scientific' : 'standard';
+  return new Intl.NumberFormat(locale.value, { ...digits, useGrouping: false, notation }).format(value);
 }
 
 /** Returns how often something happens, with two decimals. */

@@ -1,4 +1,4 @@
-import type { Tensor, Tensors, TensorType } from '../../contracts/inference.ts';
+import type { Tensor, TensorData, Tensors, TensorType } from '../../contracts/inference.ts';
 import { decodeBinary } from './binary-tensor.ts';
 import { datatypes, tensorTypeOf } from './datatypes.ts';
 import { type JsonObject, listOf, nameOf, objectOf, parametersOf, stringOf } from './json-fields.ts';
@@ -60,6 +60,29 @@ export function readTensors(message: MessageParts, list: 'inputs' | 'outputs'): 
   }
   if (binary !== undefined && binary.bytes.length > 0)
     throw malformed(`${binary.bytes.length} bytes follow after the last ${kind.toLowerCase()}'s binary data`);
+  return Object.fromEntries(tensors);
+}
+
+/**
+ * Reads the tensors of a message whose elements are not JSON.
+ *
+ * @param values Name, datatype, shape and parameters of each input, as in JSON.
+ * @param elements Returns the elements of the tensor at an index of the list. `what` is its position, for errors.
+ * @throws {OperatingError} As `readTensors`.
+ */
+export function readTensorList(
+  values: readonly unknown[],
+  elements: (index: number, type: TensorType, count: number, what: string) => TensorData,
+): Tensors {
+  const tensors = new Map<string, Tensor>();
+  for (const [index, value] of listOf(values, "'inputs'").entries()) {
+    const tensor = objectOf(value, `inputs[${index}]`);
+    const name = nameOf(tensor, `inputs[${index}]`);
+    const what = `Input '${name}'`;
+    if (tensors.has(name)) throw malformed(`${what} occurs twice`);
+    const { type, dims, count } = headOf(tensor, what);
+    tensors.set(name, { type, dims, data: elements(index, type, count, what) });
+  }
   return Object.fromEntries(tensors);
 }
 

@@ -188,7 +188,12 @@ function decodeProperty(reader: protobuf.Reader, end: number): number | undefine
 
 /** A metric to send; its type determines the field of its value. */
 export type SparkplugMetricDraft = {
-  readonly name: string;
+  /** Undefined in data with an alias. */
+  readonly name: string | undefined;
+  /** Number of the metric within its edge node, which the birth gives it. */
+  readonly alias?: number;
+  /** Property `Quality`: 192 is good, 0 bad. */
+  readonly quality?: number;
   readonly timestampMs: EpochMs;
   readonly dataType: number;
   /** Undefined is sent as null. */
@@ -217,15 +222,26 @@ function encodeMetric(
   metric: SparkplugMetricDraft,
   types: 'written' | 'omitted',
 ): protobuf.Writer {
-  const { name, timestampMs, dataType, value } = metric;
-  writer.uint32(field(1, BYTES)).string(name);
+  const { name, alias, timestampMs, dataType, value, quality } = metric;
+  if (name !== undefined) writer.uint32(field(1, BYTES)).string(name);
+  if (alias !== undefined) writer.uint32(field(2, VARINT)).uint64(alias);
   writer.uint32(field(3, VARINT)).uint64(Math.round(timestampMs));
   if (types === 'written') writer.uint32(field(4, VARINT)).uint32(dataType);
-  if (value === undefined) return writer.uint32(field(7, VARINT)).bool(true);
+  if (value === undefined) writer.uint32(field(7, VARINT)).bool(true);
+  if (quality !== undefined) encodeQuality(writer.uint32(field(9, BYTES)).fork(), quality).ldelim();
+  if (value === undefined) return writer;
   if (typeof value === 'boolean') return writer.uint32(field(14, VARINT)).bool(value);
   if (typeof value === 'string') return writer.uint32(field(15, BYTES)).string(value);
   if (dataType === dataTypes.Double) return writer.uint32(field(13, FIXED64)).double(value);
   return writer.uint32(field(11, VARINT)).uint64(value);
+}
+
+/** Writes a property set with `Quality` only. */
+function encodeQuality(writer: protobuf.Writer, quality: number): protobuf.Writer {
+  writer.uint32(field(1, BYTES)).string('Quality');
+  const value = writer.uint32(field(2, BYTES)).fork();
+  value.uint32(field(1, VARINT)).uint32(dataTypes.Int32);
+  return value.uint32(field(3, VARINT)).uint32(quality).ldelim();
 }
 
 /** Wire types of protocol buffers. */

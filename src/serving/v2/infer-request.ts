@@ -2,7 +2,6 @@ import type { TensorSpec, Tensors } from '../../contracts/inference.ts';
 import { decodeBinary, decodeString } from '../../protocols/open-inference/binary-tensor.ts';
 import { elementBytesOf } from '../../contracts/tensor-data.ts';
 import {
-  type JsonObject,
   listOf,
   type MessageParameters,
   nameOf,
@@ -29,6 +28,9 @@ export type InferRequest = {
   readonly binaryOutput: boolean;
 };
 
+/** A request that names its model. */
+export type ModelRequest = InferRequest & { readonly model: string; readonly version: string | undefined };
+
 /**
  * Reads an inference request: JSON, followed by tensors in binary form if `headerLength` is given.
  *
@@ -41,14 +43,13 @@ export function parseInferRequest(body: Uint8Array, headerLength: number | undef
   const message = messageParts(body, headerLength, 'The request');
   const { json } = message;
   const { binary_data_output: binaryOutput, ...parameters } = parametersOf(json, 'The request');
-  if (parameters['sequence_id'] !== undefined && parameters['sequence_id'] !== 0)
-    throw unsupported("Parameter 'sequence_id'", 'models have no state between requests');
+  checkParameters(parameters);
   const binaryDefault = flag(binaryOutput, "Parameter 'binary_data_output'") ?? false;
   return {
     id: optionalStringOf(json['id'], "'id'"),
     parameters,
     inputs: readTensors(message, 'inputs'),
-    outputs: outputsOf(json, binaryDefault),
+    outputs: outputsOf(json['outputs'], binaryDefault),
     binaryOutput: binaryDefault,
   };
 }
@@ -99,12 +100,26 @@ function rawDims({ name, type, dims }: TensorSpec, bytes: number): readonly numb
   return fixed.map((dim, index) => (index === axis ? rest : dim));
 }
 
-function outputsOf(request: JsonObject, binaryDefault: boolean): readonly RequestedOutput[] | undefined {
-  if (request['outputs'] === undefined || request['outputs'] === null) return undefined;
-  const outputs = listOf(request['outputs'], "'outputs'");
+/** @throws {OperatingError} 'infer-request-unsupported' */
+export function checkParameters(parameters: MessageParameters): void {
+  const sequence = parameters['sequence_id'];
+  if (sequence !== undefined && sequence !== 0 && sequence !== '')
+    throw unsupported("Parameter 'sequence_id'", 'models have no state between requests');
+}
+
+/**
+ * Reads the outputs that a request names; undefined for all.
+ *
+ * @param value List of objects with `name` and `parameters`.
+ * @param binaryDefault True if an output without the parameter `binary_data` is returned in binary form.
+ * @throws {OperatingError} 'infer-request-invalid' | 'infer-request-unsupported'
+ */
+export function outputsOf(value: unknown, binaryDefault: boolean): readonly RequestedOutput[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  const outputs = listOf(value, "'outputs'");
   const names = new Set<string>();
-  const requested = outputs.map((value, index) => {
-    const output = objectOf(value, `outputs[${index}]`);
+  const requested = outputs.map((each, index) => {
+    const output = objectOf(each, `outputs[${index}]`);
     const name = nameOf(output, `outputs[${index}]`);
     if (names.has(name)) throw malformed(`Output '${name}' is requested twice`);
     names.add(name);

@@ -1,12 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { RunResult, ServedModel, ClientInference } from '../../contracts/inference.ts';
+import type { ClientInference } from '../../contracts/inference.ts';
 import { acceptedCoding, compress } from './body-encoding.ts';
-import { type InferRequest, rawInferRequest, type RequestedOutput } from './infer-request.ts';
-import { findModel, type FoundModel } from './model-lookup.ts';
+import { rawInferRequest } from './infer-request.ts';
+import { findModel } from './model-lookup.ts';
 import type { ModelParams } from './model-routes.ts';
 import type { TensorCodec } from './tensor-codec.ts';
 import { malformed } from '../../protocols/open-inference/malformed.ts';
-import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import { runRequest } from './run-request.ts';
 
 /** Number of bytes of JSON in a body; the rest are tensors in binary form. */
 const HEADER_LENGTH = 'inference-header-content-length';
@@ -25,17 +25,7 @@ export function inferHandler({ inference, codec }: InferRouteOptions) {
     const headerLength = headerLengthOf(request);
     const asked =
       headerLength === 0 ? rawInferRequest(body, model.served.inputs) : await codec.decode(body, headerLength);
-    const outputs = requestedOutputs(asked, model.served);
-    const result = await inference.run(model.reference, asked.inputs);
-    checkVersion(model, result, version);
-    const encoded = await codec.encode({
-      model: name,
-      version: result.judgedBy.version,
-      id: asked.id,
-      parameters: asked.parameters,
-      outputs,
-      tensors: result.outputs,
-    });
+    const encoded = await codec.encode(await runRequest(inference, asked, model, version));
     const answer = await compress(encoded.body, acceptedCoding(request.headers['accept-encoding']));
     if (encoded.headerLength !== undefined) reply.header(HEADER_LENGTH, String(encoded.headerLength));
     if (answer.coding !== 'identity') reply.header('content-encoding', answer.coding);
@@ -51,25 +41,4 @@ function headerLengthOf(request: FastifyRequest): number | undefined {
   if (text === undefined) return undefined;
   if (typeof text === 'string' && /^\d{1,15}$/.test(text)) return Number(text);
   throw malformed(`Inference-Header-Content-Length '${String(text).slice(0, 40)}' is not a number of bytes`);
-}
-
-function requestedOutputs(asked: InferRequest, { outputs }: ServedModel): readonly RequestedOutput[] {
-  if (asked.outputs === undefined) return outputs.map(({ name }) => ({ name, binary: asked.binaryOutput }));
-  for (const { name } of asked.outputs)
-    if (!outputs.some((output) => output.name === name))
-      throw malformed(
-        `The model has no output '${name}'; its outputs are ${outputs.map((each) => `'${each.name}'`).join(', ')}`,
-      );
-  return asked.outputs;
-}
-
-/**
- * The active version may change while a request waits. A request for a version by number must not get the result of another.
- *
- * @throws {OperatingError} 'model-not-ready'
- */
-function checkVersion({ reference }: FoundModel, { judgedBy }: RunResult, version: string | undefined): void {
-  if (version === undefined || version === String(judgedBy.version)) return;
-  const text = `Version ${judgedBy.version} of model '${reference.name}' replaced version ${version} during the request`;
-  throw inferenceFailure('model-not-ready', text);
 }

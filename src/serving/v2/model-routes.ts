@@ -39,7 +39,7 @@ export function registerModelRoutes(app: FastifyInstance, inference: Pick<Client
 }
 
 /** @throws {OperatingError} 'model-unknown' if the model is not loaded; a loaded one is ready or not. */
-function modelReadiness(models: LoadedModels, { model, version }: ModelParams) {
+export function modelReadiness(models: LoadedModels, { model, version }: ModelParams) {
   try {
     lookUpModel(models, model, version);
     return { name: model, ready: true };
@@ -50,7 +50,7 @@ function modelReadiness(models: LoadedModels, { model, version }: ModelParams) {
   }
 }
 
-function statisticsOf(models: LoadedModels, { model, version }: ModelParams): readonly ModelStatistics[] {
+export function statisticsOf(models: LoadedModels, { model, version }: ModelParams): readonly ModelStatistics[] {
   const found = ofVersion(models.statistics(), model, version);
   if (found.length === 0) throw v2Failure('model-unknown', `Model ${modelLabel(model, version)} is not loaded`);
   return found;

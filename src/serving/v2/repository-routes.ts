@@ -21,7 +21,7 @@ export function registerRepositoryRoutes(app: FastifyInstance, inference: Client
     '/v2/repository/models/:model/load',
     { config, schema: operation('Load a model, or load it again') },
     async (request, reply) => {
-      checkLoadParameters(bodyOf(request));
+      checkLoadParameters(bodyOf(request)['parameters']);
       await inference.load(referenceOf(request.params.model));
       return reply.send({});
     },
@@ -37,8 +37,7 @@ export function registerRepositoryRoutes(app: FastifyInstance, inference: Client
 }
 
 /** @throws {OperatingError} 'infer-request-unsupported' if the request contains a model or a configuration: models are loaded from disk. */
-function checkLoadParameters(body: JsonObject): void {
-  const parameters = body['parameters'];
+export function checkLoadParameters(parameters: unknown): void {
   if (typeof parameters !== 'object' || parameters === null) return;
   const [name] = Object.keys(parameters);
   if (name !== undefined)
@@ -52,13 +51,15 @@ function bodyOf({ body }: FastifyRequest): JsonObject {
   return Buffer.isBuffer(body) && body.length > 0 ? objectOf(parseJson(body), 'The request') : {};
 }
 
-function referenceOf(text: string): ModelReference {
+/** @throws {OperatingError} 'model-unknown' if it is not NAME or NAME@VERSION. */
+export function referenceOf(text: string): ModelReference {
   const reference = parseModelReference(text);
   if (reference === undefined) throw v2Failure('model-unknown', `'${text}' is not a valid model name`);
   return reference;
 }
 
-function entryJson({ name, version, state, reason }: RepositoryEntry) {
+/** Returns an entry of the index of the repository. */
+export function entryJson({ name, version, state, reason }: RepositoryEntry) {
   const known = state === 'ready' ? 'READY' : state === 'loading' ? 'LOADING' : 'UNAVAILABLE';
   // The protocol has an empty text for a version without a reason.
   return { name, version: String(version), state: known, reason: reason ?? '' };

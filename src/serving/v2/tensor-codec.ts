@@ -3,15 +3,15 @@ import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { RpcClient } from '../../platform/rpc.ts';
 import { threadPort } from '../../platform/rpc-ports.ts';
-import { type InferRequest, parseInferRequest } from './infer-request.ts';
+import { type InferRequest, type ModelRequest, parseInferRequest } from './infer-request.ts';
 import type { EncodedMessage } from '../../protocols/open-inference/write-tensors.ts';
 import { encodeInferResponse, type InferAnswer, textElements } from './infer-response.ts';
 import { v2Metrics } from './v2-metrics.ts';
 import { v2Failure } from './v2-errors.ts';
 
 /** Text up to this size is parsed in about 0.25 ms, less than passing it to a thread costs. */
-const TEXT_BYTES_MAX = 16_384;
-const TEXT_ELEMENTS_MAX = 1_024;
+export const TEXT_BYTES_MAX = 16_384;
+export const TEXT_ELEMENTS_MAX = 1_024;
 /** Parsed JSON needs up to 40 times the size of its text (lists of empty lists). V8 ends a thread that exceeds this. */
 const HEAP_PER_BODY_BYTE = 48;
 const HEAP_MB_MIN = 64;
@@ -23,6 +23,9 @@ export type CodecProtocol = {
     readonly result: InferRequest;
   };
   readonly encode: { readonly params: InferAnswer; readonly result: EncodedMessage };
+  /** The same for the messages of gRPC. */
+  readonly decodeMessage: { readonly params: Uint8Array; readonly result: ModelRequest };
+  readonly encodeMessage: { readonly params: InferAnswer; readonly result: Uint8Array };
 };
 
 export type TensorCodecOptions = {
@@ -53,13 +56,28 @@ export class TensorCodec implements AsyncDisposable {
   decode(body: Uint8Array, headerLength: number | undefined): InferRequest | Promise<InferRequest> {
     if (body.length <= TEXT_BYTES_MAX || isSmallHeader(body, headerLength))
       return parseInferRequest(body, headerLength);
-    return this.#rpc().call('decode', { body, headerLength }, undefined, ownBuffer(body));
+    return this.inThread('decode', { body, headerLength }, ownBuffer(body));
   }
 
   /** @throws {OperatingError} 'infer-busy' if the thread ended during the call. */
   encode(answer: InferAnswer): EncodedMessage | Promise<EncodedMessage> {
     if (textElements(answer.outputs, answer.tensors) <= TEXT_ELEMENTS_MAX) return encodeInferResponse(answer);
-    return this.#rpc().call('encode', answer);
+    return this.inThread('encode', answer);
+  }
+
+  /**
+   * Reads or writes a large message in the thread.
+   *
+   * @param transfer Buffers that are moved to the thread.
+   * @throws {OperatingError} 'infer-busy' if the thread ended during the call.
+   */
+  inThread<Method extends keyof CodecProtocol>(
+    method: Method,
+    params: CodecProtocol[Method]['params'],
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<CodecProtocol[Method]['result']> {
+    this.#thread ??= this.#start();
+    return this.#thread.rpc.call(method, params, undefined, transfer);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -67,11 +85,6 @@ export class TensorCodec implements AsyncDisposable {
     this.#thread = undefined;
     thread?.rpc.close(v2Failure('infer-busy', 'The model server is stopping'));
     await thread?.worker.terminate();
-  }
-
-  #rpc(): RpcClient<CodecProtocol> {
-    this.#thread ??= this.#start();
-    return this.#thread.rpc;
   }
 
   #start() {

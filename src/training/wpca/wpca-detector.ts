@@ -18,10 +18,12 @@ import { trainingFailure } from '../core/training-errors.ts';
 import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
 import { type Imputation } from '../../domain/model/imputation.ts';
 import { partMeasures, PARTS_OUTPUT, wpcaGraph } from './wpca-graph.ts';
-import { fitWpca, precisionOf, SHIFT_ROWS, SMOOTHING_ROWS, windowRows, type WpcaModel } from './wpca.ts';
+import { fitWpca, LASTING_ROWS, precisionOf, SHIFT_ROWS, SMOOTHING_ROWS, windowRows, type WpcaModel } from './wpca.ts';
 import {
+  NO_LIMIT,
   type StatisticName,
   statisticNames,
+  usesLasting,
   wpcaContributions,
   type WpcaLimits,
   type WpcaStatistics,
@@ -30,8 +32,6 @@ import {
 
 /** A shorter rest of a run is not used. */
 const SEGMENT_ROWS_MIN = 40;
-/** Limit of a statistic that is constant in normal running: it never alarms. Finite in float32. */
-const NO_LIMIT = 1e30;
 
 /** The limits of T² and R² are this quantile of blocked normal running, times a margin: the next hour may look different. */
 const LIMIT_QUANTILE = 0.95;
@@ -45,6 +45,12 @@ const DRIFT_MARGIN_FACTOR = 3;
 /** The limits of M and V are this many standard deviations above the median, on a logarithmic scale. */
 const SHIFT_DEVIATIONS = 5;
 const ROUGHNESS_DEVIATIONS = 6;
+/** As M, for the mean of R² over more rows. */
+const LASTING_DEVIATIONS = 5;
+/** Its limit needs a history of so many independent means. */
+const LASTING_MEANS_MIN = 60;
+/** With more tags, the longer window would cost too much, and M sees small shifts well. */
+const LASTING_TAGS_MAX = 30;
 /** 95 % quantile of a standard normal distribution. */
 const NORMAL_QUANTILE_95 = 1.645;
 
@@ -76,12 +82,14 @@ export const wpcaAlgorithm: TrainingAlgorithm = {
   tasks: ['anomaly'],
   rowsMin: DETECTOR_ROWS_MIN,
   rowsAdvised: DETECTOR_ROWS_ADVISED,
-  fit: async ({ segments, normal, onProgress }: TrainingInput) => fittedWpca(trainWpca(segments, normal, onProgress)),
+  fit: async ({ segments, normal, windowRows: rowsMax, onProgress }: TrainingInput) =>
+    fittedWpca(trainWpca(segments, normal, onProgress, rowsMax)),
 };
 
 function fittedWpca(detector: WpcaDetector): FittedModel {
   const { model, limits, deadband, isDrifting, leftOut, warnings } = detector;
-  const steps = windowRows(model);
+  const isLasting = usesLasting(limits);
+  const steps = windowRows(model, isLasting);
   return {
     windowRows: steps,
     graph: () => wpcaGraph(detector),
@@ -100,6 +108,7 @@ function fittedWpca(detector: WpcaDetector): FittedModel {
       restLimit: rounded(limits.rest, 7),
       shiftLimit: rounded(limits.shift, 7),
       roughnessLimit: rounded(limits.roughness, 7),
+      ...(isLasting ? { lastingRows: LASTING_ROWS, lastingLimit: rounded(limits.lasting, 7) } : {}),
       independentSpans: rounded(detector.independentSpans, 4),
     },
     warnings,
@@ -145,6 +154,7 @@ export type WpcaDetector = {
  * @param segments Runs without a gap, normal running only; `DETECTOR_ROWS_MIN` rows or more in all.
  * @param normal Rows that a person marked as normal, however unlike the others they are. They have a weight of
  *   `MARKED_SHARE` or more, are in every fit and widen no limit: only how they differ becomes normal.
+ * @param rowsMax Longest window. One of fewer than `LASTING_ROWS` rows has no mean over so many.
  * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
  *   'training-value-invalid' | 'training-no-variance' (reject).
  */
@@ -152,6 +162,7 @@ export function trainWpca(
   segments: readonly TrainingRows[],
   normal: readonly RowSpan[] = [],
   onProgress: (share: number) => void = () => undefined,
+  rowsMax = Number.POSITIVE_INFINITY,
 ): WpcaDetector {
   checkTrainingRows(segments, DETECTOR_ROWS_MIN);
   const clean = segments.map(despike);
@@ -164,11 +175,13 @@ export function trainWpca(
   const blocks = blockedStatistics(used, { lags: model.lags, apart: 0, marked }, (share) =>
     onProgress((1 + share) / 2),
   );
+  const isLongEnough = countRows(used) >= LASTING_MEANS_MIN * LASTING_ROWS;
+  const found = limitsOf(blocks, isLongEnough && model.tags <= LASTING_TAGS_MAX && windowRows(model, true) <= rowsMax);
   return {
     model,
-    ...limitsOf(blocks),
+    ...found,
     leftOut: outsideSpans(normal, leftOut),
-    imputation: imputationOf(model),
+    imputation: imputationOf(model, found.limits),
     ...independence(used),
   };
 }
@@ -181,7 +194,7 @@ function weighted(runs: readonly TrainingRows[], others: number): readonly Train
   return Array.from({ length: times }, () => runs).flat();
 }
 
-function imputationOf(model: WpcaModel): Imputation | undefined {
+function imputationOf(model: WpcaModel, limits: WpcaLimits): Imputation | undefined {
   const { tags, lags, standardisation } = model;
   if (tags < 2) return undefined;
   return {
@@ -190,7 +203,7 @@ function imputationOf(model: WpcaModel): Imputation | undefined {
     lags,
     precision: precisionOf(model),
     parts: PARTS_OUTPUT,
-    measures: partMeasures,
+    measures: partMeasures(limits),
   };
 }
 
@@ -289,12 +302,19 @@ function settled(statistics: WpcaStatistics, lags: number, skip: number): WpcaSt
     rest: of('rest', SMOOTHING_ROWS),
     shift: of('shift', 1),
     roughness: of('roughness', 1),
+    lasting: of('lasting', LASTING_ROWS),
   };
 }
 
 function joined(parts: readonly WpcaStatistics[]): WpcaStatistics {
   const of = (name: StatisticName) => concatenated(parts.map((part) => part[name]));
-  return { drift: of('drift'), rest: of('rest'), shift: of('shift'), roughness: of('roughness') };
+  return {
+    drift: of('drift'),
+    rest: of('rest'),
+    shift: of('shift'),
+    roughness: of('roughness'),
+    lasting: of('lasting'),
+  };
 }
 
 /** Returns the numbers of the blocks that are unlike the others, more than these are unlike each other. */
@@ -310,7 +330,11 @@ function medianOf(values: readonly number[]): number {
   return quantile(Float64Array.from(values.filter(Number.isFinite)), 0.5);
 }
 
-function limitsOf(blocks: BlockStatistics): Pick<WpcaDetector, 'limits' | 'restSpread' | 'deadband' | 'isDrifting'> {
+/** @param mayLast True if the mean over `LASTING_ROWS` may have a limit. */
+function limitsOf(
+  blocks: BlockStatistics,
+  mayLast: boolean,
+): Pick<WpcaDetector, 'limits' | 'restSpread' | 'deadband' | 'isDrifting'> {
   const known = blocks.filter((block) => block !== undefined);
   const pool = joined(known);
   const high = (name: StatisticName) => quantile(pool[name], LIMIT_QUANTILE);
@@ -320,26 +344,37 @@ function limitsOf(blocks: BlockStatistics): Pick<WpcaDetector, 'limits' | 'restS
   const above = (name: StatisticName, deviations: number) =>
     median(name) * spread(name) ** (deviations / NORMAL_QUANTILE_95);
   const limit = (value: number) => (value > 0 ? Math.min(value, NO_LIMIT) : NO_LIMIT);
+  const levels = known.map(({ rest }) => Math.log(Math.max(mean(rest), 1e-9)));
+  const sampleDeviation = moments(levels).deviation * Math.sqrt(levels.length / Math.max(levels.length - 1, 1));
+  const isDrifting = sampleDeviation > DRIFT_DEVIATION_MIN;
+  // Where normal running differs from hour to hour, so does its mean over more rows.
+  const isLasting = !isDrifting && mayLast;
   const limits = {
     drift: limit(DRIFT_MARGIN_FACTOR * margin * high('drift')),
     rest: limit(margin * high('rest')),
     shift: limit(above('shift', SHIFT_DEVIATIONS)),
     roughness: limit(above('roughness', ROUGHNESS_DEVIATIONS)),
+    lasting: isLasting ? limit(above('lasting', LASTING_DEVIATIONS)) : NO_LIMIT,
   };
-  const levels = known.map(({ rest }) => Math.log(Math.max(mean(rest), 1e-9)));
-  const sampleDeviation = moments(levels).deviation * Math.sqrt(levels.length / Math.max(levels.length - 1, 1));
-  const usualScore = quantile(worstRatios(sameLength(pool), limits), 0.5);
+  const usualScore = quantile(worstRatios(sameLength(pool, isLasting), limits), 0.5);
   return {
     limits,
     restSpread: spread('rest'),
     deadband: Math.min(DEADBAND_MAX, (1 - usualScore) / 2),
-    isDrifting: sampleDeviation > DRIFT_DEVIATION_MIN,
+    isDrifting,
   };
 }
 
-/** Cuts the statistics that settle earlier, so that each row has all. */
-function sameLength(pool: WpcaStatistics): WpcaStatistics {
-  const rows = Math.min(...statisticNames.map((name) => pool[name].length));
+/** Cuts the statistics that settle earlier, so that each row has all. @param isLasting False: `lasting` is left empty. */
+function sameLength(pool: WpcaStatistics, isLasting: boolean): WpcaStatistics {
+  const names = statisticNames.filter((name) => isLasting || name !== 'lasting');
+  const rows = Math.min(...names.map((name) => pool[name].length));
   const of = (name: StatisticName) => pool[name].subarray(-rows);
-  return { drift: of('drift'), rest: of('rest'), shift: of('shift'), roughness: of('roughness') };
+  return {
+    drift: of('drift'),
+    rest: of('rest'),
+    shift: of('shift'),
+    roughness: of('roughness'),
+    lasting: isLasting ? of('lasting') : new Float64Array(0),
+  };
 }

@@ -1,12 +1,15 @@
+import type { Imputation } from '../../domain/model/imputation.ts';
 import { addShares, addStandardisation } from '../graph/graph-parts.ts';
 import { OnnxGraph } from '../graph/onnx-graph.ts';
 import { SQUARE_MIN } from './roughness.ts';
-import { type Projection, SHIFT_ROWS, SMOOTHING_ROWS, windowRows, type WpcaModel } from './wpca.ts';
-import type { WpcaLimits } from './wpca-statistics.ts';
+import { LASTING_ROWS, type Projection, SHIFT_ROWS, SMOOTHING_ROWS, windowRows, type WpcaModel } from './wpca.ts';
+import { usesLasting, type WpcaLimits } from './wpca-statistics.ts';
 
 /** Output with the parts of the tags in each measure, and how these become the value of the measure. */
 export const PARTS_OUTPUT = 'parts';
-export const partMeasures = ['sum', 'sum', 'sum', 'largest'] as const;
+export function partMeasures(limits: WpcaLimits): Imputation['measures'] {
+  return usesLasting(limits) ? ['sum', 'sum', 'sum', 'largest', 'sum'] : ['sum', 'sum', 'sum', 'largest'];
+}
 
 /** Graph names of a statistic divided by its limit, [batch], and of the part of each tag, [batch, tags]. */
 type Statistic = { readonly score: string; readonly parts: string };
@@ -14,10 +17,11 @@ type Statistic = { readonly score: string; readonly parts: string };
 /**
  * The detector as one graph, from raw values to the score.
  *
- * - `window`: float32 [batch, L + 59, tags], engineering units, oldest row first.
- * - `score`: float32 [batch], the largest of T², R², M and V, each divided by its limit; abnormal above 1.
+ * - `window`: float32 [batch, L + 59, tags] or, with a limit for the mean of R² over more rows, [batch, L + 119, tags]; engineering
+ *   units, oldest row first.
+ * - `score`: float32 [batch], the largest of T², R², M, V and the longer mean of R², each divided by its limit; abnormal above 1.
  * - `contributions`: float32 [batch, tags], each tag's share in the statistic that decides the score.
- * - `parts`: float32 [batch, 4, tags], each tag's part in T², R², M and V, each divided by its limit. The parts of T², R² and M
+ * - `parts`: float32 [batch, 4 or 5, tags], each tag's part in these, each divided by its limit. The parts of T², R² and M
  *   add up to the statistic, and V is the largest: the score without a tag whose values were estimated.
  *
  * A grouped convolution over the lags gives each tag's part of every component. Their sum over the tags, squared and summed,
@@ -25,11 +29,13 @@ type Statistic = { readonly score: string; readonly parts: string };
  */
 export function wpcaGraph({ model, limits }: { readonly model: WpcaModel; readonly limits: WpcaLimits }): Uint8Array {
   const graph = new OnnxGraph('wpca');
-  const window = graph.input('window', ['batch', windowRows(model), model.tags]);
+  const isLasting = usesLasting(limits);
+  const window = graph.input('window', ['batch', windowRows(model, isLasting), model.tags]);
   const standardised = addStandardisation(graph, window, model.standardisation);
   const byTag = graph.node('Transpose', 'by_tag', [standardised], { perm: [0, 2, 1] });
   const smoothed = lastRows(graph, 'smoothed_rows', byTag, model.lags + SMOOTHING_ROWS - 1);
-  const averaged = graph.node('AveragePool', 'mean_rows', [byTag], { kernel_shape: [SHIFT_ROWS], strides: [1] });
+  const recent = isLasting ? lastRows(graph, 'recent_rows', byTag, windowRows(model)) : byTag;
+  const averaged = graph.node('AveragePool', 'mean_rows', [recent], { kernel_shape: [SHIFT_ROWS], strides: [1] });
   const drift = addKernels(graph, 'drift', model, model.drift);
   const rest = addKernels(graph, 'rest', model, model.rest);
   const statistics = [
@@ -37,6 +43,9 @@ export function wpcaGraph({ model, limits }: { readonly model: WpcaModel; readon
     addStatistic(graph, 'rest', smoothed, { ...rest, rows: SMOOTHING_ROWS, limit: limits.rest }),
     addStatistic(graph, 'shift', averaged, { ...rest, rows: 1, limit: limits.shift }),
     addRoughness(graph, byTag, model, limits.roughness),
+    ...(isLasting
+      ? [addStatistic(graph, 'lasting', byTag, { ...rest, rows: LASTING_ROWS, limit: limits.lasting })]
+      : []),
   ];
   const { score, parts } = statistics.reduce((worst, next, index) => addWorst(graph, `worst_${index}`, worst, next));
   graph.output('score', score, ['batch']);
@@ -44,7 +53,11 @@ export function wpcaGraph({ model, limits }: { readonly model: WpcaModel; readon
   const each = statistics.map((statistic, index) =>
     graph.node('Unsqueeze', `measure_${index}`, [statistic.parts, axis]),
   );
-  graph.output(PARTS_OUTPUT, graph.node('Concat', 'all_parts', each, { axis: 1 }), ['batch', 4, model.tags]);
+  graph.output(PARTS_OUTPUT, graph.node('Concat', 'all_parts', each, { axis: 1 }), [
+    'batch',
+    statistics.length,
+    model.tags,
+  ]);
   graph.output('contributions', addShares(graph, graph.node('Relu', 'positive_parts', [parts])), ['batch', model.tags]);
   return graph.bytes();
 }

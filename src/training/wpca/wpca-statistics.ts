@@ -2,7 +2,7 @@ import { standardise } from '../core/standardisation.ts';
 import type { TrainingRows } from '../core/training-rows.ts';
 import { roughnessDistances } from './roughness.ts';
 import { trailingMean, TrailingMeanVector } from './trailing-mean.ts';
-import { type Projection, SHIFT_ROWS, SMOOTHING_ROWS, type WpcaModel } from './wpca.ts';
+import { LASTING_ROWS, type Projection, SHIFT_ROWS, SMOOTHING_ROWS, type WpcaModel } from './wpca.ts';
 
 /**
  * Measures of the distance from normal running:
@@ -10,15 +10,24 @@ import { type Projection, SHIFT_ROWS, SMOOTHING_ROWS, type WpcaModel } from './w
  * - `drift`, T²: mean square of the leading components over `SMOOTHING_ROWS`;
  * - `rest`, R²: the same of the other components;
  * - `shift`, M: square of the mean of the other components over `SHIFT_ROWS`;
- * - `roughness`, V: the largest squared distance of a tag's roughness.
+ * - `roughness`, V: the largest squared distance of a tag's roughness;
+ * - `lasting`: as `rest`, over `LASTING_ROWS`.
  */
-export const statisticNames = ['drift', 'rest', 'shift', 'roughness'] as const;
+export const statisticNames = ['drift', 'rest', 'shift', 'roughness', 'lasting'] as const;
 export type StatisticName = (typeof statisticNames)[number];
 /** One number for each row. Before a full window, the first row stands for earlier ones, and the means are over fewer rows. */
 export type WpcaStatistics = Readonly<Record<StatisticName, Float64Array>>;
 
 /** Limit of each statistic, margins included. */
 export type WpcaLimits = Readonly<Record<StatisticName, number>>;
+
+/** Limit of a statistic that never alarms: it is constant in normal running, or not used. Finite in float32. */
+export const NO_LIMIT = 1e30;
+
+/** True if the mean over `LASTING_ROWS` is judged. */
+export function usesLasting({ lasting }: WpcaLimits): boolean {
+  return lasting < NO_LIMIT;
+}
 
 export function wpcaStatistics(model: WpcaModel, rows: TrainingRows): WpcaStatistics {
   const { count, tags } = rows;
@@ -45,6 +54,7 @@ export function wpcaStatistics(model: WpcaModel, rows: TrainingRows): WpcaStatis
     roughness: drift.map((_, row) =>
       distances.subarray(row * tags, (row + 1) * tags).reduce((a, b) => Math.max(a, b), 0),
     ),
+    lasting: trailingMean(rest, LASTING_ROWS),
   };
 }
 
@@ -59,7 +69,7 @@ export function wpcaContributions(model: WpcaModel, window: TrainingRows, statis
   const values = standardise(window.values, model.standardisation);
   const rows = { ...window, values };
   if (statistic === 'roughness') return roughnessDistances(rows, model.roughness, SMOOTHING_ROWS).slice(-tags);
-  const width = statistic === 'shift' ? SHIFT_ROWS : SMOOTHING_ROWS;
+  const width = statistic === 'shift' ? SHIFT_ROWS : statistic === 'lasting' ? LASTING_ROWS : SMOOTHING_ROWS;
   const projection = statistic === 'drift' ? model.drift : model.rest;
   const from = Math.max(rows.count - width, 0);
   const projected = new Float64Array(projection.components);

@@ -20,6 +20,8 @@ const RIDGE = 0.3;
 export const SMOOTHING_ROWS = 30;
 /** Rows of the trailing mean of the whitened rest: longer, for small shifts that last. */
 export const SHIFT_ROWS = 60;
+/** Rows of the trailing mean of the whitened rest's square, for faults that show only part of the time. */
+export const LASTING_ROWS = 120;
 
 /** Whitening projection of lag-stacked rows: weights of shape [components, features], row-major. */
 export type Projection = { readonly components: number; readonly weights: Float64Array };
@@ -28,8 +30,8 @@ export type Projection = { readonly components: number; readonly weights: Float6
  * Whitened principal component analysis of lag-stacked rows: a model of normal running.
  *
  * The leading components carry slow drift and feed T² with a wide margin. The rest, whitened with a ridge, gives R², which
- * detects that tags no longer move together, and M, the length of its mean, which detects small lasting shifts. V, the
- * roughness, detects stuck and noisy tags.
+ * detects that tags no longer move together, its mean over more rows, and M, the length of its mean, which detects small lasting
+ * shifts. V, the roughness, detects stuck and noisy tags.
  */
 export type WpcaModel = {
   readonly tags: number;
@@ -42,9 +44,13 @@ export type WpcaModel = {
   readonly roughness: Roughness;
 };
 
-/** Rows that a judgement looks back on, the judged row included. */
-export function windowRows({ lags }: Pick<WpcaModel, 'lags'>): number {
-  return lags + SHIFT_ROWS - 1;
+/**
+ * Rows that a judgement looks back on, the judged row included.
+ *
+ * @param isLasting True if the mean over `LASTING_ROWS` has a limit.
+ */
+export function windowRows({ lags }: Pick<WpcaModel, 'lags'>, isLasting = false): number {
+  return lags + (isLasting ? LASTING_ROWS : SHIFT_ROWS) - 1;
 }
 
 /** As deep as the rows allow, about three for each lag-stacked feature, within `LAGS_MAX` and `FEATURES_MAX`. */

@@ -23,7 +23,7 @@ export const parquetUplinkSchema = configObject({
   }).prefault('15m'),
   fileMax: configObject({
     records: z.int().min(1).max(20_000).default(5000).describe('Most records'),
-    bytes: byteSize('Most bytes of the records as JSON. They are in memory together').prefault('2MB'),
+    bytes: byteSize('Most bytes of the records as JSON. They are in memory together').prefault('1MB'),
   })
     .prefault({})
     .describe('Largest file. Further records go to the next one'),

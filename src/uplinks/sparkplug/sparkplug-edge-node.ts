@@ -1,5 +1,5 @@
 import type { AlarmCommands } from '../../contracts/alarm-commands.ts';
-import type { LiveEvent, LiveEvents } from '../../contracts/live-events.ts';
+import type { LiveEvent, LiveEvents, TagReading } from '../../contracts/live-events.ts';
 import type { WatchStatuses } from '../../contracts/watch-statuses.ts';
 import type { Timer } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
@@ -15,6 +15,7 @@ import {
   type SparkplugMetricDraft,
 } from '../../protocols/sparkplug/sparkplug-payload.ts';
 import { BD_SEQ, formatSparkplugTopic, REBIRTH } from '../../protocols/sparkplug/sparkplug-topic.ts';
+import { SparkplugDevices } from './sparkplug-devices.ts';
 import { CLEAN, type SparkplugPublishConfig } from './sparkplug-publish-config.ts';
 import { sparkplugPublishMetrics } from './sparkplug-publish-metrics.ts';
 import { alarmMetrics, birthMetrics, verdictMetrics } from './watch-metrics.ts';
@@ -28,7 +29,7 @@ export type SparkplugEdgeNodeOptions = {
   readonly deps: Deps;
 };
 
-type MessageType = 'NBIRTH' | 'NDATA' | 'NDEATH' | 'NCMD';
+type MessageType = 'NBIRTH' | 'NDATA' | 'NDEATH' | 'NCMD' | 'DBIRTH' | 'DDATA' | 'DDEATH';
 
 /** Shortest time between two births, which are large. */
 const BIRTH_INTERVAL_MS = 1000;
@@ -38,7 +39,7 @@ const GOODBYE_TIMEOUT_MS = 2000;
 
 /**
  * The agent as an edge node of Sparkplug B: each verdict and each alarm transition that changes a metric is an NDATA. The
- * NBIRTH contains every current value. It is sent after each connect and at the request of a host.
+ * NBIRTH contains every current value, and each DBIRTH those of the tags of a device. They are sent after each connect and at the request of a host.
  *
  * Data has QoS 0, as Sparkplug requires, and nothing is queued while disconnected: the records are in the outbox for
  * the uplinks. A birth follows a message that could not be sent.
@@ -61,12 +62,14 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   #bdSeq = 255;
   #sequence = 0;
   /** Values that hosts have, by metric: data contains only what differs. */
-  readonly #sent = new Map<string, SparkplugMetricDraft['value']>();
+  readonly #sent = new Map<string | undefined, SparkplugMetricDraft['value']>();
+  readonly #devices: SparkplugDevices;
   #disposed: Promise<void> | undefined;
 
   constructor(options: SparkplugEdgeNodeOptions) {
     const { config, deps } = options;
     this.#options = options;
+    this.#devices = new SparkplugDevices(config.tags);
     this.#metrics = deps.metrics.of(sparkplugPublishMetrics);
     this.#health = deps.health.component('sparkplug');
     const clientId = randomClientId(deps.random, 'sparkplug');
@@ -129,6 +132,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
           ? this.#sendBirthSoon()
           : this.#sendData(alarmMetrics(event.transition));
       case 'tags':
+        return this.#takeTags(event.tags);
       case 'watch':
         return undefined;
     }
@@ -139,8 +143,16 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     if (!this.#isBorn || this.#birth !== undefined) return;
     const changed = metrics.filter(({ name, value }) => !this.#sent.has(name) || this.#sent.get(name) !== value);
     if (changed.length === 0) return;
-    this.#sequence = (this.#sequence + 1) % 256;
+    for (const { name, value } of changed) this.#sent.set(name, value);
     void this.#send('NDATA', changed);
+  }
+
+  #takeTags(readings: readonly TagReading[]): void {
+    if (!this.#isBorn || this.#birth !== undefined) return;
+    const changed = this.#devices.changed(readings);
+    // A pattern found a tag that is in no birth.
+    if (changed === 'unknown-tag') return this.#sendBirthSoon();
+    for (const { device, metrics } of changed) void this.#send('DDATA', metrics, device);
   }
 
   /** Sends a birth at the request of a host. Other commands are ignored. */
@@ -169,30 +181,41 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     const nowMs = deps.clock.nowMs();
     this.#birth = undefined;
     this.#bornMs = deps.clock.monotonicMs();
-    this.#sequence = 0;
+    const { births, deaths } = this.#devices.born(board.tags());
+    // After a lost connection the NDEATH has ended them.
+    if (this.#isBorn) for (const device of deaths) void this.#send('DDEATH', [], device);
+    // The birth of the edge node has the sequence number 0.
+    this.#sequence = 255;
     this.#isBorn = true;
     this.#sent.clear();
+    const own = birthMetrics(board.watches(), alarms.list(), nowMs);
+    for (const { name, value } of own) this.#sent.set(name, value);
     void this.#send('NBIRTH', [
       this.#bdSeqMetric(),
       { name: REBIRTH, timestampMs: nowMs, dataType: dataTypes.Boolean, value: false },
-      ...birthMetrics(board.watches(), alarms.list(), nowMs),
+      ...own,
     ]);
+    for (const { device, metrics } of births) void this.#send('DBIRTH', metrics, device);
   }
 
-  async #send(type: 'NBIRTH' | 'NDATA', metrics: readonly SparkplugMetricDraft[]): Promise<void> {
-    for (const { name, value } of metrics) this.#sent.set(name, value);
-    const types = type === 'NBIRTH' ? 'written' : 'omitted';
+  async #send(
+    type: 'NBIRTH' | 'NDATA' | 'DBIRTH' | 'DDATA' | 'DDEATH',
+    metrics: readonly SparkplugMetricDraft[],
+    device?: string,
+  ): Promise<void> {
+    this.#sequence = (this.#sequence + 1) % 256;
+    const types = type.endsWith('BIRTH') ? 'written' : 'omitted';
     const payload = encodeSparkplug(this.#options.deps.clock.nowMs(), this.#sequence, metrics, types);
-    await this.#publish(type, payload, { qos: 0, timeoutMs: PUBLISH_TIMEOUT_MS });
+    await this.#publish(type, payload, { qos: 0, timeoutMs: PUBLISH_TIMEOUT_MS, device });
   }
 
   async #publish(
     type: MessageType,
     payload: Uint8Array,
-    how: { readonly qos: 0 | 1; readonly timeoutMs: number },
+    { device, ...how }: { readonly qos: 0 | 1; readonly timeoutMs: number; readonly device?: string | undefined },
   ): Promise<void> {
     try {
-      await this.#connection.publish(this.#topic(type), Buffer.from(payload), { ...how, retain: false });
+      await this.#connection.publish(this.#topic(type, device), Buffer.from(payload), { ...how, retain: false });
       this.#metrics.andon_sparkplug_sent_total.inc({ type });
       if (type === 'NBIRTH' && this.#isReady)
         this.#health.report(this.#refusal === undefined ? 'ok' : 'degraded', this.#refusal);
@@ -219,8 +242,8 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     return { name: BD_SEQ, timestampMs, dataType: dataTypes.Int64, value: this.#bdSeq };
   }
 
-  #topic(type: MessageType): string {
+  #topic(type: MessageType, device?: string): string {
     const { agentId, config } = this.#options;
-    return formatSparkplugTopic({ group: config.group, type, edgeNode: config.edgeNode ?? agentId, device: undefined });
+    return formatSparkplugTopic({ group: config.group, type, edgeNode: config.edgeNode ?? agentId, device });
   }
 }

@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readSecret, type SecretReference } from '../../platform/config-fields.ts';
 import type { Timer } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
-import { OperatingError } from '../../platform/errors.ts';
+import { errorCode, OperatingError } from '../../platform/errors.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import { type AccessConfig, anonymousRole } from './access-config.ts';
 import { accessFailure, accessStatuses } from './access-errors.ts';
@@ -38,6 +38,16 @@ export type AccessOptions = {
   /** Name of the component that owns the endpoint; its users file reports as `<component>/users`. */
   readonly component: string;
   readonly deps: Deps;
+};
+
+/** Origin of a call that is not HTTP/1, which browsers cannot send. */
+export type CallOrigin = {
+  /** Value of `authorization`. */
+  readonly authorization: string | undefined;
+  /** Names of all headers, in lower case. */
+  readonly headers: readonly string[];
+  /** IP address of the peer. */
+  readonly address: string;
 };
 
 const LOOPBACK_HOST = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i;
@@ -117,6 +127,30 @@ export class AccessControl {
       return reply.code(status).send({ error: error.message });
     }
   };
+
+  /**
+   * Checks a call of another protocol.
+   *
+   * @returns The caller; undefined on an open method without a valid login.
+   * @throws {OperatingError} 'login-needed' | 'role-needed'
+   */
+  admitCall(origin: CallOrigin, permission: Permission | 'open'): Caller | undefined {
+    try {
+      const token = bearerToken(origin.authorization);
+      if (token === undefined) {
+        const anonymous = this.#anonymousCaller(origin.headers, origin.address, origin.address);
+        checkRole(anonymous, permission);
+        return anonymous;
+      }
+      const caller = this.#tokenCaller(token, origin.address, 'cli');
+      if (caller === undefined && permission !== 'open') throw unknownToken();
+      checkRole(caller, permission);
+      return caller;
+    } catch (error) {
+      this.#metrics.andon_http_denied_total.inc({ code: errorCode(error) });
+      throw error;
+    }
+  }
 
   /**
    * Checks a password and opens a session.
@@ -207,12 +241,7 @@ export class AccessControl {
     };
     if (this.#options.clientCertificates && caller?.kind !== 'local' && !hasCertificate(request))
       throw accessFailure('certificate-needed', 'A client certificate of the authority in tls.clientCa is needed');
-    if (permission === 'open') return;
-    if (caller !== undefined && mayDo(caller.role, permission)) return;
-    const needed = permissions[permission];
-    if (caller === undefined || caller.kind === 'anonymous')
-      throw accessFailure('login-needed', `This needs a login with the role ${needed}: log in, or send a token`);
-    throw accessFailure('role-needed', `This needs the role ${needed}. ${caller.name} has the role ${caller.role}`);
+    checkRole(caller, permission);
   }
 
   /**
@@ -242,23 +271,29 @@ export class AccessControl {
   }
 
   #caller(request: FastifyRequest, isOpen: boolean, access: 'use' | 'look' = 'use'): Caller | undefined {
-    const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    const { headers, ip, raw } = request;
+    const bearer = bearerToken(headers.authorization);
     if (bearer !== undefined) {
-      const caller = this.#tokenCaller(bearer, request);
+      const caller = this.#tokenCaller(bearer, ip, localUser(request));
       // A wrong token is an error, not an anonymous request: the client would see less than it expects.
-      if (caller === undefined && !isOpen) throw accessFailure('login-needed', 'The token is unknown or has expired');
+      if (caller === undefined && !isOpen) throw unknownToken();
       return caller;
     }
-    const use = request.headers[BACKGROUND_HEADER] === undefined ? access : 'look';
-    return this.#sessionCaller(request, use) ?? this.#anonymousCaller(request);
+    const use = headers[BACKGROUND_HEADER] === undefined ? access : 'look';
+    const session = this.#sessionCaller(request, use);
+    if (session !== undefined) return session;
+    const anonymous = this.#anonymousCaller(Object.keys(headers), raw.socket.remoteAddress ?? '', ip);
+    // The page of another site may have a name that resolves to this machine (DNS rebinding). With `http.hosts`, it was refused.
+    if (anonymous !== undefined && this.#options.hosts === undefined && !LOOPBACK_HOST.test(headers.host ?? ''))
+      throw accessFailure('request-foreign', `Host '${headers.host ?? ''}' is not this machine's loopback address`);
+    return anonymous;
   }
 
-  #tokenCaller(token: string, request: FastifyRequest): Caller | undefined {
+  #tokenCaller(token: string, address: string, unixUser: string): Caller | undefined {
     const { deps } = this.#options;
-    const address = request.ip;
     const digest = tokenDigest(token);
     if (this.#localDigest !== undefined && sameDigest(digest, this.#localDigest))
-      return { kind: 'local', name: localUser(request), role: 'admin', address };
+      return { kind: 'local', name: unixUser, role: 'admin', address };
     for (const [expected, role] of this.#secretRoles())
       if (sameDigest(digest, expected))
         return { kind: 'token', name: role === 'admin' ? 'http.adminToken' : 'http.token', role, address };
@@ -283,15 +318,12 @@ export class AccessControl {
     return { kind: 'user', name: session.user, role: user.role, address: request.ip };
   }
 
-  #anonymousCaller({ headers, raw, ip }: FastifyRequest): Caller | undefined {
+  #anonymousCaller(headers: readonly string[], peer: string, address: string): Caller | undefined {
     const role = anonymousRole(this.#options.config);
     if (role === undefined || !this.#options.loopback) return undefined;
-    if (Object.keys(headers).some((name) => PROXY_HEADER.test(name))) return undefined;
-    if (!LOOPBACK_ADDRESS.test(raw.socket.remoteAddress ?? '')) return undefined;
-    // The page of another site may have a name that resolves to this machine (DNS rebinding). With `http.hosts`, it was refused.
-    if (this.#options.hosts === undefined && !LOOPBACK_HOST.test(headers.host ?? ''))
-      throw accessFailure('request-foreign', `Host '${headers.host ?? ''}' is not this machine's loopback address`);
-    return { kind: 'anonymous', name: 'anonymous', role, address: ip };
+    if (headers.some((name) => PROXY_HEADER.test(name))) return undefined;
+    if (!LOOPBACK_ADDRESS.test(peer)) return undefined;
+    return { kind: 'anonymous', name: 'anonymous', role, address };
   }
 
   /** Roles of `token` and `adminToken` by digest. The files are read again, so that a rotated secret applies. */
@@ -303,6 +335,24 @@ export class AccessControl {
     this.#secrets = new Map([...digestOf(config.token, 'operator'), ...digestOf(config.adminToken, 'admin')] as const);
     return this.#secrets;
   }
+}
+
+/** @throws {OperatingError} 'login-needed' | 'role-needed' if the caller may not do this. */
+function checkRole(caller: Caller | undefined, permission: Permission | 'open'): void {
+  if (permission === 'open') return;
+  if (caller !== undefined && mayDo(caller.role, permission)) return;
+  const needed = permissions[permission];
+  if (caller === undefined || caller.kind === 'anonymous')
+    throw accessFailure('login-needed', `This needs a login with the role ${needed}: log in, or send a token`);
+  throw accessFailure('role-needed', `This needs the role ${needed}. ${caller.name} has the role ${caller.role}`);
+}
+
+function unknownToken(): OperatingError {
+  return accessFailure('login-needed', 'The token is unknown or has expired');
+}
+
+function bearerToken(authorization: string | undefined): string | undefined {
+  return /^Bearer (.+)$/i.exec(authorization ?? '')?.[1];
 }
 
 /** A secret that cannot be read opens nothing. */

@@ -50,6 +50,8 @@ describe('a tolerant RTU framing', () => {
 const quick = { scanInterval: '20ms', timeout: '400ms', retries: 0, reconnect: { first: '10ms', max: '40ms' } };
 const at = (address: number) => ({ register: 'holding', address, type: 'uint16' }) as const;
 const tags = { low: at(7), high: at(900) };
+/** One tag and one scan: health keeps the reason of its first read. */
+const oneRead = { ...quick, scanInterval: '1h', tags: { low: at(7) } };
 const allGood = { low: 7, high: 900 };
 
 async function rtuDevice(): Promise<ModbusRawServer> {
@@ -77,7 +79,7 @@ describe('a device behind a driver that adds stray bytes', () => {
   test('is refused with framing: strict, with the bytes and the key', async () => {
     await using device = await rtuDevice();
     device.faults.mutate = (frame) => [Buffer.concat([frame, Buffer.of(0)])];
-    await using plc = ModbusSourceFixture.start({ ...quick, framing: 'strict', url: device.url, tags });
+    await using plc = ModbusSourceFixture.start({ ...oneRead, framing: 'strict', url: device.url });
     await plc.shows({ low: 'bad garbled-answer' });
     await expect
       .poll(() => plc.health.reason)
@@ -96,7 +98,7 @@ test.each([
   async (_what, transactionId, body, kind) => {
     await using device = await ModbusRawServer.listen();
     device.faults.mutate = (frame) => [withChecksum(body(frame))];
-    await using plc = ModbusSourceFixture.start({ ...quick, transactionId, url: device.url, tags });
+    await using plc = ModbusSourceFixture.start({ ...oneRead, transactionId, url: device.url });
     await plc.shows({ low: 'bad garbled-answer' });
     await expect.poll(() => plc.health.reason).toMatch(kind);
     expect(plc.health.reason).toContain(
@@ -112,7 +114,7 @@ describe('a gateway that does not return the transaction id', () => {
   test('is refused, with the id asked, the id found, and the key', async () => {
     await using device = await ModbusRawServer.listen();
     device.faults.mutate = swapped;
-    await using plc = ModbusSourceFixture.start({ ...quick, url: device.url, tags });
+    await using plc = ModbusSourceFixture.start({ ...oneRead, url: device.url });
     await plc.shows({ low: 'bad garbled-answer' });
     await expect
       .poll(() => plc.health.reason)
