@@ -51,7 +51,10 @@ test('a request with typed contents gets typed contents, and one with raw conten
     outputs: [{ name: 'x', datatype: 'FP32', shape: ['1', '2'], contents: { fp32_contents: [1, 2] } }],
     raw_output_contents: [],
   });
-  expect(await client.call('ModelInfer', raw(2))).toMatchObject({
+  // MLServer's client sends empty contents with raw ones.
+  const { inputs, ...message } = raw(2);
+  const withEmpty = { ...message, inputs: inputs.map((each) => ({ ...each, contents: {} })) };
+  expect(await client.call('ModelInfer', withEmpty)).toMatchObject({
     outputs: [{ contents: null }],
     raw_output_contents: [Buffer.alloc(8)],
   });
@@ -263,6 +266,18 @@ test('above maxConnections a new client takes the place of an idle connection wi
   using client = new OipGrpcClient(server.grpcAddress);
   expect(await client.call('ModelInfer', request)).toMatchObject({ model_name: 'echo' });
   for (const session of idle) session.destroy();
+});
+
+test.each([
+  [true, 503, false],
+  [false, 200, true],
+])('with strictReadiness %s, a model that failed gives %i and %s', async (strictReadiness, code, ready) => {
+  const models = new FakeModels([echoModel('echo', [x]), { ...echoModel('broken', [x]), state: 'failed' }]);
+  await using server = await V2Server.start(models, { grpc, strictReadiness });
+  using client = new OipGrpcClient(server.grpcAddress);
+  expect((await server.get('/v2/health/ready')).status).toBe(code);
+  expect(await client.call('ServerReady')).toEqual({ ready });
+  expect(await client.call('ModelReady', { name: 'broken' })).toEqual({ ready: false });
 });
 
 test('a method of shared memory is answered as not implemented', async () => {
