@@ -27,7 +27,8 @@ trap 'rm -rf "$work"' EXIT
 tree=$work/andon
 
 echo "building $name"
-npm run --silent build
+# Two bundles that are made at the same time share one build.
+[ "${ANDON_IS_BUILT:-}" = yes ] || npm run --silent build
 mkdir -p "$tree/screen"
 cp -R bin dist config models systemd docs README.md CHANGELOG.md LICENSE package.json package-lock.json .npmrc "$tree/"
 cp -R screen/dist "$tree/screen/"

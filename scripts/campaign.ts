@@ -9,6 +9,7 @@ import { faultRuns } from '../test/faults/fault-runs.ts';
 import { NotPermitted } from '../test/faults/failing-file-system.ts';
 import { failures, runSimulations } from '../test/faults/run-simulations.ts';
 import { cudaWheels } from '../test/gpu/cuda-wheels.ts';
+import { opcuaPeers } from '../test/faults/opcua-peers.ts';
 import { powerCuts } from '../test/faults/power-cut-case.ts';
 
 /*
@@ -53,6 +54,9 @@ if (only === 'exporters') {
 }
 // It downloads 1.5 GB.
 if (only === 'cuda') await report('libraries of CUDA from wheels', 1, cudaWheels);
+
+// Installs node-opcua-server with npm and Eclipse Milo with Maven, and needs Java 17 and asyncua.
+if (only === 'opcua') await report('OPC UA servers', 1, opcuaPeers);
 
 /** The faults follow each other on one daemon. The oracle checks all of them at the end. */
 async function manyFaults(): Promise<Figures> {

@@ -12,5 +12,5 @@ if (import.meta.main) {
     readonly dependencies: Readonly<Record<string, string>>;
   };
   const inside = Object.keys(dependencies).filter((name) => !externalPackages.test(name));
-  process.stdout.write(`${inside.map((name) => `dependencies.${name}`).join(' ')}\n`);
+  process.stdout.write(`${inside.map((name) => `dependencies[${name}]`).join(' ')}\n`);
 }

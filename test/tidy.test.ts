@@ -67,7 +67,7 @@ const floors: readonly (readonly string[])[] = [
   ['outbox/records', 'outbox/alarms', 'outbox/annotations', 'outbox/history'],
   ['outbox'],
   ['uplinks'],
-  ['uplinks/http', 'uplinks/mqtt', 'uplinks/sparkplug', 'uplinks/parquet'],
+  ['uplinks/http', 'uplinks/mqtt', 'uplinks/sparkplug', 'uplinks/parquet', 'uplinks/nats'],
   ['uplinks/influx'],
   ['outputs', 'notify'],
   ['outputs/modbus', 'outputs/mqtt', 'notify/webhook', 'notify/email'],

@@ -16,6 +16,7 @@ import { sparkplugKind } from '../sources/sparkplug/sparkplug-kind.ts';
 import { httpUplinkKind } from '../uplinks/http/http-kind.ts';
 import { influxUplinkKind } from '../uplinks/influx/influx-kind.ts';
 import { mqttUplinkKind } from '../uplinks/mqtt/mqtt-kind.ts';
+import { natsUplinkKind } from '../uplinks/nats/nats-kind.ts';
 import { parquetUplinkKind } from '../uplinks/parquet/parquet-kind.ts';
 
 /*
@@ -23,7 +24,13 @@ import { parquetUplinkKind } from '../uplinks/parquet/parquet-kind.ts';
  * the generated docs and the contract tests.
  */
 export const sourceKinds = [modbusKind, mqttKind, sparkplugKind, opcuaKind] as const;
-export const uplinkKinds = [mqttUplinkKind, httpUplinkKind, influxUplinkKind, parquetUplinkKind] as const;
+export const uplinkKinds = [
+  mqttUplinkKind,
+  httpUplinkKind,
+  natsUplinkKind,
+  influxUplinkKind,
+  parquetUplinkKind,
+] as const;
 export const outputKinds = [modbusOutputKind, mqttOutputKind] as const;
 export const notifyKinds = [webhookKind, emailKind] as const;
 

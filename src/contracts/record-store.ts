@@ -1,3 +1,4 @@
+import type { RewindStart, Rewound } from './operation/maintenance.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { BatchLimits, RecordBatch } from '../domain/record/record-batch.ts';
@@ -45,6 +46,12 @@ export interface UplinkRecords {
 
   /** Stores a batch that the receiver refused permanently as dead letters, with the reason, and moves the cursor past it. */
   setAside(uplink: string, batch: RecordBatch, reason: string): Promise<void>;
+
+  /**
+   * Moves an uplink back to an earlier record. It must not read or acknowledge meanwhile.
+   * @throws {OperatingError} 'rewind-refused' (reject): no such record is stored, or it waits already.
+   */
+  rewind(uplink: string, from: RewindStart): Promise<Rewound>;
 
   stats(): Promise<OutboxStats>;
 

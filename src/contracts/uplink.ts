@@ -18,6 +18,9 @@ export interface UplinkTransport extends AsyncDisposable {
   bytesMax?(): number | undefined;
   /** Reports the state of a persistent connection, now and at each change; absent if every send opens its own connection. */
   onConnection?(listener: (state: ConnectionState) => void): void;
+  /** Sequence to send again from, if the receiver lost acknowledged records. Until `rewound` is called, `send` fails. */
+  rewindTo?(): number | undefined;
+  rewound?(): void;
 }
 
 export type ConnectionState =

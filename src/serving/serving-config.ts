@@ -32,6 +32,10 @@ export const servingConfigSchema = configObject({
     .describe('Longest time for a request to arrive, headers and body. Default: http.requestTimeout'),
   maxConnections: maxConnectionsField.optional().describe('Most connections at a time. Default: http.maxConnections'),
   maxBody: maxBodyField.prefault('4MB'),
+  strictReadiness: z
+    .boolean()
+    .default(true)
+    .describe('True: the server is ready if every model that should run can run. False: it is ready when it answers'),
   environment: z
     .array(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'expected the name of an environment variable' }))
     .default([])
@@ -48,7 +52,7 @@ type ServingConfig = z.infer<typeof servingConfigSchema>;
 
 /** Settings of a model server, with those that it takes from `http`. */
 export type ModelServerConfig = EndpointConfig &
-  Pick<ServingConfig, 'maxBodyBytes' | 'environment' | 'generation' | 'grpc'>;
+  Pick<ServingConfig, 'maxBodyBytes' | 'strictReadiness' | 'environment' | 'generation' | 'grpc'>;
 
 /** Keys of section `http` that moved to section `serving`. They still have their effect, with a warning. */
 export const movedHttpKeys = {
@@ -77,6 +81,7 @@ export function modelServerConfig({ http, serving, models }: Sections): ModelSer
     requestTimeoutMs: own.requestTimeoutMs ?? http.requestTimeoutMs,
     maxConnections: own.maxConnections ?? http.maxConnections,
     maxBodyBytes: http.maxBodyBytes ?? own.maxBodyBytes,
+    strictReadiness: own.strictReadiness,
     environment: own.environment,
     generation: http.generation ?? own.generation,
   };

@@ -73,7 +73,7 @@ async function registerV2Routes(
       refused.inc({ code: errorCode(failure) });
       return sendError(reply, failure);
     });
-    registerServerRoutes(app, inference, version, access);
+    registerServerRoutes(app, inference, { version, strictReadiness: serving.strictReadiness, access });
     registerModelRoutes(app, inference);
     registerRepositoryRoutes(app, inference);
     // Reserves memory before a body is read. 'close' is emitted however the request ends.
@@ -94,8 +94,11 @@ async function registerV2Routes(
 function registerServerRoutes(
   app: FastifyInstance,
   inference: ClientInference,
-  version: string,
-  access: AccessControl,
+  {
+    version,
+    strictReadiness,
+    access,
+  }: { readonly version: string; readonly strictReadiness: boolean; readonly access: AccessControl },
 ): void {
   const metadata = () => serverMetadata(version, ['generate'], access);
   for (const path of ['/v2', '/v2/']) app.get(path, { schema: operation('Metadata of the server') }, metadata);
@@ -103,7 +106,7 @@ function registerServerRoutes(
   const config = { permission: 'open' } as const;
   app.get('/v2/health/live', { config, schema: operation('Liveness of the server') }, async () => ({ live: true }));
   app.get('/v2/health/ready', { config, schema: operation('Readiness of all models') }, async (_request, reply) => {
-    const ready = isReady(await inference.models());
+    const ready = isReady(await inference.models(), strictReadiness);
     return reply.code(ready ? 200 : 503).send({ ready });
   });
 }

@@ -9,3 +9,10 @@ export function messageJson(head: string, { columns, json }: RecordBatch, values
   const lists = values === 'columns' ? `"columns":${columns},` : '';
   return Buffer.concat([Buffer.from(`{${head}${lists}"records":`), json, Buffer.from('}')]);
 }
+
+/** Returns the JSON array of the records, or with columns an object that has the lists of names too. Valid as long as the batch. */
+export function batchPayload(batch: RecordBatch, values: UplinkFields['values']): Buffer {
+  const { json } = batch;
+  if (values === 'columns') return messageJson('', batch, 'columns');
+  return Buffer.from(json.buffer, json.byteOffset, json.length);
+}

@@ -65,6 +65,14 @@ export const uplinkErrors = {
     'A batch waits because the broker did not accept the one before, which is sent again first.',
     'None: see the reason of the batch before.',
   ),
+  'uplink-stream-unfit': retry(
+    'The JetStream stream is missing, or its configuration does not fit what the uplink declares: subjects, storage, replicas, duplicate window, message size or sync_interval.',
+    'Change the setting that the reason names, at the server or in the uplink. It is checked again at each connect.',
+  ),
+  'uplink-stream-went-back': retry(
+    'The JetStream stream lost records that it had acknowledged: a power cut without sync, or a restored or deleted stream. They are sent again.',
+    'Set `sync_interval: always` at the server and `durability: synced`.',
+  ),
   'uplink-unexpected': retry(
     'The uplink failed with an unexpected error. The batch is kept and retried.',
     'Report it, with the reason.',

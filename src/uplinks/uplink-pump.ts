@@ -4,7 +4,7 @@ import type { RecordBatch } from '../domain/record/record-batch.ts';
 import { Backoff } from '../platform/backoff.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
+import { errorCode, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { AckWriter } from './ack-writer.ts';
 import { InFlightBatches } from './in-flight-batches.ts';
 import { Pace } from './pace.ts';
@@ -91,7 +91,10 @@ export class UplinkPump implements Uplink {
     this.#unsubscribe = records.onCommit(() => this.#committed.set());
     transport.onConnection?.((state) => {
       this.#report.connection(state);
-      if (state.connected) this.#again.set();
+      if (!state.connected) return;
+      this.#again.set();
+      // An idle uplink may have to send acknowledged records again.
+      if (transport.rewindTo?.() !== undefined) this.#committed.set();
     });
     transport.start();
     this.#report.start();
@@ -132,6 +135,10 @@ export class UplinkPump implements Uplink {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
+      if (!(await this.#rewind())) {
+        await this.#again.wait(this.#storeBackoff.nextMs());
+        continue;
+      }
       this.#committed.clear();
       const batches = await this.#read();
       if (batches === undefined) await this.#again.wait(this.#storeBackoff.nextMs());
@@ -191,13 +198,41 @@ export class UplinkPump implements Uplink {
   async #deliver(first: readonly RecordBatch[]): Promise<void> {
     const batches = new InFlightBatches();
     this.#add(first, batches);
-    while (batches.open && !this.#stopped) {
+    while (batches.open && !this.#stopped && !this.#mustRewind) {
       this.#again.clear();
       this.#fit(batches);
       const error = await this.#sendAll(batches);
       if (error !== undefined && !this.#stopped) await this.#again.wait(this.#waitMs(error));
     }
+    if (this.#mustRewind) {
+      await this.#ahead;
+      this.#ahead = undefined;
+      batches.dropSettled();
+    }
     await this.#ackWriter.drained();
+  }
+
+  get #mustRewind(): boolean {
+    return this.#options.transport.rewindTo?.() !== undefined;
+  }
+
+  /** Moves back to what the receiver has lost. @returns False if the outbox failed. */
+  async #rewind(): Promise<boolean> {
+    const { id, records, transport } = this.#options;
+    const sequence = transport.rewindTo?.();
+    if (sequence === undefined) return true;
+    try {
+      await records.rewind(id, { sequence });
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      // Refused: the records are no longer stored, or wait already.
+      if (errorCode(error) !== 'rewind-refused') {
+        this.#report.storeFailed(error);
+        return false;
+      }
+    }
+    transport.rewound?.();
+    return true;
   }
 
   /** Adds batches that were read, and begins to read the next ones. */

@@ -1,7 +1,8 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { uplinkKinds } from '../../src/config/kinds.ts';
 import { createContractUplink, fileUplinks, uplinkFixtures } from '../support/contract-fixtures.ts';
 import { lifecycleTests } from '../support/contract-tests.ts';
+import { describeWith } from '../support/programs.ts';
 
 /*
  * The contract of every kind of uplink (contracts/uplink.ts), against its real peer behind a line that goes silent, refuses
@@ -13,9 +14,10 @@ test('every kind of uplink has a fixture, and every fixture a kind', () => {
   );
 });
 
-describe.each(Object.keys(uplinkFixtures))('an uplink of kind %s', (type) => {
-  lifecycleTests({
-    peer: async () => uplinkFixtures[type]?.peer() ?? Promise.reject(new Error(`no fixture for ${type}`)),
-    create: (port, peer, deps) => createContractUplink(type, port, () => peer.arrived(), deps),
+for (const [type, { program, peer: startPeer }] of Object.entries(uplinkFixtures))
+  describeWith(program === undefined ? [] : [program], `an uplink of kind ${type}`, () => {
+    lifecycleTests({
+      peer: startPeer,
+      create: (port, peer, deps) => createContractUplink(type, port, () => peer.arrived(), deps),
+    });
   });
-});

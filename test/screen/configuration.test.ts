@@ -139,6 +139,7 @@ describeWith(['chromium'], 'the page of the configuration', () => {
       await page.getByRole('checkbox', { name: `Choose ${tag}`, exact: true }).focus();
       await page.keyboard.press('Space');
     }
+    expect(await page.getByLabel('Learn for').inputValue()).toBe('24h');
     await page.getByLabel('Name').focus();
     await page.keyboard.type('press');
     await page.keyboard.press('Enter');

@@ -8,6 +8,7 @@ import { GOOD } from '../../src/domain/sample/quality.ts';
 import type { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { dataTypes, encodeSparkplug } from '../../src/protocols/sparkplug/sparkplug-payload.ts';
+import { NatsServer } from './nats-server.ts';
 import { MemoryRecordStore } from './memory-record-store.ts';
 import { ModbusRawServer } from './modbus-raw-server.ts';
 import { lineNode } from './opcua-plant.ts';
@@ -33,6 +34,8 @@ export type SourceFixture = {
 let opcuaServer: Promise<OpcuaServer> | undefined;
 
 export type UplinkFixture = {
+  /** Program of the peer, for `describeWith`; absent if the peer needs none. */
+  readonly program?: string;
   readonly peer: () => Promise<ContractPeer & { readonly arrived: () => number }>;
   readonly config: (port: number) => Readonly<Record<string, unknown>>;
 };
@@ -131,6 +134,19 @@ export const uplinkFixtures: Readonly<Record<string, UplinkFixture>> = {
     },
     config: (port) => ({ url: `mqtt://127.0.0.1:${port}`, publishTimeout: '300ms', ...quickMqtt, ...quickUplink }),
   },
+  nats: {
+    program: 'nats-server',
+    peer: natsPeer,
+    config: (port) => ({
+      url: `nats://127.0.0.1:${port}`,
+      durability: 'none',
+      connectTimeout: '300ms',
+      publishTimeout: '300ms',
+      reconnectMin: '20ms',
+      reconnectMax: '100ms',
+      ...quickUplink,
+    }),
+  },
 };
 
 /** Kinds that write files: without a peer, their tests are in test/uplinks. */
@@ -217,6 +233,28 @@ function nodeBirth(): Buffer {
   const metric = (name: string, dataType: number, value: number) => ({ name, timestampMs, dataType, value });
   const metrics = [metric('bdSeq', dataTypes.UInt64, 0), metric('value', dataTypes.Double, 7)];
   return Buffer.from(encodeSparkplug(timestampMs, 0, metrics));
+}
+
+/** A stream, and a subscriber that counts what arrives for it. */
+async function natsPeer(): Promise<ContractPeer & { readonly arrived: () => number }> {
+  const server = await NatsServer.start();
+  await server.addStream();
+  const connection = await server.connect();
+  const ids = new Set<string>();
+  connection.subscribe('andon.v1.edge-01.records', {
+    callback: (_error, message) => {
+      for (const { id } of message.json<readonly { readonly id: string }[]>()) ids.add(id);
+    },
+  });
+  await connection.flush();
+  return {
+    port: server.port,
+    arrived: () => ids.size,
+    [Symbol.asyncDispose]: async () => {
+      await connection.close();
+      await server[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** A broker on which something is published all the time. */

@@ -1,3 +1,4 @@
+import type { RewindStart, Rewound } from '../../src/contracts/operation/maintenance.ts';
 import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../../src/contracts/record-store.ts';
 import type { AlarmTransition } from '../../src/domain/alarm/alarm.ts';
 import {
@@ -99,6 +100,22 @@ export class MemoryRecordStore implements RecordStore {
     this.#fail();
     this.#advance(uplink, [batch]);
     for (const record of recordsIn([batch])) this.deadLetters.push({ uplink, record, reason });
+  }
+
+  async rewind(uplink: string, from: RewindStart): Promise<Rewound> {
+    this.#fail();
+    const cursor = this.#cursor(uplink);
+    const sequence = 'sequence' in from ? from.sequence : 1;
+    if (sequence > cursor.backlog) throw new OperatingError('rewind-refused', 'reject', 'The records wait already');
+    const waitedBefore = this.waiting(uplink);
+    cursor.backlog = sequence - 1;
+    cursor.live = undefined;
+    return {
+      from: sequence,
+      fromMs: this.stored[sequence - 1]?.timestampMs ?? 0,
+      waiting: this.waiting(uplink),
+      waitedBefore,
+    };
   }
 
   history({ watch, kind, fromMs, toMs, limit }: HistoryQuery): Promise<readonly StoredRecord[]> {

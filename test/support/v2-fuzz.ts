@@ -44,7 +44,7 @@ export async function fuzzV2(options: {
   const execArgv = ['--expose-gc', '--max-semi-space-size=8'];
   const child = fork(entry, { execArgv, env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } });
   const nextReport = async (): Promise<FuzzServerReport> => {
-    const [report] = (await once(child, 'message', { signal: AbortSignal.timeout(60_000) })) as [FuzzServerReport];
+    const [report] = (await once(child, 'message', { signal: AbortSignal.timeout(240_000) })) as [FuzzServerReport];
     return report;
   };
   const asked = async (): Promise<FuzzServerReport> => {

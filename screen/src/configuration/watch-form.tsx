@@ -44,9 +44,9 @@ export function WatchForm({
       </label>
       <label>
         {t('configuration.learnFor')}
-        <select name="for" defaultValue="24h">
+        <select name="for">
           {learnTimes.map((time) => (
-            <option key={time} value={time}>
+            <option key={time} value={time} selected={time === '24h'}>
               {time}
             </option>
           ))}

@@ -19,6 +19,7 @@ import { formatNumber } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { AnnotationPanel } from './annotation-panel.tsx';
 import { contributionColumns } from './contribution-columns.ts';
+import { SpectrumPanel } from './spectrum-panel.tsx';
 import { verdictMarks } from './verdict-marks.ts';
 
 /** New samples are read this often; minutes and hours change slowly. */
@@ -66,6 +67,7 @@ export function MachineCharts({ watch }: { readonly watch: Signal<WatchView> }):
           <TagChart key={tag.tag} tag={tag} shown={data.value as Shown} notes={notes} />
         ))}
       </div>
+      <SpectrumPanel watch={id} tags={tags.map(({ tag }) => tag)} />
     </>
   );
 }

@@ -27,6 +27,8 @@ export type ChartData = readonly [readonly number[], ...(readonly (number | null
 type ChartProps = {
   /** Name of the chart for a screen reader. */
   readonly label: string;
+  /** `frequency`: the first column has Hz, and the fields named Ms are thousandths of Hz. Default: time. */
+  readonly abscissa?: 'time' | 'frequency';
   /** Times in seconds, then a column for each series. */
   readonly data: ChartData;
   readonly series: readonly ChartSeries[];
@@ -46,7 +48,7 @@ type ChartProps = {
 const SCALE = 'y';
 const AXIS_WIDTH = 58;
 
-/** A chart over time. Dragging zooms; the cursors of all charts of a page move together. */
+/** A chart over time, or over frequency. Dragging zooms; the cursors of all charts of a page move together. */
 export function Chart(props: ChartProps): JSX.Element {
   const element = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | undefined>(undefined);
@@ -81,24 +83,30 @@ export function Chart(props: ChartProps): JSX.Element {
 }
 
 function optionsOf(present: { readonly current: ChartProps }, width: number): uPlot.Options {
-  const { series, areas = [], height, linearTo } = present.current;
+  const { series, areas = [], height, linearTo, abscissa = 'time' } = present.current;
+  const isTime = abscissa === 'time';
   const scales = [...new Set(series.map(({ scale = SCALE }) => scale))];
   const distribution = linearTo === undefined ? {} : ({ distr: 4, asinh: linearTo } as const);
   const axis = { stroke: () => pageColor('--faint'), grid: { stroke: () => pageColor('--line'), width: 1 } };
   return {
     width,
     height,
-    cursor: { sync: { key: 'page' }, drag: { x: true, y: false, setScale: false }, focus: { prox: 24 } },
+    cursor: {
+      ...(isTime ? { sync: { key: 'page' } } : {}),
+      drag: { x: true, y: false, setScale: false },
+      focus: { prox: 24 },
+    },
     legend: { live: true },
     scales: {
-      x: { time: true },
+      x: { time: isTime },
       ...Object.fromEntries(scales.map((key) => [key, { range: padded(present), ...distribution }])),
     },
     axes: [
       {
         ...axis,
         ticks: axis.grid,
-        values: (_chart, splits, _axis, _space, stepS) => splits.map((s) => tick(s, stepS)),
+        values: (_chart, splits, _axis, _space, step) =>
+          splits.map((at) => (isTime ? tick(at, step) : `${formatNumber(at)} Hz`)),
       },
       ...scales.map((scale, index): uPlot.Axis => ({
         ...axis,
@@ -115,8 +123,8 @@ function optionsOf(present: { readonly current: ChartProps }, width: number): uP
     ],
     series: [
       {
-        label: t('journal.time'),
-        value: (_chart, seconds) => (seconds === null ? '–' : formatDateTime(seconds * 1000)),
+        label: isTime ? t('journal.time') : t('machine.frequency'),
+        value: (_chart, at) => (at === null ? '–' : isTime ? formatDateTime(at * 1000) : `${formatNumber(at)} Hz`),
       },
       ...series.map(seriesOptions),
     ],

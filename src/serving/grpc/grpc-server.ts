@@ -20,7 +20,7 @@ import { inferenceCalls, serviceDefinition } from './inference-calls.ts';
 export type GrpcServerOptions = {
   readonly settings: {
     readonly version: string;
-    readonly serving: EndpointConfig & { readonly maxBodyBytes: number };
+    readonly serving: EndpointConfig & { readonly maxBodyBytes: number; readonly strictReadiness: boolean };
     readonly localToken: string | undefined;
   };
   /** Address and port. */
@@ -91,7 +91,8 @@ export class GrpcServer implements AsyncDisposable {
         }).intercept,
       ],
     });
-    const calls = { inference: models, resources, version, access: this.#access, deps };
+    const { strictReadiness } = serving;
+    const calls = { inference: models, resources, version, strictReadiness, access: this.#access, deps };
     this.#server.addService(serviceDefinition(), inferenceCalls(calls));
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
   }

@@ -7,7 +7,7 @@ import { checkParameters, type ModelRequest, outputsOf } from '../v2/infer-reque
 import type { InferAnswer } from '../v2/infer-response.ts';
 import { methodOf } from './inference-service.ts';
 import { type Long, type ParameterMessages, readParameters, writeParameters } from './parameters.ts';
-import { hasTypedContents, readContents, type TensorContents, writeContents } from './typed-contents.ts';
+import { hasElements, hasTypedContents, readContents, type TensorContents, writeContents } from './typed-contents.ts';
 
 type InferMessage = {
   readonly model_name: string;
@@ -53,7 +53,8 @@ export function readInferRequest(bytes: Uint8Array): ModelRequest {
     inputs: readTensorList(heads, (index, type, count, what) => {
       const contents = inputs[index]?.contents ?? null;
       if (!isRaw) return readContents(contents, type, count, what);
-      if (contents !== null) throw malformed(`${what} has both contents and raw_input_contents`);
+      // MLServer's client sends empty contents with raw ones.
+      if (hasElements(contents)) throw malformed(`${what} has both contents and raw_input_contents`);
       return decodeBinary(type, count, raw[index] ?? new Uint8Array(), what);
     }),
     outputs: outputsOf(

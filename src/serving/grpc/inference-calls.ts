@@ -30,6 +30,8 @@ export type InferenceCallsOptions = {
   readonly resources: RequestResources;
   /** Version of andon. */
   readonly version: string;
+  /** True if the server is ready only with every model that should run. */
+  readonly strictReadiness: boolean;
   readonly access: AccessControl;
   readonly deps: Deps;
 };
@@ -76,11 +78,11 @@ export function inferenceCalls(options: InferenceCallsOptions): UntypedServiceIm
 }
 
 function metadataCalls(options: InferenceCallsOptions) {
-  const { inference, version, access } = options;
+  const { inference, version, strictReadiness, access } = options;
   const models = () => inference.models();
   return {
     ServerLive: unary(options, () => ({ live: true })),
-    ServerReady: unary(options, async () => ({ ready: isReady(await models()) })),
+    ServerReady: unary(options, async () => ({ ready: isReady(await models(), strictReadiness) })),
     ServerMetadata: unary(options, () => serverMetadata(version, [], access)),
     ModelReady: unary(options, async (asked: NamedModel) => ({ ready: isModelReady(await models(), asked) })),
     ModelMetadata: unary(options, async (asked: NamedModel) => {

@@ -38,6 +38,10 @@ export function hasTypedContents(type: TensorType): boolean {
   return fieldOfType[type] !== undefined;
 }
 
+export function hasElements(contents: TensorContents | null): boolean {
+  return Object.values(contents ?? {}).some((list) => list.length > 0);
+}
+
 /**
  * Reads the elements of a tensor from their typed form.
  *

@@ -14,7 +14,7 @@ export function serverMetadata(
   return { name: 'andon', version, extensions: [...EXTENSIONS, ...extensions, ...repository] };
 }
 
-/** Returns true if every model that should run can run. */
-export function isReady(models: Pick<LoadedModels, 'statuses'>): boolean {
-  return models.statuses().every(({ state }) => state === 'ready');
+/** Returns the readiness of the server. @param strict True if it needs every model that should run. */
+export function isReady(models: Pick<LoadedModels, 'statuses'>, strict: boolean): boolean {
+  return !strict || models.statuses().every(({ state }) => state === 'ready');
 }

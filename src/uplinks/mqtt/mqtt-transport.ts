@@ -5,7 +5,7 @@ import { errorCode, errorMessage, OperatingError } from '../../platform/errors.t
 import { type MqttConfig, mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
 import { isEndedByBroker, SUSPECT_BYTES_MIN } from '../../protocols/mqtt/mqtt-end-reason.ts';
 import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
-import { COLUMNS_MESSAGE_BYTES, messageJson } from '../message-json.ts';
+import { batchPayload, COLUMNS_MESSAGE_BYTES } from '../message-json.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import type { UplinkFields } from '../uplink-fields.ts';
 
@@ -110,7 +110,7 @@ export class MqttTransport implements UplinkTransport {
   }
 
   async #sendNow(batch: RecordBatch, signal: AbortSignal): Promise<void> {
-    const payload = this.#payloadOf(batch);
+    const payload = batchPayload(batch, this.#config.values);
     const sending = { alone: this.#sending.size === 0 };
     for (const other of this.#sending) other.alone = false;
     this.#sending.add(sending);
@@ -127,13 +127,6 @@ export class MqttTransport implements UplinkTransport {
     } finally {
       this.#sending.delete(sending);
     }
-  }
-
-  /** A JSON array of records, or with columns an object that has the lists of names too. */
-  #payloadOf(batch: RecordBatch): Buffer {
-    const { json } = batch;
-    if (this.#config.values === 'columns') return messageJson('', batch, 'columns');
-    return Buffer.from(json.buffer, json.byteOffset, json.length);
   }
 
   #publish(payload: Buffer | string, signal: AbortSignal, retain = this.#config.retain): Promise<void> {

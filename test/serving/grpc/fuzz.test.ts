@@ -27,7 +27,7 @@ function drawsBelow(seed: number): (count: number) => number {
 
 test('random connections and frames close, and the next client is served', async () => {
   const draw = drawsBelow(11);
-  await using server = await V2Server.start(models, { grpc: '127.0.0.1:0', requestTimeout: '200ms' });
+  await using server = await V2Server.start(models, { grpc: '127.0.0.1:0' });
   const [host = '', port = ''] = server.grpcAddress.split(':');
   for (let index = 0; index < 150; index += 1) {
     const noise = Buffer.from(Array.from({ length: 1 + draw(200) }, () => draw(256)));

@@ -9,7 +9,8 @@ import { OperatingError } from '../../../src/platform/errors.ts';
 import { TestCertificates } from '../../support/broker-certificates.ts';
 import { importedPackages } from '../../support/imported-packages.ts';
 import { OipGrpcClient } from '../../support/oip-grpc-client.ts';
-import { metricValue } from '../../support/test-deps.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { metricValue, testDeps } from '../../support/test-deps.ts';
 import { V2Server } from '../../support/v2-server.ts';
 import { echoModel, FakeModels } from '../v2/fake-models.ts';
 
@@ -51,7 +52,10 @@ test('a request with typed contents gets typed contents, and one with raw conten
     outputs: [{ name: 'x', datatype: 'FP32', shape: ['1', '2'], contents: { fp32_contents: [1, 2] } }],
     raw_output_contents: [],
   });
-  expect(await client.call('ModelInfer', raw(2))).toMatchObject({
+  // MLServer's client sends empty contents with raw ones.
+  const { inputs, ...message } = raw(2);
+  const withEmpty = { ...message, inputs: inputs.map((each) => ({ ...each, contents: {} })) };
+  expect(await client.call('ModelInfer', withEmpty)).toMatchObject({
     outputs: [{ contents: null }],
     raw_output_contents: [Buffer.alloc(8)],
   });
@@ -163,6 +167,8 @@ test('a client deadline ends its call; the server continues', async () => {
   await using server = await V2Server.start(
     echo(() => held.promise),
     { grpc },
+    // Its time stands still, so that a slow machine does not end the wait for the call.
+    testDeps(new FakeClock()),
   );
   using client = new OipGrpcClient(server.grpcAddress);
   await client.call('ServerLive');
@@ -180,6 +186,8 @@ test('a call in progress is answered before the server has stopped', async () =>
       return held.promise;
     }),
     { grpc },
+    // Its time stands still, so that a slow machine does not end the wait for the call.
+    testDeps(new FakeClock()),
   );
   using client = new OipGrpcClient(server.grpcAddress);
   const answer = client.call('ModelInfer', request);
@@ -191,7 +199,7 @@ test('a call in progress is answered before the server has stopped', async () =>
 });
 
 test('a request that does not arrive in time is refused, and its place is free again', async () => {
-  await using server = await V2Server.start(echo(), { grpc, requestTimeout: '100ms' });
+  await using server = await V2Server.start(echo(), { grpc, requestTimeout: '2s' });
   const session = connectHttp2(`http://${server.grpcAddress}`);
   const silent = Array.from({ length: 20 }, () => {
     const stream = session.request({
@@ -252,7 +260,7 @@ test('TLS and client certificates are those of section serving', async () => {
   expect(await trusted.call('ModelInfer', request)).toMatchObject({ model_name: 'echo' });
   for (const options of [{}, { tls: { ca } }]) {
     using stranger = new OipGrpcClient(server.grpcAddress, options);
-    await expect(stranger.call('ServerLive', {}, 5_000)).rejects.toMatchObject({ code: status.UNAVAILABLE });
+    await expect(stranger.call('ServerLive')).rejects.toMatchObject({ code: status.UNAVAILABLE });
   }
 });
 
@@ -263,6 +271,18 @@ test('above maxConnections a new client takes the place of an idle connection wi
   using client = new OipGrpcClient(server.grpcAddress);
   expect(await client.call('ModelInfer', request)).toMatchObject({ model_name: 'echo' });
   for (const session of idle) session.destroy();
+});
+
+test.each([
+  [true, 503, false],
+  [false, 200, true],
+])('with strictReadiness %s, a model that failed gives %i and %s', async (strictReadiness, code, ready) => {
+  const models = new FakeModels([echoModel('echo', [x]), { ...echoModel('broken', [x]), state: 'failed' }]);
+  await using server = await V2Server.start(models, { grpc, strictReadiness });
+  using client = new OipGrpcClient(server.grpcAddress);
+  expect((await server.get('/v2/health/ready')).status).toBe(code);
+  expect(await client.call('ServerReady')).toEqual({ ready });
+  expect(await client.call('ModelReady', { name: 'broken' })).toEqual({ ready: false });
 });
 
 test('a method of shared memory is answered as not implemented', async () => {
