@@ -1,5 +1,5 @@
 import type { LookupFunction } from 'node:net';
-import type { Dispatcher, EnvHttpProxyAgent } from 'undici';
+import type * as Undici from 'undici';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { readTlsFiles, type TlsFiles, tlsVersion } from '../../platform/tls-files.ts';
 import { proxySettings } from './proxy-environment.ts';
@@ -29,7 +29,7 @@ export type OutgoingHttpOptions = {
  */
 export class OutgoingHttp {
   readonly #options: OutgoingHttpOptions;
-  #agent: EnvHttpProxyAgent | undefined;
+  #agent: Undici.EnvHttpProxyAgent | undefined;
   #tlsVersion = '';
   #connectionsOpened = 0;
 
@@ -46,7 +46,9 @@ export class OutgoingHttp {
    * Sends one request. Its signal is its only deadline after the connection is open.
    * @throws {TlsFileError} A file cannot be read. {OperatingError} 'secret-missing'. {Error} Any error of undici.
    */
-  async request(request: Dispatcher.RequestOptions & { readonly origin: string }): Promise<Dispatcher.ResponseData> {
+  async request(
+    request: Undici.Dispatcher.RequestOptions & { readonly origin: string },
+  ): Promise<Undici.Dispatcher.ResponseData> {
     // Loaded with the first request: most agents send none, and it is 1.1 MB of source.
     const undici = await import('undici');
     const version = tlsVersion(this.#options.tls);
@@ -69,7 +71,7 @@ export class OutgoingHttp {
     await agent?.destroy();
   }
 
-  #open({ EnvHttpProxyAgent, Pool }: typeof import('undici')): EnvHttpProxyAgent {
+  #open({ EnvHttpProxyAgent, Pool }: typeof Undici): Undici.EnvHttpProxyAgent {
     const { connectTimeoutMs, connections, responseBytesMax = -1, lookup } = this.#options;
     const limits = {
       connections,
