@@ -12,6 +12,13 @@ const SETTLE_MS = 100;
 
 const nothing = { connections: 0, timers: 0, accepted: 0, delivered: 0 };
 
+/** The comparison at the end of a test runs in a poll, which has a timer of its own. */
+async function resourcesInPoll(): Promise<ReadonlyMap<string, number>> {
+  let found = activeResources();
+  await expect.poll(() => (found = activeResources())).toBeDefined();
+  return found;
+}
+
 /** A fault of a peer: its start and its end. */
 const troubles: Readonly<Record<string, (line: FaultyLine) => Promise<void>>> = {
   'takes connections and says nothing': async (line) => line.set('silent'),
@@ -31,7 +38,7 @@ export function lifecycleTests<Peer extends ContractPeer>({ peer: startPeer, cre
     const peer = await startPeer();
     const line = await FaultyLine.to(peer.port);
     const clock = new CountingClock();
-    const before = activeResources();
+    const before = await resourcesInPoll();
     const subject = await create(line.port, peer, testDeps(clock));
     /** Resources and events after the disposal; none if it keeps its contract. */
     const leftovers = async () => {
