@@ -17,7 +17,14 @@ const parts = new Set([
 ]);
 
 /** Errors of these parts that answer a request of a person, and messages that are only counted. */
-const neverInHealth = ['modbus-browser-busy', 'sparkplug-payload-invalid', 'mqtt-browser-busy', 'mqtt-browse-failed'];
+const neverInHealth = [
+  'modbus-browser-busy',
+  'sparkplug-payload-invalid',
+  'mqtt-browser-busy',
+  'mqtt-browse-failed',
+  'opcua-browse-failed',
+  'opcua-browser-busy',
+];
 
 const known = new Set(errorCatalogues.flatMap(({ catalogue }) => Object.keys(catalogue)));
 const translated = Object.keys(deTroubles);
