@@ -50,6 +50,8 @@ export class LiveReading implements AsyncDisposable {
   readonly #gated: SampleBatch;
   readonly #reported: Uint8Array;
   readonly #values = new Map<string, TagValue>();
+  /** Time of each value that was read, epoch ms. */
+  readonly #timesMs = new Map<string, number>();
   readonly #windows: readonly LiveWindow[];
 
   /** @param kinds Those of the sources. @param steps Rows of the windows of each watch, by its id. */
@@ -74,7 +76,10 @@ export class LiveReading implements AsyncDisposable {
     this.#waveforms = new WaveformAnalyzer({
       entry: waveformWorkerEntry,
       maxWaiting: () => config.waveforms.maxWaiting,
-      readTag: (tag) => this.#values.get(tag),
+      readTag: (tag) => {
+        const found = this.#values.get(tag);
+        return found === undefined ? undefined : { ...found, timestampMs: this.#timesMs.get(tag) ?? 0 };
+      },
       deps,
     });
     this.#sources = Object.entries(config.sources).map(([id, source]) =>
@@ -136,6 +141,7 @@ export class LiveReading implements AsyncDisposable {
       const name = value === undefined ? undefined : tag.names?.[String(value)];
       const text = batch.texts?.get(number) ?? name;
       this.#values.set(tag.name, { ...unread(tag), value, text, quality, reason });
+      this.#timesMs.set(tag.name, timesMs[index] ?? 0);
       for (const { columns, windower } of this.#windows) {
         const column = columns.get(number);
         if (column !== undefined)

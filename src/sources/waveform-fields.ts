@@ -145,13 +145,12 @@ export function waveformProblems(
         'to',
         `${sampleRate} samples a second have frequencies up to ${sampleRate / 2} Hz, found ${feature.to}`,
       );
-    if (feature.type !== 'velocity' && feature.type !== 'zone')
-      return feature.to - feature.from < sampleRate / samplesMin
-        ? problem(
-            'to',
-            `${samplesMin} samples (samplesMin) resolve ${sampleRate / samplesMin} Hz; expected a wider band`,
-          )
-        : [];
+    if (feature.to - feature.from < sampleRate / samplesMin)
+      return problem(
+        'to',
+        `${samplesMin} samples (samplesMin) resolve ${sampleRate / samplesMin} Hz; expected a wider band`,
+      );
+    if (feature.type !== 'velocity' && feature.type !== 'zone') return [];
     if (velocityFactor(tag.unit) === undefined)
       return problem(
         'type',

@@ -36,7 +36,7 @@ export function analyseWaveform(
       case 'kurtosis':
         return [kurtosis(wave)];
       case 'band':
-        return [bandRms(spectrum, hertz(feature.band, speedHz))];
+        return [bandRms(spectrum, hertz(feature.band, speedHz, sampleRate / wave.length))];
       case 'velocity':
         return [velocityRms(spectrum, feature.band, unit)];
       case 'zone':
@@ -75,10 +75,16 @@ function meanPower(wave: Float64Array, power: number): number {
   return sum / wave.length;
 }
 
-/** Returns the band in Hz; undefined if it needs the speed and there is none. */
-function hertz({ from, to, orders }: FrequencyBand, speedHz: number | undefined) {
+/**
+ * Returns the band in Hz; undefined if it needs the speed and there is none, or the machine is too slow: at a standstill every
+ * band in orders is at 0 Hz.
+ *
+ * @param resolutionHz Sample rate divided by the number of samples. A narrower band has no line of its own.
+ */
+function hertz({ from, to, orders }: FrequencyBand, speedHz: number | undefined, resolutionHz: number) {
   if (!orders) return { from, to };
-  return speedHz === undefined ? undefined : { from: from * speedHz, to: to * speedHz };
+  if (speedHz === undefined || (to - from) * speedHz < resolutionHz) return undefined;
+  return { from: from * speedHz, to: to * speedHz };
 }
 
 /** RMS of the lines from `from` to `to`. NaN if the waveform has no line there: the machine is too slow or too fast. */
@@ -91,21 +97,24 @@ function bandRms(spectrum: PowerSpectrum, band: { readonly from: number; readonl
 }
 
 /**
- * RMS of the vibration velocity in mm/s. An acceleration is integrated: its lines are divided by 2πf.
+ * RMS of the vibration velocity in mm/s; NaN if the band has no line. An acceleration is integrated: its lines are divided by
+ * 2πf.
  *
  * @see ISO 20816-1:2016, section 4.3: broad-band r.m.s. velocity.
  */
 function velocityRms({ stepHz, meanSquares }: PowerSpectrum, { from, to }: FrequencyBand, unit: string): number {
   const { factor, isAcceleration } = velocityFactor(unit) ?? { factor: Number.NaN, isAcceleration: false };
+  const first = Math.max(Math.ceil(from / stepHz), 1);
+  if (first >= meanSquares.length || first * stepHz > to) return Number.NaN;
   let sum = 0;
-  for (let line = Math.max(Math.ceil(from / stepHz), 1); line < meanSquares.length && line * stepHz <= to; line += 1)
+  for (let line = first; line < meanSquares.length && line * stepHz <= to; line += 1)
     sum += (meanSquares[line] ?? 0) * (isAcceleration ? factor / (2 * Math.PI * line * stepHz) : factor) ** 2;
   return Math.sqrt(sum);
 }
 
-/** 1 to 4 for the evaluation zones A to D. */
+/** 1 to 4 for the evaluation zones A to D; NaN without a velocity. */
 function zoneOf(velocity: number, limits: readonly number[]): number {
-  return 1 + limits.filter((limit) => velocity > limit).length;
+  return Number.isNaN(velocity) ? Number.NaN : 1 + limits.filter((limit) => velocity > limit).length;
 }
 
 /**

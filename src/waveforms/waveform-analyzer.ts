@@ -18,6 +18,8 @@ import type { WaveformProtocol } from './waveform-protocol.ts';
 
 /** Longest time for one call, waiting included. A worker that exceeds it hangs and is replaced. */
 const DEADLINE_MS = 60_000;
+/** Longest time between a waveform and the speed of the machine. */
+const SPEED_AGE_MS_MAX = 60_000;
 /** Time that health reports dropped waveforms. */
 const DROPS_SHOWN_MS = 60_000;
 
@@ -72,7 +74,7 @@ export class WaveformAnalyzer implements WaveformAnalysis, WaveformViews, AsyncD
     }
     const startMs = deps.clock.monotonicMs();
     const view = { tag, timeMs, unit: rules.unit, sampleRate: rules.sampleRate, samples: samples.length };
-    const speedHz = this.#speedHz(rules.speed);
+    const speedHz = this.#speedHz(rules.speed, timeMs);
     const connection = this.#connect();
     this.#setWaiting(this.#waiting + 1);
     try {
@@ -100,9 +102,11 @@ export class WaveformAnalyzer implements WaveformAnalysis, WaveformViews, AsyncD
     await worker?.terminate();
   }
 
-  #speedHz(speed: WaveformJob['rules']['speed']): number | undefined {
+  #speedHz(speed: WaveformJob['rules']['speed'], timeMs: number): number | undefined {
     const reading = speed === undefined ? undefined : this.#options.readTag(speed.tag);
     if (speed === undefined || reading?.value === undefined || reading.quality !== 'good') return undefined;
+    // A publisher that fell silent leaves its last speed, and a waveform may be old.
+    if (Math.abs(timeMs - reading.timestampMs) > SPEED_AGE_MS_MAX) return undefined;
     return Math.abs(reading.value) * speed.toHz;
   }
 

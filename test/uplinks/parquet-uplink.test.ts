@@ -141,6 +141,16 @@ test('the oldest days are removed for the size and the age of the folder, and ot
   expect(readdirSync(folder).toSorted()).toEqual(['date=2026-11-29', 'date=2026-11-30', 'notes']);
 });
 
+test('a day that fills the folder alone is removed once the next day begins', async () => {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, 'date=2026-11-29'));
+  writeFileSync(join(folder, 'date=2026-11-29', 'x.parquet'), Buffer.alloc(200_000));
+  const store = new MemoryRecordStore();
+  await store.append(drafts.slice(0, 1));
+  await written(folder, store, { maxSize: '150kB' });
+  expect(readdirSync(folder)).toEqual(['date=2026-11-30']);
+});
+
 test('a folder that cannot be written makes it degraded, and it recovers automatically', async () => {
   const folder = join(temporaryFolder(), 'parquet');
   // A file in the place of the folder, also for root.

@@ -90,6 +90,21 @@ test('a band in orders has no value without a speed, and beyond the frequencies 
   expect(values(wave(4096), [orders], 'g', RATE)).toEqual([Number.NaN]);
 });
 
+test('a band in orders has no value at a standstill, or if the machine is too slow for its width', () => {
+  const orders: WaveformFeature = { type: 'band', band: band(0.9, 2.1, true) };
+  expect(values(wave(4096), [orders], 'g', 0)).toEqual([Number.NaN]);
+  expect(values(wave(4096), [orders], 'g', (0.99 * RATE) / 4096 / 1.2)).toEqual([Number.NaN]);
+});
+
+test('a velocity and a zone have no value if no line is in their band', () => {
+  const between = band(100.1, 100.2);
+  const features: readonly WaveformFeature[] = [
+    { type: 'velocity', band: between },
+    { type: 'zone', band: between, limits: [1.4, 2.8, 4.5] },
+  ];
+  expect(values(new Float64Array(RATE).fill(1), features, 'mm/s')).toEqual([Number.NaN, Number.NaN]);
+});
+
 test('the largest lines of an envelope come first, each once', () => {
   const samples = Float64Array.from({ length: RATE }, (_, index) => {
     const t = (2 * Math.PI * index) / RATE;

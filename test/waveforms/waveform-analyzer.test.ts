@@ -21,9 +21,10 @@ function job(tag = 'vibration'): WaveformJob {
   };
 }
 
-function analyzer(entry = waveformWorkerEntry, maxWaiting = 8, quality: 'good' | 'bad' = 'good') {
+function analyzer(entry = waveformWorkerEntry, maxWaiting = 8, quality: 'good' | 'bad' = 'good', timestampMs = 1000) {
   const deps = testDeps();
-  const options = { entry, maxWaiting: () => maxWaiting, readTag: () => ({ value: 3000, quality }), deps };
+  const readTag = () => ({ value: 3000, timestampMs, quality });
+  const options = { entry, maxWaiting: () => maxWaiting, readTag, deps };
   return { deps, waveforms: new WaveformAnalyzer(options) };
 }
 
@@ -43,6 +44,12 @@ test('a band follows the speed of the machine, and the spectrum is kept', async 
 
 test('a speed that is not good is not used', async () => {
   const { waveforms } = analyzer(waveformWorkerEntry, 8, 'bad');
+  await using _ = waveforms;
+  expect((await waveforms.analyse(job())).values[1]).toBeNaN();
+});
+
+test.each([61_001, -59_001])('a speed of another time than the waveform is not used: %d', async (timestampMs) => {
+  const { waveforms } = analyzer(waveformWorkerEntry, 8, 'good', timestampMs);
   await using _ = waveforms;
   expect((await waveforms.analyse(job())).values[1]).toBeNaN();
 });

@@ -90,7 +90,9 @@ export interface WaveformViews {
 }
 
 /** Returns the last value of a tag; undefined if there is no such tag. */
-export type ReadTag = (tag: string) => { readonly value: number | undefined; readonly quality: Quality } | undefined;
+export type ReadTag = (
+  tag: string,
+) => { readonly value: number | undefined; readonly timestampMs: EpochMs; readonly quality: Quality } | undefined;
 
 /** Number of values that a feature gives. */
 export function outputsOf(feature: WaveformFeature): number {

@@ -54,11 +54,17 @@ export class DayFolders {
   /**
    * Removes the oldest days while the folder is larger than `bytesMax`, and days before `oldestDay`. The newest day stays.
    *
+   * @param nextDay Day of the next file.
    * @returns Number of removed days, and whether the newest day alone is too large.
    */
-  async prune(bytesMax: number, oldestDay: string): Promise<{ readonly removed: number; readonly isFull: boolean }> {
+  async prune(
+    bytesMax: number,
+    oldestDay: string,
+    nextDay: string,
+  ): Promise<{ readonly removed: number; readonly isFull: boolean }> {
     this.#bytes ??= await this.#read();
-    const days = [...this.#bytes.keys()].toSorted((a, b) => (a < b ? -1 : 1));
+    // A new day makes the day before removable, also if that one fills the folder.
+    const days = [...new Set([...this.#bytes.keys(), nextDay])].toSorted((a, b) => (a < b ? -1 : 1));
     let total = [...this.#bytes.values()].reduce((sum, bytes) => sum + bytes, 0);
     let removed = 0;
     for (const day of days.slice(0, -1)) {

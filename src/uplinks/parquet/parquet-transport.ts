@@ -34,9 +34,9 @@ export class ParquetTransport implements UplinkTransport {
   async send(batch: RecordBatch, signal: AbortSignal): Promise<void> {
     const groups = Map.groupBy(recordObjects(batch), (record) => `${dayOf(record.timestamp_ms)}/${record.kind}`);
     try {
-      await this.#prune();
       for (const group of groups.values()) {
         if (signal.aborted) throw new UplinkError('uplink-stopped', 'The uplink stopped before the file was written');
+        await this.#prune(dayOf(group[0]?.timestamp_ms ?? 0));
         await this.#write(group);
       }
     } catch (error) {
@@ -59,10 +59,10 @@ export class ParquetTransport implements UplinkTransport {
   }
 
   /** Makes room before a file is written, so that the folder exceeds its size by one file at most. */
-  async #prune(): Promise<void> {
+  async #prune(nextDay: string): Promise<void> {
     const { folder, maxSizeBytes, maxAgeMs } = this.#config;
     const oldestDay = maxAgeMs === undefined ? '' : dayOf(this.#deps.clock.nowMs() - maxAgeMs);
-    const { removed, isFull } = await this.#days.prune(maxSizeBytes, oldestDay);
+    const { removed, isFull } = await this.#days.prune(maxSizeBytes, oldestDay, nextDay);
     if (removed > 0) {
       this.#metrics.andon_uplink_days_removed_total.inc({ uplink: this.#id }, removed);
       this.#deps.log.info(
