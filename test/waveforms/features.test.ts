@@ -98,11 +98,11 @@ test('a band in orders has no value at a standstill, or if the machine is too sl
 
 test('a velocity and a zone have no value if no line is in their band', () => {
   const between = band(100.1, 100.2);
-  const features: readonly WaveformFeature[] = [
+  const both: readonly WaveformFeature[] = [
     { type: 'velocity', band: between },
     { type: 'zone', band: between, limits: [1.4, 2.8, 4.5] },
   ];
-  expect(values(new Float64Array(RATE).fill(1), features, 'mm/s')).toEqual([Number.NaN, Number.NaN]);
+  expect(values(new Float64Array(RATE).fill(1), both, 'mm/s')).toEqual([Number.NaN, Number.NaN]);
 });
 
 test('the largest lines of an envelope come first, each once', () => {
