@@ -5,6 +5,7 @@ import { type ExecutionProvider, executionProviders } from '../contracts/inferen
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import { type ModelsConfig, modelsConfigSchema } from '../models/store/models-config.ts';
 import type { Deps } from '../platform/deps.ts';
+import { ConfigError, OperatingError } from '../platform/errors.ts';
 import { checkFallback, type Recovery } from './fallback-check.ts';
 import { writeFamilyModels } from './family-models.ts';
 import { type GpuFacts, gpuFacts } from './gpu-facts.ts';
@@ -29,8 +30,8 @@ export type GpuReport = {
 };
 
 export type ProviderCheckOptions = {
-  /** Model directories: that of the package, and that of the configuration. */
-  readonly directories: readonly string[];
+  /** Model directories, each with the keys that its versions must be signed with. */
+  readonly models: readonly Pick<ModelsConfig, 'directory' | 'trust'>[];
   /** True to train and check one model of each algorithm too; takes about 30 s. */
   readonly family: boolean;
   readonly entry: URL;
@@ -40,14 +41,16 @@ export type ProviderCheckOptions = {
 
 /** Runs models on every execution provider, compares them with the CPU, measures them, and kills each provider's host. */
 export async function checkProviders(options: ProviderCheckOptions): Promise<GpuReport> {
-  const { deps, directories, family, onProgress } = options;
+  const { deps, family, onProgress } = options;
   const trained = await mkdtemp(join(tmpdir(), 'andon-gpu-'));
   try {
     if (family) {
       onProgress('training one model of each algorithm');
       await writeFamilyModels(trained);
     }
-    const models = (await Promise.all([...directories, trained].map((directory) => modelsIn(directory)))).flat();
+    const models = (
+      await Promise.all([...options.models, { directory: trained }].map((one) => modelsIn(one, onProgress)))
+    ).flat();
     const reference: Reference = new Map();
     const providers: ProviderReport[] = [];
     // The CPU first: it is the reference.
@@ -66,7 +69,7 @@ export async function checkProviders(options: ProviderCheckOptions): Promise<Gpu
   }
 }
 
-/** A provider that is not there is no fault: the agent uses the next one of its list. */
+/** A missing provider is not a fault: the agent uses the next one of its list. */
 function isGood({ provider, reason, models, recoveries }: ProviderReport): boolean {
   if (reason !== undefined) return provider !== 'cpu';
   const recovers = (recoveries ?? []).every(({ provider: used }) => used !== undefined);
@@ -82,20 +85,28 @@ async function reportOn(
   const checks = await checkProvider(provider, models, reference, { entry: options.entry, clock: options.deps.clock });
   const first = models.find((_, index) => checks[index]?.figures !== undefined);
   if (first === undefined)
-    return { provider, reason: checks[0]?.reason ?? 'there is no model', models: [], recoveries: undefined };
+    return { provider, reason: checks[0]?.reason ?? 'no model was found', models: [], recoveries: undefined };
   const recoveries = provider === 'cpu' ? undefined : await checkFallback(provider, first, options);
   return { provider, reason: undefined, models: checks, recoveries };
 }
 
-/** Versions that run in a host: without those on a server. A damaged one is `andon models verify`'s matter. */
-async function modelsIn(directory: string): Promise<readonly CheckedModel[]> {
-  const config: ModelsConfig = modelsConfigSchema.parse({ directory, deadline: '60s' });
+/** Returns the versions that run in a host: without those on a server, and without those that cannot be used. */
+async function modelsIn(
+  { directory, trust }: ProviderCheckOptions['models'][number],
+  onProgress: (text: string) => void,
+): Promise<readonly CheckedModel[]> {
+  const config: ModelsConfig = { ...modelsConfigSchema.parse({ directory, deadline: '60s' }), trust };
   const models = ModelDirectory.of(config);
   const found: CheckedModel[] = [];
   for (const name of await models.names())
     for (const version of await models.versions(name)) {
-      const stored = await models.find({ name, version });
-      if (stored.manifest.remote === undefined) found.push({ stored, config });
+      try {
+        const stored = await models.find({ name, version });
+        if (stored.manifest.remote === undefined) found.push({ stored, config });
+      } catch (error) {
+        if (!(error instanceof ConfigError || error instanceof OperatingError)) throw error;
+        onProgress(`${name}@${version} is left out: ${error.message}`);
+      }
     }
   return found;
 }

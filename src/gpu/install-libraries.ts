@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { commandFailure } from '../app/command-errors.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
@@ -49,8 +49,8 @@ export async function installLibraries(order: LibraryInstallation): Promise<stri
   }
 }
 
-/** Returns the file of each wheel of the list. */
-async function findWheels({ sources, wheels, onProgress }: LibraryInstallation): Promise<readonly string[]> {
+/** Returns the file of each wheel of the list, in its order. */
+async function findWheels({ sources, wheels }: LibraryInstallation): Promise<readonly string[]> {
   const files = (await Promise.all(sources.map(filesOf))).flat();
   const found = wheels.map(({ name, version }) => ({
     wanted: `${name} ${version}`,
@@ -65,38 +65,33 @@ async function findWheels({ sources, wheels, onProgress }: LibraryInstallation):
       'gpu-wheel-missing',
       `${sources.join(', ')}: no wheel file of ${missing.join(', ')}. andon gpu wheels lists them with the command that downloads them`,
     );
-  const paths = found.flatMap(({ file }) => file ?? []);
-  for (const [index, path] of paths.entries()) {
-    onProgress(`checking ${path}`);
-    const [expected, actual] = [wheels[index]?.sha256, await fileSha256(path)];
-    if (actual !== expected)
-      throw commandFailure(
-        'gpu-wheel-refused',
-        `${path} has the SHA-256 ${actual}, expected ${expected}. Download it again with the options that andon gpu wheels prints`,
-      );
-  }
-  return paths;
+  return found.flatMap(({ file }) => file ?? []);
 }
 
 async function filesOf(source: string): Promise<readonly string[]> {
   const found = await stat(source).catch(() => undefined);
-  if (found === undefined) throw commandFailure('gpu-wheel-missing', `${source}: there is no such file or folder`);
+  if (found === undefined) throw commandFailure('gpu-wheel-missing', `${source}: no file or folder has this name`);
   if (!found.isDirectory()) return [source];
   return (await readdir(source)).filter((name) => name.endsWith('.whl')).map((name) => join(source, name));
 }
 
 /** A process that runs keeps the libraries that it has loaded, so the folder is replaced as a whole. */
 async function extractAll(
-  { onProgress }: LibraryInstallation,
+  { wheels, onProgress }: LibraryInstallation,
   files: readonly string[],
   folder: string,
 ): Promise<void> {
   await mkdir(dirname(folder), { recursive: true });
   const staging = await mkdtemp(join(dirname(folder), '.new-'));
   try {
-    for (const file of files) {
-      onProgress(`unpacking ${file}`);
-      await extractLibraries(file, staging);
+    for (const [index, file] of files.entries()) {
+      onProgress(`checking and unpacking ${file}`);
+      // Another user may change the file between the check and the unpacking, but not this copy.
+      const copy = join(staging, 'wheel');
+      await copyFile(file, copy);
+      checkSum(file, await fileSha256(copy), wheels[index]?.sha256);
+      await extractLibraries(copy, staging);
+      await rm(copy);
     }
     // The user of the service reads them too.
     await chmod(staging, 0o755);
@@ -105,6 +100,14 @@ async function extractAll(
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
+}
+
+function checkSum(file: string, actual: string, expected: string | undefined): void {
+  if (actual === expected) return;
+  throw commandFailure(
+    'gpu-wheel-refused',
+    `${file} has the SHA-256 ${actual}, expected ${expected ?? ''}. Download it again with the options that andon gpu wheels prints`,
+  );
 }
 
 async function link(folder: string, runtimeFolder: string): Promise<void> {

@@ -22,7 +22,7 @@ const DIFFERENCE_MAX = 1e-3;
 
 export type CheckedModel = { readonly stored: StoredModel; readonly config: ModelsConfig };
 
-/** Figures of one model on one provider. Times are those of `session.run`, without the way to the host. */
+/** Figures of one model on one provider. Times are for `session.run` alone, without the messages to and from the host. */
 type ModelFigures = {
   readonly p50Ms: number;
   readonly p99Ms: number;

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
@@ -7,7 +8,7 @@ import { writeFamilyModels } from '../../src/gpu/family-models.ts';
 import { checkProvider, type Reference } from '../../src/gpu/provider-check.ts';
 import { reportText } from '../../src/gpu/report-text.ts';
 import { ModelDirectory } from '../../src/models/store/model-directory.ts';
-import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
+import { type ModelsConfig, modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import { controlChartAlgorithm } from '../../src/training/control-chart/control-chart.ts';
 import { ridgeAlgorithm } from '../../src/training/ridge/ridge.ts';
 import { TestModelDirectory } from '../support/onnx-directory.ts';
@@ -24,7 +25,7 @@ const columns = (head: readonly string[], rows: readonly (readonly string[])[]) 
 test('every provider is reported: the CPU with figures, others with the reason why they are not used', async () => {
   vi.stubEnv('VK_DRIVER_FILES', '/nonexistent.json');
   using directory = new TestModelDirectory([meanOf4x2]);
-  const report = await checkProviders({ ...options, directories: [directory.path], deps: testDeps() });
+  const report = await checkProviders({ ...options, models: [{ directory: directory.path }], deps: testDeps() });
   expect(report.providers.map(({ provider }) => provider)).toEqual(['cpu', 'webgpu', 'cuda']);
   const [cpu, webgpu, cuda] = report.providers;
   expect(cpu?.models).toMatchObject([{ model: 'mean@1', state: 'ok', largestDifference: 0 }]);
@@ -37,6 +38,28 @@ test('every provider is reported: the CPU with figures, others with the reason w
   expect(text).toContain('mean@1 | ');
   expect(text).toContain('webgpu: not used: no WebGPU adapter');
   vi.unstubAllEnvs();
+});
+
+test('a damaged version and one that no trusted key signed are left out and named', async () => {
+  using directory = new TestModelDirectory([meanOf4x2]);
+  mkdirSync(join(directory.path, 'damaged', '1'), { recursive: true });
+  writeFileSync(join(directory.path, 'damaged', '1', 'model.yaml'), 'name: [');
+  const named: string[] = [];
+  const check = (trust?: ModelsConfig['trust']) =>
+    checkProviders({
+      ...options,
+      models: [{ directory: directory.path, trust }],
+      deps: testDeps(),
+      onProgress: (text) => void named.push(text),
+    });
+  expect((await check()).providers[0]?.models.map(({ model }) => model)).toEqual(['mean@1']);
+  expect(named).toContainEqual(expect.stringMatching(/^damaged@1 is left out: /));
+  const { publicKey } = generateKeyPairSync('ed25519');
+  const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  const { providers, ok } = await check({ keys: [{ file: 'key.pem', pem }] });
+  expect(providers[0]).toMatchObject({ reason: 'no model was found' });
+  expect(ok).toBe(false);
+  expect(named).toContainEqual(expect.stringMatching(/^mean@1 is left out: /));
 });
 
 test('a provider that differs from the CPU is a fault', async () => {
@@ -65,7 +88,7 @@ test('models of the training algorithms are written and pass their golden vector
       { name: 'ridge', version: 1 },
       { name: 'control-chart', version: 1 },
     ]);
-    const report = await checkProviders({ ...options, directories: [folder], deps: testDeps() });
+    const report = await checkProviders({ ...options, models: [{ directory: folder }], deps: testDeps() });
     expect(report.providers[0]?.models.map(({ state }) => state)).toEqual(['ok', 'ok']);
   } finally {
     rmSync(folder, { recursive: true });
@@ -80,7 +103,11 @@ describeWith([swiftShader.file], 'on SwiftShader', () => {
     using directory = new TestModelDirectory([
       { name: 'dense', bytes: autoencoderModel(16, 3, 8), steps: 16, tags: 3, golden, manifest },
     ]);
-    const { providers, ok } = await checkProviders({ ...options, directories: [directory.path], deps: testDeps() });
+    const { providers, ok } = await checkProviders({
+      ...options,
+      models: [{ directory: directory.path }],
+      deps: testDeps(),
+    });
     vi.unstubAllEnvs();
     const webgpu = providers.find(({ provider }) => provider === 'webgpu');
     expect(webgpu).toMatchObject({ reason: undefined, models: [{ model: 'dense@1', state: 'ok' }] });

@@ -59,7 +59,7 @@ export async function cudaWheels(): Promise<Figures> {
 
 async function cudaReason(): Promise<string> {
   const { providers } = await checkProviders({
-    directories: [models],
+    models: [{ directory: models }],
     family: false,
     entry: inferenceHostEntry,
     deps: systemDeps(),

@@ -95,9 +95,9 @@ async function checkCommand(options: CheckOptions, output: Output): Promise<numb
 }
 
 async function checkHere({ config, family }: CheckOptions, output: Output): Promise<GpuReport> {
-  const bundled = fileURLToPath(packageFile('models'));
+  const bundled = { directory: fileURLToPath(packageFile('models')) };
   return checkProviders({
-    directories: [bundled, ...(config === undefined ? [] : [(await loadConfig(config)).config.models.directory])],
+    models: [bundled, ...(config === undefined ? [] : [(await loadConfig(config)).config.models])],
     family,
     entry: inferenceHostEntry,
     deps: systemDeps(),
