@@ -145,8 +145,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   #takeHostState(payload: Buffer): void {
     const host = this.#host;
     if (host === undefined || this.#disposed !== undefined) return;
-    if (!host.take(payload))
-      return void this.#metrics.andon_sparkplug_dropped_total.inc({ code: 'host-state-invalid' });
+    if (!host.take(payload)) return this.#metrics.andon_sparkplug_dropped_total.inc({ code: 'host-state-invalid' });
     if (!this.#isReady) return;
     if (host.online && !this.#isBorn) this.#begin();
     else if (!host.online && this.#isBorn) void this.#endSession();

@@ -71,7 +71,9 @@ async function line(url: string, settings: object = {}) {
     events.emit({ type: 'tags', tags: [current] });
   };
   const health = () => deps.health.components()[0];
-  const waits = () => expect.poll(health).toMatchObject({ status: 'degraded', code: 'sparkplug-host-offline' });
+  const waits = async () => {
+    await expect.poll(health).toMatchObject({ status: 'degraded', code: 'sparkplug-host-offline' });
+  };
   return { state, change, received, health, waits, deps };
 }
 
