@@ -21,6 +21,7 @@ export const deTroubles = {
   'mqtt-closed': 'Der Broker hat die Verbindung geschlossen',
   'mqtt-malformed-packet': 'Der Broker sendet Bytes, die kein MQTT sind',
   'mqtt-message-too-large': 'Der Broker sendet eine Nachricht über maxMessageSize',
+  'sparkplug-host-offline': 'Der primäre Sparkplug-Host ist nicht online',
   'mqtt-handler-failed': 'Eine Nachricht konnte nicht verarbeitet werden',
   'opcua-not-reached': 'Der OPC-UA-Server ist nicht erreichbar',
   'opcua-security-unsupported': 'Der OPC-UA-Server bietet die eingestellte Sicherheit nicht an',

@@ -23,6 +23,7 @@ export const zhTroubles: Readonly<Record<keyof typeof deTroubles, string>> = {
   'mqtt-closed': '代理服务器关闭了连接',
   'mqtt-malformed-packet': '代理服务器发送的数据不是有效的 MQTT',
   'mqtt-message-too-large': '代理服务器发送的消息超过 maxMessageSize',
+  'sparkplug-host-offline': 'Sparkplug 主主机不在线',
   'mqtt-handler-failed': '消息无法处理',
   'opcua-not-reached': '无法连接 OPC UA 服务器',
   'opcua-security-unsupported': 'OPC UA 服务器不提供所配置的安全策略',
