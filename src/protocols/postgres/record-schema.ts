@@ -15,7 +15,7 @@ export const dayTables = ['verdict_data', 'sample_data', 'summary_data'] as cons
  * have the names. The key of a partitioned table must contain the time, which is part of the record and does not change when
  * the record is sent again.
  */
-const first = (s: string) => `
+const names = (s: string) => `
 CREATE TABLE ${s}.boxes (
   box integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name text NOT NULL UNIQUE,
@@ -54,6 +54,9 @@ CREATE TABLE ${s}.verdict_settings (
   tags text[] NOT NULL,
   UNIQUE (watch, hash)
 );
+`;
+
+const tablesByDay = (s: string) => `
 CREATE TABLE ${s}.verdict_data (
   time timestamptz NOT NULL,
   sequence bigint NOT NULL,
@@ -91,6 +94,9 @@ CREATE TABLE ${s}.summary_data (
   PRIMARY KEY (time, epoch, sequence, first_sequence, records)
 ) PARTITION BY RANGE (time);
 CREATE TABLE ${s}.summary_data_other PARTITION OF ${s}.summary_data DEFAULT;
+`;
+
+const smallTables = (s: string) => `
 CREATE TABLE ${s}.alarm_data (
   epoch integer NOT NULL REFERENCES ${s}.epochs,
   sequence bigint NOT NULL,
@@ -127,7 +133,9 @@ CREATE TABLE ${s}.event_data (
   PRIMARY KEY (epoch, sequence)
 );
 CREATE INDEX ON ${s}.event_data (time);
+`;
 
+const views = (s: string) => `
 CREATE VIEW ${s}.verdicts AS
   SELECT v.time, b.name AS box, w.name AS watch, v.verdict, v.score, n.threshold, v.reason, n.model, n.version, n.provider,
     n.tags, v.tag_values, v.quality, v.contributions, b.name || '/' || e.name || '/' || v.sequence AS id
@@ -155,7 +163,13 @@ CREATE VIEW ${s}.events AS
 `;
 
 /** Steps of the schema, oldest first. */
-export const migrations: readonly Migration[] = [{ version: 1, writableFrom: 1, sql: first }];
+export const migrations: readonly Migration[] = [
+  {
+    version: 1,
+    writableFrom: 1,
+    sql: (s) => [names, tablesByDay, smallTables, views].map((part) => part(s)).join(''),
+  },
+];
 
 /** Version of the schema that this program writes. */
 export const SCHEMA_VERSION = migrations.at(-1)?.version ?? 0;

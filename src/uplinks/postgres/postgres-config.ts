@@ -16,7 +16,7 @@ const databaseUrl = z.string().superRefine((text, context) => {
   if (url === null || !['postgres:', 'postgresql:'].includes(url.protocol)) return issue(EXPECTED);
   if (url.pathname.length < 2) return issue(`${EXPECTED}: the name of the database is missing`);
   if (url.username !== '' || url.password !== '') issue('user and password must not be in the url');
-  const [name] = [...url.searchParams.keys()].filter((key) => !['sslmode', 'host'].includes(key));
+  const name = [...url.searchParams.keys()].find((key) => !['sslmode', 'host'].includes(key));
   if (name !== undefined) issue(`the parameter ${name} is not known: expected sslmode or host`);
   const mode = url.searchParams.get('sslmode');
   if (mode !== null && !sslModes.some((one) => one === mode)) issue(`sslmode: expected ${sslModes.join(', ')}`);
