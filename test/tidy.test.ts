@@ -66,6 +66,7 @@ const floors: readonly (readonly string[])[] = [
   ['outbox/file'],
   ['outbox/records', 'outbox/alarms', 'outbox/annotations', 'outbox/history'],
   ['outbox'],
+  ['uplinks/thinning'],
   ['uplinks'],
   ['uplinks/http', 'uplinks/mqtt', 'uplinks/sparkplug', 'uplinks/parquet', 'uplinks/nats', 'uplinks/postgres'],
   ['uplinks/influx'],

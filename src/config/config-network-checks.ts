@@ -15,6 +15,7 @@ export function networkFindings(context: CheckContext): readonly Finding[] {
   return [
     ...accessFindings(context),
     ...clientIdFindings(context),
+    ...thinFindings(context),
     ...headerFindings(context),
     ...clearTextFindings(context),
     ...tlsFileFindings(context),
@@ -162,6 +163,15 @@ function connections({ config }: CheckContext): readonly Connection[] {
       ('headers' in entry && Object.values(entry.headers).some((value) => isPlainObject(value))) ||
       ('parameters' in entry && Object.values(entry.parameters).some((value) => isPlainObject(value))),
   }));
+}
+
+/** Summaries follow from the order in which records were stored. */
+function thinFindings({ config }: CheckContext): readonly Finding[] {
+  return Object.entries(config.uplinks ?? {}).flatMap(([id, entry]) =>
+    entry.thin !== undefined && 'order' in entry && entry.order !== 'oldest-first'
+      ? [error(['uplinks', id, 'thin'], `requires order: oldest-first, but order is ${entry.order}`)]
+      : [],
+  );
 }
 
 function clientIdFindings(context: CheckContext): readonly Finding[] {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { type RecordKind, recordKinds } from '../domain/record/record.ts';
+import { thinSchema } from './thinning/thin-config.ts';
 import { byteSize, configObject, duration } from '../platform/config-fields.ts';
 
 /** Default batch of a kind of uplink. */
@@ -28,6 +29,11 @@ export function uplinkFields(defaults: BatchDefaults) {
       .default('names')
       .describe(
         'Values of a verdict record. names: by the name of each tag. columns: in the order of a list of tags, which each message has once',
+      ),
+    thin: thinSchema
+      .optional()
+      .describe(
+        'Sends less: changes of verdicts, some samples, and a summary of each interval in place of the rest. Requires order: oldest-first. Default: everything is sent',
       ),
     batch: configObject({
       recordsMax: z

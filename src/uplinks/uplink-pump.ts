@@ -5,6 +5,7 @@ import { Backoff } from '../platform/backoff.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
+import { ThinnedRecords } from './thinning/thinned-records.ts';
 import { AckWriter } from './ack-writer.ts';
 import { InFlightBatches } from './in-flight-batches.ts';
 import { Pace } from './pace.ts';
@@ -65,8 +66,10 @@ export class UplinkPump implements Uplink {
   #liveInARow = 0;
   #refusedInARow = 0;
 
-  constructor(options: UplinkPumpOptions) {
-    const { id, records, deps, config } = options;
+  constructor(given: UplinkPumpOptions) {
+    const { id, deps, config } = given;
+    const records = config.thin === undefined ? given.records : new ThinnedRecords(given.records, config.thin);
+    const options = { ...given, records };
     this.#options = options;
     this.#deps = deps;
     this.#report = new UplinkReport(id, records, deps);
@@ -325,7 +328,7 @@ export class UplinkPump implements Uplink {
         if (!this.#abort.signal.aborted) this.#report.failed(error);
         return error;
       case 'reject':
-        if (splitCodes.has(error.code) && batch.length > 1) {
+        if (splitCodes.has(error.code) && batch.isDivisible) {
           batches.split(batch);
           this.#report.split();
           return undefined;

@@ -178,7 +178,8 @@ export class MemoryRecordStore implements RecordStore {
 
   #advance(uplink: string, batches: readonly RecordBatch[]): void {
     const cursor = this.#cursor(uplink);
-    for (const { sequence, id } of recordsIn(batches)) {
+    for (const sequence of batches.flatMap((batch) => [...batch.sequences])) {
+      const id = this.stored[sequence - 1]?.id;
       const lane = cursor.live !== undefined && sequence > cursor.live.from ? cursor.live : undefined;
       const last = lane?.acknowledged ?? cursor.backlog;
       if (sequence <= last) throw new Error(`${id} was settled before, or out of order: the cursor is at ${last}`);

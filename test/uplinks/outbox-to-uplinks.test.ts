@@ -75,6 +75,56 @@ test.each(['oldest-first', 'live-first'] as const)(
   },
 );
 
+test('summaries of a thinned uplink cover every record in the outbox once, with repeats and a refusal', async () => {
+  await using stack = new AsyncDisposableStack();
+  const folder = mkdtempSync(join(tmpdir(), 'andon-uplinks-'));
+  stack.defer(() => rmSync(folder, { recursive: true }));
+  const deps = testDeps();
+  const outbox = stack.use(
+    new Outbox({
+      agentId: 'edge-01',
+      entry: new URL('../../src/hosts/storage-worker.ts', import.meta.url),
+      config: outboxConfigSchema.parse({ path: join(folder, 'outbox.db') }),
+      uplinks: [{ id: 'lake', kinds: recordKinds }],
+      deps,
+    }),
+  );
+  await outbox.start();
+  const lake = stack.use(await new UpstreamHttp().listen());
+  lake.faults.push({ type: 'status', status: 413 }, { type: 'store-then-reset' }, { type: 'status', status: 500 });
+  const ids = await outbox.append(minutes(30));
+  const config = { type: 'http', url: lake.url, retry, thin: {}, batch: { recordsMax: 10 } };
+  const parsed = httpUplinkSchema.parse(config);
+  const uplink = createHttpUplink({ agentId: 'edge-01', records: outbox.readers, deps, id: 'lake', config: parsed });
+  stack.use(uplink).start();
+  const left = async () => (await outbox.stats()).uplinks[0]?.waiting;
+  // The records of the last interval wait for a later one.
+  await vi.waitFor(async () => expect(await left()).toBe(20), { timeout: 60_000, interval: 20 });
+  const { deadLetters } = await outbox.stats();
+  const ranges = lake.ids.filter((id) => id.includes('-', id.lastIndexOf('/')));
+  const covered = ranges.reduce((sum, id) => {
+    const [from = 0, to = 0] = id
+      .slice(id.lastIndexOf('/') + 1)
+      .split('-')
+      .map(Number);
+    // The records of two watches alternate.
+    return sum + (to - from) / 2 + 1;
+  }, 0);
+  expect(new Set(ranges).size).toBe(ranges.length);
+  expect(deadLetters).toBeGreaterThan(0);
+  expect(covered + deadLetters).toBe(ids.length - 20);
+});
+
+/** Verdicts of two watches, each every 6 s. */
+function minutes(count: number): readonly RecordDraft[] {
+  return Array.from({ length: count * 20 }, (_, number) => {
+    const watch = `pump-${number % 2}`;
+    const body = { watch, verdict: 'normal', score: number };
+    const timestampMs = Date.UTC(2026, 10, 30) + Math.floor(number / 2) * 6000;
+    return { kind: 'verdict', timestampMs, watch, body, alarm: undefined };
+  });
+}
+
 function verdicts(count: number): readonly RecordDraft[] {
   return Array.from({ length: count }, (_, number) => ({
     kind: 'verdict',

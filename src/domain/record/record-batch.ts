@@ -15,6 +15,8 @@ export type RecordBatchData = {
   readonly lastId: string;
   /** Lists of names that the records refer to by position. */
   readonly columns: UsedLists;
+  /** True if the records stand for all stored ones of `sequences`, which are more. Such a batch is not divided. */
+  readonly isThinned?: true;
 };
 
 export type BatchLimits = {
@@ -53,6 +55,12 @@ export class RecordBatch {
     return this.#data.json.length + this.#columnsBytes;
   }
 
+  /** True if the batch can be divided. */
+  get isDivisible(): boolean {
+    return this.length > 1 && this.#data.isThinned !== true;
+  }
+
+  /** Number of records in the JSON. */
   get length(): number {
     return this.#data.ends.length;
   }
@@ -69,7 +77,7 @@ export class RecordBatch {
     return { id: this.#data.lastId, sequence: this.#data.sequences.at(-1) ?? 0 };
   }
 
-  /** Divides the batch into two halves. It must have two records or more. */
+  /** Divides the batch into two halves. It must be divisible. */
   halves(): readonly [RecordBatch, RecordBatch] {
     const middle = Math.ceil(this.length / 2);
     return [this.#part(0, middle), this.#part(middle, this.length)];
@@ -77,7 +85,7 @@ export class RecordBatch {
 
   /** Divides the batch into batches of at most `bytesMax`. A larger record is a batch of its own. */
   within(bytesMax: number): readonly RecordBatch[] {
-    if (this.bytes <= bytesMax) return [this];
+    if (this.bytes <= bytesMax || !this.isDivisible) return [this];
     const columnsBytes = this.#columnsBytes;
     const parts: RecordBatch[] = [];
     let from = 0;

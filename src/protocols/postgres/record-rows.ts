@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type RecordObject, samplesOf } from '../../domain/record/record-object.ts';
+import { recordIdParts, type RecordObject, samplesOf, tagValuesOf } from '../../domain/record/record-object.ts';
 import type { NameNumbers, VerdictSettings } from './name-numbers.ts';
 
 /** Records with the lists of names that they refer to, as an uplink sends them. */
@@ -8,8 +8,6 @@ export type RecordMessage = {
   /** Lists of tags by position; empty if the records have names. */
   readonly columns: readonly (readonly string[] | null)[];
 };
-
-export type RecordId = { readonly box: string; readonly epoch: string; readonly sequence: number };
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -25,26 +23,20 @@ export type TableRows = {
   readonly boxes: readonly number[];
 };
 
-/** Returns the parts of `<box>/<epoch>/<sequence>`. The id of a summary ends with the range `<first>-<last>`. */
-export function recordIdOf(id: string): RecordId {
-  const [box, epoch, end] = [id.split('/').slice(0, -2).join('/'), ...id.split('/').slice(-2)];
-  return { box, epoch: epoch ?? '', sequence: Number(end?.split('-').at(-1)) };
-}
-
 type Keyed = { readonly record: RecordObject; readonly box: number; readonly epoch: number; readonly sequence: number };
 
 /** Returns the records as rows. Names that are new are added to the database. */
 export async function tableRows(messages: readonly RecordMessage[], numbers: NameNumbers): Promise<TableRows> {
   const records = messages.flatMap(({ records: own, columns }) =>
-    own.map((record) => ({ record, columns, id: recordIdOf(record.id) })),
+    own.map((record) => ({ record, columns, id: recordIdParts(record.id) })),
   );
-  const boxOf = await numbers.boxes(records.map(({ id }) => id.box));
+  const boxOf = await numbers.boxes(records.map(({ id }) => id.agent));
   const epochOf = await numbers.names(
     'epochs',
-    records.map(({ id }) => [boxOf(id.box), id.epoch]),
+    records.map(({ id }) => [boxOf(id.agent), id.epoch]),
   );
   const keyed = records.map(({ record, columns, id }) => {
-    const box = boxOf(id.box);
+    const box = boxOf(id.agent);
     return { record, columns, box, epoch: epochOf(box, id.epoch), sequence: id.sequence };
   });
   const of = (kind: string) => keyed.filter(({ record }) => record.kind === kind);
@@ -138,7 +130,7 @@ function valuesOf(record: RecordObject, columns: RecordMessage['columns']) {
   const quality = (record['quality'] ?? {}) as Readonly<Record<string, string>>;
   const list = typeof record['columns'] === 'number' ? columns[record['columns']] : undefined;
   if (list !== undefined && list !== null) return { tags: list, values: record['values'], quality };
-  const named = (record['tags'] ?? {}) as Readonly<Record<string, number | null>>;
+  const named = tagValuesOf(record);
   const notGood = Object.entries(quality).filter(([, value]) => value !== 'good');
   return { tags: Object.keys(named), values: Object.values(named), quality: Object.fromEntries(notGood) };
 }

@@ -1,8 +1,9 @@
 import type { ClientBase } from 'pg';
+import { type RecordIdParts, recordIdParts } from '../../domain/record/record-object.ts';
 import { DayPartitions } from './day-partitions.ts';
 import { NameNumbers } from './name-numbers.ts';
 import { quoted } from './record-schema.ts';
-import { type RecordId, recordIdOf, type RecordMessage, type TableRows, tableRows } from './record-rows.ts';
+import { type RecordMessage, type TableRows, tableRows } from './record-rows.ts';
 
 /** Stores records in the tables of `record-schema.ts`. A record that is stored already is left as it is. */
 export class RecordWriter {
@@ -28,7 +29,7 @@ export class RecordWriter {
     const times = messages.flatMap(({ records }) => records.map(({ timestamp_ms: timeMs }) => timeMs));
     await this.partitions.create(times, nowMs);
     const rows = await tableRows(messages, this.#numbers);
-    const position = last === undefined ? undefined : recordIdOf(last);
+    const position = last === undefined ? undefined : recordIdParts(last);
     const epoch = position === undefined ? null : await this.#epochOf(position);
     await this.#client.query(storeStatement(this.#s), [
       ...tableNames.map((table) => jsonText(rows[table])),
@@ -40,7 +41,7 @@ export class RecordWriter {
 
   /** Stores that an uplink has sent the records up to an id, without any of them. */
   async moveTo(last: string): Promise<void> {
-    const position = recordIdOf(last);
+    const position = recordIdParts(last);
     await this.#client.query(
       `UPDATE ${this.#s}.epochs SET last_sequence = greatest(last_sequence, $2) WHERE epoch = $1`,
       [await this.#epochOf(position), position.sequence],
@@ -57,8 +58,8 @@ export class RecordWriter {
     return Number(rows[0]?.last_sequence ?? 0);
   }
 
-  async #epochOf({ box, epoch }: RecordId): Promise<number> {
-    const number = (await this.#numbers.boxes([box]))(box);
+  async #epochOf({ agent, epoch }: RecordIdParts): Promise<number> {
+    const number = (await this.#numbers.boxes([agent]))(agent);
     return (await this.#numbers.names('epochs', [[number, epoch]]))(number, epoch);
   }
 }

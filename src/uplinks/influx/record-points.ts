@@ -11,6 +11,7 @@ const NS_IN_MS = 1_000_000n;
  */
 export function recordPoints(agentId: string, record: RecordObject): readonly Point[] {
   if (record.kind === 'sample') return samplePoints(agentId, record);
+  if (record.kind === 'summary') return summaryPoints(agentId, record);
   const { labels, fields } = shapes[record.kind];
   const point = {
     measurement: record.kind,
@@ -26,7 +27,7 @@ type Shape = {
   readonly fields: (record: RecordObject) => Readonly<Record<string, FieldValue>>;
 };
 
-const shapes: Readonly<Record<Exclude<RecordObject['kind'], 'sample'>, Shape>> = {
+const shapes: Readonly<Record<Exclude<RecordObject['kind'], 'sample' | 'summary'>, Shape>> = {
   verdict: {
     labels: ['watch'],
     fields: ({ score, threshold, verdict, reason, model, version }) => ({
@@ -98,6 +99,26 @@ function samplePoints(agentId: string, record: RecordObject): readonly Point[] {
     fields: { value: quality === 'bad' ? undefined : number(value), quality, good: quality === 'good' },
     timeNs: timeNs(record.timestamp_ms + afterMs),
   }));
+}
+
+/** A point for the verdicts of a watch, and one for each tag. */
+function summaryPoints(agentId: string, record: RecordObject): readonly Point[] {
+  const at = { timeNs: timeNs(record.timestamp_ms) };
+  const { watch, count, unknown, score } = record;
+  const ranges = Object.entries((record['tags'] ?? {}) as Readonly<Record<string, readonly number[] | null>>);
+  const tags = ranges.map(([tag, range]) => {
+    const [min, mean, max, present = count] = range ?? [];
+    return {
+      measurement: 'sample_summary',
+      labels: { agent: agentId, tag },
+      fields: { min, mean, max, count: range === null ? undefined : whole(present) },
+      ...at,
+    };
+  });
+  if (typeof watch !== 'string') return tags;
+  const { min, mean, max } = (score ?? {}) as Readonly<Record<string, number>>;
+  const fields = { count: whole(count), unknown: number(unknown), score_min: min, score_mean: mean, score_max: max };
+  return [{ measurement: 'verdict_summary', labels: { agent: agentId, watch }, fields, ...at }, ...tags];
 }
 
 function timeNs(timeMs: number): bigint {

@@ -1,6 +1,5 @@
 import type { BasicType } from 'hyparquet-writer';
-import type { RecordKind } from '../../domain/record/record.ts';
-import { type RecordObject, samplesOf } from '../../domain/record/record-object.ts';
+import { type RecordObject, samplesOf, type SentKind } from '../../domain/record/record-object.ts';
 
 /** A column of a file; null for no value. */
 type Column = {
@@ -21,7 +20,7 @@ const body: Column = {
   of: ({ id: _id, kind: _kind, timestamp_ms: _time, ...rest }) => JSON.stringify(rest),
 };
 
-const columnsOf: Readonly<Record<RecordKind, readonly Column[]>> = {
+const columnsOf: Readonly<Record<SentKind, readonly Column[]>> = {
   verdict: [
     text('id'),
     time,
@@ -40,11 +39,12 @@ const columnsOf: Readonly<Record<RecordKind, readonly Column[]>> = {
   ],
   loss: [text('id'), time, text('records'), text('reason'), double('count'), body],
   start: [text('id'), time, text('reason'), double('down_ms'), body],
+  summary: [text('id'), time, ...['records', 'watch'].map(text), double('count'), double('unknown'), body],
   output: [text('id'), time, ...['output', 'show', 'outcome'].map(text), body],
 };
 
 /** Returns a file with the records, all of one kind. A `sample` record is one row for each tag. */
-export async function parquetFile(kind: RecordKind, records: readonly RecordObject[]): Promise<Uint8Array> {
+export async function parquetFile(kind: SentKind, records: readonly RecordObject[]): Promise<Uint8Array> {
   // Agents without such an uplink do not load the library.
   const { parquetWriteBuffer } = await import('hyparquet-writer');
   const rows = kind === 'sample' ? records.flatMap(sampleRows) : records;
