@@ -106,8 +106,8 @@ export class Segment {
   }
 
   #addVerdict(record: RecordObject): void {
-    const watch = String(record['watch'] ?? '');
-    const verdict = String(record['verdict']);
+    const watch = textOf(record['watch']);
+    const verdict = textOf(record['verdict']);
     const totals = this.#verdicts.get(watch) ?? {
       first: record,
       last: record,
@@ -186,4 +186,8 @@ export class Segment {
       tags: tags.json(count),
     };
   }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
