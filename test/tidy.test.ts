@@ -79,6 +79,8 @@ const floors: readonly (readonly string[])[] = [
   ['http', 'serving/v2'],
   ['serving/text', 'serving/grpc'],
   ['serving'],
+  ['fleet'],
+  ['fleet/box', 'fleet/service'],
   ['config/files'],
   ['config'],
   ['tag-import', 'config-editing'],
