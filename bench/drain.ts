@@ -57,7 +57,7 @@ async function publish({ brokerUrl }: PartOptions, backlog: number): Promise<num
   await using stack = new AsyncDisposableStack();
   const client = await connectAsync(brokerUrl);
   stack.defer(() => client.endAsync());
-  const records = verdictDrafts(recordsMax).map(({ kind, timestampMs, watch, body, columns }, index) =>
+  const records = verdictDrafts(recordsMax).map(({ kind, timestampMs, watch = '', body, columns }, index) =>
     recordJson({
       id: `${AGENT_ID}/0123456789abcdefg/${index}`,
       sequence: index,

@@ -48,9 +48,9 @@ export async function lookUpModels(
   };
   for (const { model, shadow, canary } of Object.values(watches))
     for (const named of [model, shadow, canary]) {
-      const reference = named === undefined ? '' : formatModelReference(named);
-      if (named !== undefined && !found.has(reference))
-        found.set(reference, await find(directory, named, names, checkGraph));
+      if (named === undefined) continue;
+      const reference = formatModelReference(named);
+      if (!found.has(reference)) found.set(reference, await find(directory, named, names, checkGraph));
     }
   for (const name of models.serve === 'all' ? names : names.filter((one) => models.serve.includes(one))) {
     const problem = await directory

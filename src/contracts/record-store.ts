@@ -68,8 +68,8 @@ export type Unstored = {
   readonly kind: RecordKind | typeof HISTORY;
   /** Time of the first one. */
   readonly timestampMs: EpochMs;
-  /** Watch of a record, '' for none; source of samples. */
-  readonly watch: string;
+  /** Watch of a record; source of samples; undefined for neither. */
+  readonly watch?: string | undefined;
   /** Number of them. Default: 1. */
   readonly count?: number;
   /** Time of the last one. Default: the time of the first. */

@@ -157,7 +157,7 @@ function decisionFor(task: TrainingTask, order: TrainOrder, read: ReadRows): Dec
     case 'regression': {
       const { low, high } = measuredRange(read);
       const { threshold, abnormal } = order.limit ?? { threshold: low, abnormal: 'below' };
-      return { threshold, abnormal, deadband: (high - low) * DEADBAND_SHARE, unit: '' };
+      return { threshold, abnormal, deadband: (high - low) * DEADBAND_SHARE };
     }
   }
 }

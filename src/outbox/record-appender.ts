@@ -7,7 +7,7 @@ import type { OutboxConfig } from './file/outbox-config.ts';
 import { Refusals } from './file/refusals.ts';
 import type { OutboxDatabase } from './records/outbox-database.ts';
 import type { OpenOutbox } from './records/outbox-file.ts';
-import type { OutboxRow } from './records/outbox-schema.ts';
+import { NO_WATCH, type OutboxRow } from './records/outbox-schema.ts';
 import { ROW_BYTES } from './records/record-space.ts';
 import { type AppendBatch, bodyBytes, bodyOf } from './file/append-batch.ts';
 import type { AppendOutcome } from './file/storage-protocol.ts';
@@ -86,7 +86,7 @@ function storedBefore({ database }: OpenOutbox, batch: AppendBatch): readonly (s
 function isStoredAs({ rows }: OutboxDatabase, batch: AppendBatch, index: number, row: OutboxRow | undefined): boolean {
   if (row === undefined || row.kind !== batch.kinds[index] || row.timestamp !== batch.timestampsMs[index]) return false;
   const body = bodyOf(batch, index);
-  if (typeof body === 'string') return row.watch === batch.watches[index] && row.body === body;
+  if (typeof body === 'string') return row.watch === (batch.watches[index] ?? NO_WATCH) && row.body === body;
   return row.names !== null && rows.names.isList(row.names, body.names) && Buffer.from(row.body).equals(body.bytes);
 }
 
@@ -109,7 +109,7 @@ function store(
     const left = new Refusals();
     const ids = batch.kinds.map((kind, index) => {
       const alarm = alarms.get(index);
-      const [timestampMs, watch] = [batch.timestampsMs[index] ?? nowMs, batch.watches[index] ?? ''];
+      const [timestampMs, watch] = [batch.timestampsMs[index] ?? nowMs, batch.watches[index]];
       if (!kinds.has(kind)) {
         // An alarm is not lost: it waits in the alarm database for room.
         if (drops && alarm === undefined) left.add([{ kind, timestampMs, watch }], 'outbox-full');

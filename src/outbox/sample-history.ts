@@ -287,7 +287,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
       if (times.length === 0) return [];
       const timestampMs = times.reduce((first, time) => Math.min(first, time));
       const toMs = times.reduce((last, time) => Math.max(last, time));
-      return [{ kind: HISTORY, timestampMs, toMs, watch: sources[tag] ?? '', count: times.length } as const];
+      return [{ kind: HISTORY, timestampMs, toMs, watch: sources[tag], count: times.length } as const];
     });
     this.#drop(lost, reason);
   }

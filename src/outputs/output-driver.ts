@@ -193,11 +193,11 @@ export class OutputDriver implements Output {
     const timestampMs = deps.clock.nowMs();
     try {
       const body = snakeJson(command);
-      await records.append([{ kind: 'output', timestampMs, watch: '', body, alarm: undefined }]);
+      await records.append([{ kind: 'output', timestampMs, body, alarm: undefined }]);
     } catch (error) {
       if (error instanceof InvariantError) throw error;
       this.#metrics.andon_output_records_lost_total.inc({ output: id });
-      records.lost([{ kind: 'output', timestampMs, watch: '' }], errorCode(error));
+      records.lost([{ kind: 'output', timestampMs }], errorCode(error));
     }
   }
 

@@ -429,7 +429,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     const draft = {
       kind: 'alarm',
       timestampMs: transition.timestampMs,
-      watch: watch ?? '',
+      watch,
       body,
       alarm: transition,
     } as const;

@@ -26,5 +26,5 @@ export function sampleDraft(gated: SampleBatch, reported: Uint8Array, tags: read
     const sample = [Number.isFinite(value) ? value : null, qualityOf(gated.qualities[index] ?? 2)];
     values[name] = offsetMs === 0 ? sample : [...sample, offsetMs];
   }
-  return { kind: 'sample', timestampMs, watch: '', body: { values }, alarm: undefined };
+  return { kind: 'sample', timestampMs, body: { values }, alarm: undefined };
 }

@@ -195,8 +195,7 @@ export class Simulation {
       // An alarm that is refused waits in its own database, and is stored later.
     } else if (kind !== 'alarm' && this.#isFull) {
       this.#refused += 1;
-      if (this.#onFull === 'reject-new')
-        this.#tally.add([{ kind, timestampMs: this.#nowMs, watch: '' }], 'outbox-full');
+      if (this.#onFull === 'reject-new') this.#tally.add([{ kind, timestampMs: this.#nowMs }], 'outbox-full');
     } else if (kind !== 'alarm') this.#broken.push(`record ${number} (${kind}) was dropped, although nothing was full`);
   }
 
@@ -321,7 +320,7 @@ export class Simulation {
       return { kind: 'alarm', watch: 'pump', ...common, alarm: alarmTransition(this.#nextAlarm++, this.#nowMs) };
     return choice < 0.8
       ? { kind: 'verdict', watch: 'pump', ...common, alarm: undefined }
-      : { kind: 'sample', watch: '', ...common, alarm: undefined };
+      : { kind: 'sample', ...common, alarm: undefined };
   }
 
   /** @returns Undefined if the storage refused for now. Every other error is a bug. */

@@ -41,7 +41,7 @@ export class MemoryRecordStore implements RecordStore {
     const ids = drafts.map((draft) => {
       const sequence = this.stored.length + 1;
       const id = recordId(this.#agentId, 'e1', sequence);
-      const { kind, timestampMs, watch } = draft;
+      const { kind, timestampMs, watch = '' } = draft;
       this.stored.push({ id, sequence, kind, timestampMs, watch, body: draftJson(draft) });
       return id;
     });

@@ -25,7 +25,7 @@ function uplinkTo(url: string, config: Partial<z.input<typeof influxUplinkSchema
 }
 
 function sample(offsetMs: number, values: object): RecordDraft {
-  return { kind: 'sample', timestampMs: TIME_MS + offsetMs, watch: '', body: { values }, alarm: undefined };
+  return { kind: 'sample', timestampMs: TIME_MS + offsetMs, body: { values }, alarm: undefined };
 }
 
 function verdict(offsetMs: number, body: object): RecordDraft {

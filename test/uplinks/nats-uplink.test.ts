@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import { nkeys } from '@nats-io/transport-node';
 import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
 import { expect, test, vi } from 'vitest';
@@ -215,6 +216,49 @@ describeWith(['nats-server'], 'uplink to NATS JetStream', () => {
       start({ nkey: { env: 'ANDON_TEST_NKEY' } });
       await delivered();
       expect(store.deadLetters).toEqual([]);
+    });
+  });
+
+  /** A server that greets, answers pings if requested, and is silent then. `received` resolves when a client sent the text. */
+  async function silentServer(text: string, greeting: string, answersPings: boolean) {
+    const received = Promise.withResolvers<void>();
+    const server = createServer((socket) => {
+      socket.write(greeting);
+      socket.on('error', () => undefined);
+      socket.on('data', (bytes) => {
+        if (answersPings && bytes.includes('PING')) socket.write('PONG\r\n');
+        if (bytes.includes(text)) received.resolve();
+      });
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = server.address() as { readonly port: number };
+    return { port, received: received.promise, [Symbol.dispose]: () => server.close() };
+  }
+
+  const GREETING = 'INFO {"server_id":"silent","version":"2.15.0","headers":true,"max_payload":1048576}\r\n';
+
+  // A stop that waited would exceed the time limit of the test.
+  test('a stop does not wait for a server that is silent in the login, before the stream, or at the monitor', async () => {
+    await withBench({}, async ({ server, store, start }) => {
+      await server.addStream();
+      await store.appendVerdicts(1);
+      const connectTimeout = '10m';
+      using login = await silentServer('CONNECT', GREETING, false);
+      using stream = await silentServer('$JS.API.STREAM.INFO', GREETING, true);
+      using monitor = await silentServer('/jsz', '', false);
+      const monitored = { durability: 'synced', monitor: `http://127.0.0.1:${monitor.port}` } as const;
+      for (const { received, config } of [
+        { received: login.received, config: { url: `nats://127.0.0.1:${login.port}` } },
+        { received: stream.received, config: { url: `nats://127.0.0.1:${stream.port}` } },
+        { received: monitor.received, config: monitored },
+      ]) {
+        const uplink = start({ connectTimeout, ...config });
+        await received;
+        await uplink[Symbol.asyncDispose]();
+      }
+      expect(store.waiting('fleet')).toBe(1);
     });
   });
 });

@@ -46,7 +46,7 @@ async function written(
 }
 
 function sample(offsetMs: number, values: object): RecordDraft {
-  return { kind: 'sample', timestampMs: TIME_MS + offsetMs, watch: '', body: { values }, alarm: undefined };
+  return { kind: 'sample', timestampMs: TIME_MS + offsetMs, body: { values }, alarm: undefined };
 }
 
 function verdict(offsetMs: number, body: object): RecordDraft {

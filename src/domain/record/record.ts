@@ -16,8 +16,8 @@ export type RecordBody = Readonly<Record<string, unknown>>;
 export type RecordDraft = {
   readonly kind: RecordKind;
   readonly timestampMs: EpochMs;
-  /** Watch of the record; '' for samples and losses. */
-  readonly watch: string;
+  /** Undefined for records that concern no watch, such as samples. */
+  readonly watch?: string | undefined;
   /** Empty if the record has columns. */
   readonly body: RecordBody;
   readonly columns?: RecordColumns;
@@ -31,6 +31,7 @@ export type StoredRecord = {
   readonly sequence: number;
   readonly kind: RecordKind;
   readonly timestampMs: EpochMs;
+  /** As in the database: '' without a watch. */
   readonly watch: string;
   readonly body: string;
 };

@@ -13,9 +13,9 @@ export type AppendBatch = BatchColumns & {
 export type BatchColumns = {
   readonly kinds: readonly RecordKind[];
   readonly timestampsMs: Float64Array;
-  readonly watches: readonly string[];
-  /** JSON objects; '' for a record with columns. */
-  readonly bodies: readonly string[];
+  readonly watches: readonly (string | undefined)[];
+  /** JSON objects; undefined for a record with columns. */
+  readonly bodies: readonly (string | undefined)[];
   /** Lists of names that the columns refer to, each once. */
   readonly names: readonly string[];
   /** Position of each record's list in `names`; -1 for a record without columns. */
@@ -26,8 +26,8 @@ export type BatchColumns = {
   readonly alarms: readonly { readonly index: number; readonly transition: AlarmTransition }[];
 };
 
-/** @param bodies JSON of each draft; '' for a draft with columns. */
-export function batchOf(drafts: readonly RecordDraft[], bodies: readonly string[]): BatchColumns {
+/** @param bodies JSON of each draft; undefined for a draft with columns. */
+export function batchOf(drafts: readonly RecordDraft[], bodies: readonly (string | undefined)[]): BatchColumns {
   const names = new Map<string, number>();
   const namesOf = new Int32Array(drafts.length).fill(-1);
   const columnEnds = new Uint32Array(drafts.length);

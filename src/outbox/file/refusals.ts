@@ -24,7 +24,7 @@ export class Refusals {
 
   add(losses: Iterable<Unstored>, reason: string): void {
     for (const { kind, timestampMs: fromMs, watch, count = 1, toMs = fromMs } of losses)
-      this.#merge({ kind, reason, count, fromMs, toMs, watches: watch === '' ? {} : { [watch]: count } });
+      this.#merge({ kind, reason, count, fromMs, toMs, watches: watch === undefined ? {} : { [watch]: count } });
   }
 
   /** Returns the refusals, and begins again. */

@@ -28,7 +28,7 @@ export type AppendQueueOptions = {
 
 type Entry = {
   readonly drafts: readonly RecordDraft[];
-  readonly bodies: readonly string[];
+  readonly bodies: readonly (string | undefined)[];
   readonly bytes: number;
   readonly resolve: (ids: readonly (string | undefined)[]) => void;
   readonly reject: (error: unknown) => void;
@@ -80,7 +80,7 @@ export class AppendQueue {
   /** @throws {OperatingError} 'outbox-queue-full' (retry), 'record-too-large' (reject), or an error of `commit`. */
   push(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]> {
     if (drafts.length === 0) return Promise.resolve([]);
-    const bodies = drafts.map(({ body, columns }) => (columns === undefined ? JSON.stringify(body) : ''));
+    const bodies = drafts.map(({ body, columns }) => (columns === undefined ? JSON.stringify(body) : undefined));
     const sizes = drafts.map(({ columns }, index) => columns?.bytes.length ?? Buffer.byteLength(bodies[index] ?? ''));
     const refusal = this.#refusal(sizes);
     if (refusal !== undefined) return Promise.reject(refusal);

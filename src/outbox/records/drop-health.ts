@@ -14,16 +14,17 @@ const remedies: ReadonlyMap<string, string> = new Map([
 /** Degraded while records are dropped. */
 export class DropHealth {
   #count = 0;
-  #reason = '';
+  #remedy: string | undefined;
   #sinceMs: EpochMs = 0;
   #lastMs = -Infinity;
 
   add(lost: readonly LossCount[], nowMs: EpochMs): void {
     for (const { uplink, reason, count } of lost) {
-      if (uplink !== undefined || !remedies.has(reason)) continue;
+      const remedy = remedies.get(reason);
+      if (uplink !== undefined || remedy === undefined) continue;
       if (!this.#isDropping(nowMs)) [this.#count, this.#sinceMs] = [0, nowMs];
       this.#count += count;
-      this.#reason = reason;
+      this.#remedy = remedy;
       this.#lastMs = nowMs;
     }
   }
@@ -33,7 +34,7 @@ export class DropHealth {
     const since = new Date(this.#sinceMs).toISOString().slice(0, 19);
     return {
       status: 'degraded',
-      reason: `Records are dropped: ${this.#count} since ${since}Z. ${remedies.get(this.#reason)}`,
+      reason: `Records are dropped: ${this.#count} since ${since}Z. ${this.#remedy}`,
     };
   }
 

@@ -10,7 +10,7 @@ import { Epochs } from './epochs.ts';
 import { LossCounts } from './loss-counts.ts';
 import { LossLedger } from './loss-ledger.ts';
 import { OutboxCursors } from './outbox-cursors.ts';
-import { outboxFormat, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
+import { NO_WATCH, outboxFormat, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
 import { isRecordKind, RecordRows } from './record-rows.ts';
 import { BUCKET_SPAN, bucketOf, RecordCounts } from './record-counts.ts';
 
@@ -29,7 +29,7 @@ export type OutboxDatabaseOptions = {
 /** A row to insert. */
 export type NewRow = {
   readonly kind: RecordKind;
-  readonly watch: string;
+  readonly watch?: string | undefined;
   readonly timestampMs: EpochMs;
   /** JSON, or columns. */
   readonly body: string | RecordColumns;
@@ -120,7 +120,7 @@ export class OutboxDatabase {
     const isJson = typeof row.body === 'string';
     const names = isJson ? null : this.rows.names.store(row.body.names, sequence);
     const body = isJson ? row.body : row.body.bytes;
-    const watch = isJson ? row.watch : '';
+    const watch = (isJson ? row.watch : undefined) ?? NO_WATCH;
     const checksum = rowChecksum(epoch, { sequence, kind, watch, timestamp, body, names, original_id });
     this.statements.insert.run(sequence, kind, watch, timestamp, checksum, key, original_id, body, names);
     this.#sequence = sequence;

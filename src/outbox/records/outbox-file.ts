@@ -255,7 +255,7 @@ export class OutboxFile {
       statements.setMeta.run('life', life);
       if (isFirst) return;
       const text = JSON.stringify(body);
-      database.insert({ kind: 'start', watch: '', timestampMs: nowMs, body: text, key: null, originalId: null });
+      database.insert({ kind: 'start', timestampMs: nowMs, body: text, key: null, originalId: null });
     });
     this.#isStartRecorded = true;
   }

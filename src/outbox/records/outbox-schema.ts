@@ -62,6 +62,9 @@ export type PendingHead = Omit<OutboxRow, 'body'> & {
   body: OutboxRow['body'] | number;
 };
 
+/** `watch` of a row without a watch, and of a row with columns. */
+export const NO_WATCH = '';
+
 const ROW_COLUMNS = 'sequence, kind, watch, timestamp, checksum, original_id, body, names';
 
 const HAS_COLUMNS = "(names IS NOT NULL AND typeof(body) = 'blob')";

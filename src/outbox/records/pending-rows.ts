@@ -1,7 +1,7 @@
 import type { RecordRef } from '../../domain/record/record-batch.ts';
 import type { RecordKind } from '../../domain/record/record.ts';
 import type { Epochs } from './epochs.ts';
-import type { OutboxRow, OutboxStatements, PendingHead, PlainRows } from './outbox-schema.ts';
+import { NO_WATCH, type OutboxRow, type OutboxStatements, type PendingHead, type PlainRows } from './outbox-schema.ts';
 
 /** Rows of one SELECT, so that a read of a few records does not load many. */
 const ROWS_MAX = 200;
@@ -80,7 +80,7 @@ export class PendingRows {
       const row = {
         sequence,
         kind: 'verdict',
-        watch: '',
+        watch: NO_WATCH,
         timestamp: timestamps?.[index] ?? 0,
         checksum: checksums?.[index] ?? 0,
         names: names?.[index] ?? 0,

@@ -26,8 +26,8 @@ export type TagLabel = { readonly name: string; readonly unit: string };
 
 /** The decision line for the score, and the score's unit. */
 export type Decision = VerdictRule & {
-  /** Unit of the score; '' if it has none. */
-  readonly unit: string;
+  /** Unit of the score; undefined if it has none. */
+  readonly unit?: string;
 };
 
 /** Data and purpose of a model. */
@@ -84,7 +84,7 @@ export function modelDraft(
         score: 'score',
         ...(fitted.explain === undefined ? {} : { contributions: 'contributions' }),
         ...(facts.classes.length === 0 ? {} : { probabilities: 'probabilities' }),
-        ...(unit === '' ? {} : { unit }),
+        ...(unit === undefined ? {} : { unit }),
         distribution: shortDistribution(lastScores(fitted, facts.segments)),
       },
       metrics: Object.fromEntries(Object.entries(results.metrics).map(([name, value]) => [name, short(value)])),

@@ -13,9 +13,9 @@ import type { RowSpan } from '../core/training-blocks.ts';
 import { checkTrainingRows, countRows, longestRun, type TrainingRows } from '../core/training-rows.ts';
 
 /** An anomaly starts with a score above 1, the limit, and ends at 0.8. */
-export const anomalyDecision: Decision = { threshold: 1, abnormal: 'above', deadband: 0.2, unit: '' };
+export const anomalyDecision: Decision = { threshold: 1, abnormal: 'above', deadband: 0.2 };
 /** Abnormal if the probability of not being normal is above 0.5; ends at 0.4. */
-export const classificationDecision: Decision = { threshold: 0.5, abnormal: 'above', deadband: 0.1, unit: '' };
+export const classificationDecision: Decision = { threshold: 0.5, abnormal: 'above', deadband: 0.1 };
 
 export type TrainingOrder = FitOrder &
   DraftFacts & {

@@ -86,7 +86,6 @@ export class NatsTransport implements UplinkTransport {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
-    if (this.#state.type === 'connected') await this.#state.session.close();
     await this.#running;
   }
 
@@ -127,15 +126,21 @@ export class NatsTransport implements UplinkTransport {
     // Loads the library, which most agents do not need.
     const { NatsSession } = await import('./nats-session.ts');
     const urls = [config.url, ...config.cluster];
-    const server = await greetingServer(urls, config.connectTimeoutMs, deps.clock, this.#stopping.signal);
-    const session = await NatsSession.open(name, server, config);
+    const { signal } = this.#stopping;
+    const server = await greetingServer(urls, config.connectTimeoutMs, deps.clock, signal);
+    const opening = NatsSession.open(name, server, config);
+    // The end of a connection ends its requests. The library cannot stop to connect, so a stop does not wait for it.
+    const close = () => opening.then((session) => session.close()).catch(() => undefined);
+    const onStop = () => void close();
+    signal.addEventListener('abort', onStop);
     try {
+      const session = await unlessAborted(opening, signal);
       const state = await session.streamState(this.#subject);
       this.#check(state);
       if (config.durability === 'synced' && config.monitor !== undefined)
-        await verifySynced(config.monitor, config.connectTimeoutMs, deps);
+        await verifySynced(config.monitor, config.connectTimeoutMs, deps, signal);
       await this.#compare(state);
-      if (this.#stopping.signal.aborted) return 'The uplink stopped';
+      if (signal.aborted) return 'The uplink stopped';
       const { max_msg_size: streamMax } = state.facts;
       this.#become({
         type: 'connected',
@@ -145,7 +150,8 @@ export class NatsTransport implements UplinkTransport {
       backoff.reset();
       return await session.ended();
     } finally {
-      await session.close();
+      signal.removeEventListener('abort', onStop);
+      if (!signal.aborted) await close();
     }
   }
 
@@ -191,11 +197,11 @@ function token(name: string): string {
   return name === '' ? '_' : name.replace(/[.*>\s$]/gu, '_');
 }
 
-function unlessAborted(published: Promise<void>, signal: AbortSignal): Promise<void> {
+function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(new UplinkError('uplink-stopped', 'The uplink stopped before the server answered'));
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
-    published.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }

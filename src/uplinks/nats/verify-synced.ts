@@ -10,8 +10,8 @@ import { UplinkError } from '../uplink-errors.ts';
  *
  * @throws {UplinkError} 'uplink-stream-unfit' (retry) The server syncs later.
  */
-export async function verifySynced(monitor: string, timeoutMs: number, deps: Deps): Promise<void> {
-  const config = await jetStreamConfig(monitor, timeoutMs, deps);
+export async function verifySynced(monitor: string, timeoutMs: number, deps: Deps, signal: AbortSignal): Promise<void> {
+  const config = await jetStreamConfig(monitor, timeoutMs, deps, signal);
   if (config === undefined || config.sync_always === true) return;
   const intervalS = (config.sync_interval ?? 0) / 1e9;
   throw new UplinkError(
@@ -26,6 +26,7 @@ async function jetStreamConfig(
   monitor: string,
   timeoutMs: number,
   { clock, log }: Deps,
+  signal: AbortSignal,
 ): Promise<JetStreamConfig | undefined> {
   const call = new AbortController();
   const done = new AbortController();
@@ -37,12 +38,13 @@ async function jetStreamConfig(
       origin,
       method: 'GET',
       path: '/jsz?config=true',
-      signal: call.signal,
+      signal: AbortSignal.any([call.signal, signal]),
     });
     const text = await body.text();
     if (statusCode !== 200) throw new Error(`HTTP ${statusCode}`);
     return (JSON.parse(text) as { readonly config?: JetStreamConfig }).config ?? {};
   } catch (error) {
+    if (signal.aborted) return undefined;
     log.warn({ monitor }, `sync_interval of the NATS server cannot be verified: ${errorMessage(error)}`);
     return undefined;
   } finally {
