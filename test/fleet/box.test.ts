@@ -107,7 +107,7 @@ describeWith(['nats-server'], 'a box of a fleet', () => {
     await withFleet(async ({ server, buckets, daemon, reported, configuration }) => {
       await reported(0, 'none');
       await server.kill();
-      await vi.waitFor(async () => expect((await daemon.component('fleet'))?.reason).toContain('ended'), {
+      await vi.waitFor(async () => expect((await daemon.component('fleet'))?.reason).toContain('onnection'), {
         timeout: 60_000,
       });
       await server.begin();
