@@ -335,18 +335,7 @@ export async function startAgent(
     }),
   );
   const fleet = stack.use(
-    fleetParts({
-      config: () => config,
-      editor,
-      registry,
-      standing: (model) => ledger.standing(model),
-      models: ownModels,
-      board: pipeline,
-      alarms,
-      records: outbox,
-      audit,
-      deps,
-    }),
+    fleetParts(() => config, { editor, registry, ledger, ownModels, pipeline, alarms, outbox, audit, deps }),
   );
   const clockMonitor = stack.use(
     new WallClockMonitor({

@@ -3,6 +3,7 @@ import { alarmState } from '../domain/alarm/alarm.ts';
 import { FleetAgent, type BoxFacts, type FleetAgentOptions } from '../fleet/box/fleet-agent.ts';
 import type { AlarmCommands } from '../contracts/alarm-commands.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
+import type { VersionLedger } from '../contracts/rollout-models.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import type { WatchStatuses } from '../contracts/watch-statuses.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -13,51 +14,53 @@ import { Parts } from './parts.ts';
 /** Components in a report. */
 const COMPONENTS_MAX = 20;
 
-type FleetPartsOptions = Pick<FleetAgentOptions, 'editor' | 'registry' | 'standing'> & {
-  readonly config: () => AgentConfig;
-  readonly models: () => readonly ModelStatus[];
-  readonly board: WatchStatuses;
+type AgentParts = Pick<FleetAgentOptions, 'editor' | 'registry'> & {
+  readonly ledger: VersionLedger;
+  readonly ownModels: () => readonly ModelStatus[];
+  readonly pipeline: WatchStatuses;
   readonly alarms: AlarmCommands;
-  readonly records: Pick<RecordStore, 'stats'>;
+  readonly outbox: Pick<RecordStore, 'stats'>;
   readonly audit: OperatorAudit;
   readonly deps: Deps;
 };
 
-/** Returns the connection to the fleet as a part, of id `fleet`. */
-export function fleetParts(options: FleetPartsOptions) {
-  const { config, audit, deps } = options;
+/** Returns the connection to the fleet as a part, of id `fleet`. @param config Returns the configuration in use. */
+export function fleetParts(config: () => AgentConfig, parts: AgentParts) {
+  const { editor, registry, ledger, audit, deps } = parts;
   return new Parts({
     wanted: ({ fleet }) => ({ fleet }),
     create: (fleet) =>
       new FleetAgent({
-        ...options,
         box: config().agent.id,
         config: fleet,
         outboxPath: config().outbox.path,
-        probationMs: (model) =>
-          Object.values(config().watches).some((watch) => watch.model.name === model)
+        editor,
+        registry,
+        standing: (model) => ledger.standing(model),
+        probationMs: (name) =>
+          Object.values(config().watches).some(({ model }) => model.name === name)
             ? config().models.rollback.withinMs
             : 0,
-        facts: () => boxFacts(options),
+        facts: () => boxFacts(config(), parts),
         audit: (generation, detail) => void audit.record(undefined, 'fleet', `generation ${generation}`, detail),
         deps,
       }),
   });
 }
 
-async function boxFacts(options: FleetPartsOptions): Promise<BoxFacts> {
-  const { config, editor, models, board, alarms, records, deps } = options;
+async function boxFacts({ agent }: AgentConfig, parts: AgentParts): Promise<BoxFacts> {
+  const { editor, ownModels, pipeline, alarms, outbox, deps } = parts;
   const { version: configuration_sha256 } = await editor.read();
   const drift = new Map<string, number>();
-  for (const { model, drift: of } of board.watches())
+  for (const { model, drift: of } of pipeline.watches())
     for (const value of of.values()) drift.set(model, Math.max(value, drift.get(model) ?? 0));
   const counts: Record<string, number> = {};
   for (const { facts, priority } of alarms.list())
     if (alarmState(facts) !== 'normal') counts[priority] = (counts[priority] ?? 0) + 1;
   return {
     agent_version: packageVersion,
-    location: config().agent.location ?? null,
-    models: models().map(({ name, version, state }) => ({
+    location: agent.location ?? null,
+    models: ownModels().map(({ name, version, state }) => ({
       name,
       active: state === 'absent' ? null : version,
       drift: drift.get(name) ?? null,
@@ -72,6 +75,6 @@ async function boxFacts(options: FleetPartsOptions): Promise<BoxFacts> {
         .map(({ name, status, reason }) => ({ name, status, reason })),
     },
     alarms: counts,
-    disk_hours: (await records.stats()).hoursLeft ?? null,
+    disk_hours: (await outbox.stats()).hoursLeft ?? null,
   };
 }

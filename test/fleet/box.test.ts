@@ -22,7 +22,7 @@ type Fleet = {
 type Config = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 /** Sections that a box has of its own; a configuration for many boxes does not have them. */
-const own = ['agent', 'http', 'fleet'];
+const own = new Set(['agent', 'http', 'fleet']);
 
 async function withFleet(run: (fleet: Fleet) => Promise<void>): Promise<void> {
   await using stack = new AsyncDisposableStack();
@@ -47,7 +47,7 @@ async function withFleet(run: (fleet: Fleet) => Promise<void>): Promise<void> {
   };
   const configuration: Fleet['configuration'] = async (change) => {
     const all = parse(readFileSync(daemon.folder.configFile, 'utf8')) as Config;
-    const shared = Object.fromEntries(Object.entries(all).filter(([key]) => !own.includes(key)));
+    const shared = Object.fromEntries(Object.entries(all).filter(([key]) => !own.has(key)));
     return buckets.putFile(Buffer.from(stringify(change(shared))));
   };
   await run({ server, buckets, daemon, reported, configuration });

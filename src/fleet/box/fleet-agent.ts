@@ -107,18 +107,19 @@ export class FleetAgent implements AsyncDisposable {
     this.#session = session;
     this.#reported = undefined;
     try {
-      let lost: string | undefined;
-      void session.ended().then((reason) => {
-        lost = reason;
+      const ended = new AbortController();
+      const lost = session.ended().finally(() => {
+        ended.abort();
         this.#wake.set();
       });
       backoff.reset();
-      while (lost === undefined && !this.#stopping.signal.aborted) {
+      while (!ended.signal.aborted && !this.#stopping.signal.aborted) {
         const looked = await unlessAborted(this.#look(session), this.#stopping.signal);
         await this.#report(session, looked);
         await this.#wake.wait(this.#waitMs(looked));
       }
-      return { reason: `The connection to the fleet ended: ${lost}`, code: 'fleet-unreachable' };
+      await session[Symbol.asyncDispose]();
+      return { reason: `The connection to the fleet ended: ${await lost}`, code: 'fleet-unreachable' };
     } finally {
       await session[Symbol.asyncDispose]();
     }
