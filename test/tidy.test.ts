@@ -89,7 +89,7 @@ const floors: readonly (readonly string[])[] = [
   ['hosts'],
   ['cli/output'],
   ['cli/access'],
-  ['cli/models', 'cli/demo', 'cli/setup', 'cli/opcua', 'cli/gpu'],
+  ['cli/models', 'cli/demo', 'cli/setup', 'cli/opcua', 'cli/gpu', 'cli/fleet'],
   ['cli/training'],
   ['cli'],
 ];

@@ -21,6 +21,11 @@ export const fleetErrors = {
     'A package or configuration is larger than the object store of the fleet takes (200 MB).',
     'Serve the package over HTTPS and set its `url` in the desired state.',
   ),
+  'fleet-token-invalid': reject(
+    'The token of an enrolment is unknown, was used before, or has expired.',
+    'Get another one with `andon fleet enrol BOX`.',
+  ),
+  'fleet-box-unknown': reject('The fleet has no box of this name.', 'List the boxes with `andon fleet boxes`.'),
   'fleet-configuration-refused': reject(
     'The configuration of the fleet cannot be used on this box: a variable has no value, `andon check` found an error, or it changes a section that only a local edit may change. Nothing was changed.',
     'Correct the configuration or the variables of the box, and set it again with `andon fleet desired`.',

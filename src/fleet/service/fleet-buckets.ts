@@ -5,6 +5,7 @@ import { type ObjectStore, Objm } from '@nats-io/obj';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { sha256 } from '../../platform/sha256.ts';
 import { fleetFailure } from '../fleet-errors.ts';
+import { bucketValues } from './bucket-values.ts';
 import { DESIRED_BUCKET, FILE_BYTES_MAX, FILES_BUCKET, nudgeSubject, REPORTED_BUCKET } from '../fleet-names.ts';
 import { type DesiredState, desiredStateSchema, type ReportedState, reportedStateSchema } from '../fleet-states.ts';
 
@@ -78,11 +79,27 @@ export class FleetBuckets {
     return entry?.operation === 'PUT' ? desiredStateSchema.parse(entry.json()) : undefined;
   }
 
+  /** Returns the desired states of all boxes. */
+  async allDesired(): Promise<ReadonlyMap<string, DesiredState>> {
+    return new Map((await bucketValues(this.#desired)).map(({ key, json }) => [key, desiredStateSchema.parse(json)]));
+  }
+
+  /** Returns the reports of all boxes that have sent a valid one. */
+  async allReported(): Promise<ReadonlyMap<string, ReportedState>> {
+    const reports = (await bucketValues(this.#reported)).map(({ key, json }) => [key, reportOf(json)] as const);
+    return new Map(reports.flatMap(([key, report]) => (report === undefined ? [] : [[key, report]])));
+  }
+
   /** Returns what a box says of itself; undefined if it has not reported. */
   async reported(box: string): Promise<ReportedState | undefined> {
     const entry = await this.#reported.get(box);
-    return entry?.operation === 'PUT' ? reportedStateSchema.parse(entry.json()) : undefined;
+    return entry?.operation === 'PUT' ? reportOf(entry.json()) : undefined;
   }
+}
+
+/** A report comes from a box. One that is wrong must not hide the others. */
+function reportOf(json: unknown): ReportedState | undefined {
+  return reportedStateSchema.safeParse(json).data;
 }
 
 function generationOf(stored: unknown): number {
