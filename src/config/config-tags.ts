@@ -7,7 +7,7 @@ import { sourceKindOf } from './kinds.ts';
 
 /** Sections that define the tags, and those that name tags of patterns. */
 type TagSections = Pick<AgentConfig, 'sources'> &
-  Partial<Pick<AgentConfig, 'derived' | 'watches' | 'limits' | 'publish'>>;
+  Partial<Pick<AgentConfig, 'derived' | 'watches' | 'limits' | 'publish' | 'sparkplug'>>;
 
 /** Source of the derived tags. */
 export const DERIVED = 'derived';
@@ -83,11 +83,12 @@ export function keptTags({
     watched.has(name) || (source === DERIVED ? keepsDerived : sources[source]?.history === 'all');
 }
 
-function namedTags({ derived = {}, watches = {}, limits = {}, publish }: TagSections): readonly string[] {
+function namedTags({ derived = {}, watches = {}, limits = {}, publish, sparkplug }: TagSections): readonly string[] {
   const inputs = Object.values(derived).flatMap(({ expr }) => inputsOf(expr));
   const watched = Object.values(watches).flatMap(({ tags, alarm }) =>
     alarm?.suppressWhen === undefined ? tags : [...tags, alarm.suppressWhen.tag],
   );
   const suppressing = Object.values(limits).flatMap(({ suppressWhen }) => suppressWhen?.tag ?? []);
-  return [...inputs, ...watched, ...suppressing, ...(Array.isArray(publish?.tags) ? publish.tags : [])];
+  const published = [publish?.tags, sparkplug?.tags].flatMap((tags) => (Array.isArray(tags) ? tags : []));
+  return [...inputs, ...watched, ...suppressing, ...published];
 }

@@ -8,7 +8,7 @@ import { LEARN_MS_DEFAULT, modelNameFor, type WatchConfig } from '../pipeline/wa
 import { type CheckContext, type DeclaredTag, error, type Finding, warning } from './config-finding.ts';
 import { nearest } from '../domain/nearest-word.ts';
 
-/** Checks that the tags of expressions, watches and the publisher exist, and that windows can be filled from them. */
+/** Checks that the tags of expressions, watches, the publisher and the Sparkplug edge node exist, and that windows can be filled from them. */
 export function watchFindings(context: CheckContext): readonly Finding[] {
   const watches = Object.entries(context.config.watches ?? {});
   return [
@@ -78,8 +78,10 @@ function cycleOf(name: string, { config }: CheckContext): readonly string[] | un
 }
 
 function publishFindings(context: CheckContext): readonly Finding[] {
-  const tags = context.config.publish?.tags;
-  return Array.isArray(tags) ? unknownTags(tags, ['publish', 'tags'], context) : [];
+  return (['publish', 'sparkplug'] as const).flatMap((section) => {
+    const tags = context.config[section]?.tags;
+    return Array.isArray(tags) ? unknownTags(tags, [section, 'tags'], context) : [];
+  });
 }
 
 function unknownTags(tags: readonly string[], path: readonly string[], context: CheckContext): readonly Finding[] {

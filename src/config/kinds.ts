@@ -18,6 +18,7 @@ import { influxUplinkKind } from '../uplinks/influx/influx-kind.ts';
 import { mqttUplinkKind } from '../uplinks/mqtt/mqtt-kind.ts';
 import { natsUplinkKind } from '../uplinks/nats/nats-kind.ts';
 import { parquetUplinkKind } from '../uplinks/parquet/parquet-kind.ts';
+import { postgresUplinkKind } from '../uplinks/postgres/postgres-kind.ts';
 
 /*
  * Kinds of sources, uplinks, outputs and channels of notifications. A new kind is one folder and one line here. The line adds it to the configuration schema,
@@ -28,6 +29,7 @@ export const uplinkKinds = [
   mqttUplinkKind,
   httpUplinkKind,
   natsUplinkKind,
+  postgresUplinkKind,
   influxUplinkKind,
   parquetUplinkKind,
 ] as const;

@@ -4,7 +4,7 @@ import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 import { type AgentConfig, isTopicSafeName } from './config-schema.ts';
 import { agentTags, type SourcePattern, tagPatterns } from './config-tags.ts';
 
-type RegisterConfig = Pick<AgentConfig, 'sources' | 'derived' | 'watches' | 'publish'>;
+type RegisterConfig = Pick<AgentConfig, 'sources' | 'derived' | 'watches' | 'publish' | 'sparkplug'>;
 
 /**
  * The agent's tag table: assigns a number to each tag name.

@@ -73,6 +73,22 @@ export const uplinkErrors = {
     'The JetStream stream lost records that it had acknowledged: a power cut without sync, or a restored or deleted stream. They are sent again.',
     'Set `sync_interval: always` at the server and `durability: synced`.',
   ),
+  'uplink-not-durable': retry(
+    'The server is set so that a power cut destroys acknowledged records, but `durability: synced` is declared.',
+    'Change the setting that the reason names at the server, or declare `durability: none`. It is checked again at each connect.',
+  ),
+  'uplink-database-unfit': retry(
+    'The database, its schema or a table is missing, read-only or different: a column was removed, or a later version of andon changed the tables.',
+    'Read the reason. Create the database, set `schema` to an unused name, connect to the primary server, or update andon.',
+  ),
+  'uplink-database-denied': retry(
+    'The user of the database has no permission for the schema or its tables.',
+    'Grant it: `GRANT CREATE ON DATABASE <database> TO <username>` for the first start, and ownership of the tables of the schema.',
+  ),
+  'uplink-database-full': retry(
+    'The disk of the database is full. The records are kept and retried.',
+    'Free space on the server, or set `retention` of the uplink.',
+  ),
   'uplink-unexpected': retry(
     'The uplink failed with an unexpected error. The batch is kept and retried.',
     'Report it, with the reason.',

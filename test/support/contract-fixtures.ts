@@ -12,6 +12,7 @@ import { NatsServer } from './nats-server.ts';
 import { MemoryRecordStore } from './memory-record-store.ts';
 import { ModbusRawServer } from './modbus-raw-server.ts';
 import { lineNode } from './opcua-plant.ts';
+import { postgresProgram, PostgresServer } from './postgres-server.ts';
 import { opcuaPeer, OpcuaServer } from './opcua-server.ts';
 import { plainSource } from './source-context.ts';
 import { UpstreamBroker } from './upstream-broker.ts';
@@ -147,6 +148,20 @@ export const uplinkFixtures: Readonly<Record<string, UplinkFixture>> = {
       ...quickUplink,
     }),
   },
+  postgres: {
+    program: postgresProgram('postgres'),
+    peer: postgresPeer,
+    config: (port) => ({
+      url: `postgres://127.0.0.1:${port}/postgres`,
+      username: 'postgres',
+      connectTimeout: '1s',
+      timeout: '1s',
+      reconnectMin: '20ms',
+      reconnectMax: '100ms',
+      batch: { linger: '0ms' },
+      ...quickUplink,
+    }),
+  },
 };
 
 /** Kinds that write files: without a peer, their tests are in test/uplinks. */
@@ -233,6 +248,33 @@ function nodeBirth(): Buffer {
   const metric = (name: string, dataType: number, value: number) => ({ name, timestampMs, dataType, value });
   const metrics = [metric('bdSeq', dataTypes.UInt64, 0), metric('value', dataTypes.Double, 7)];
   return Buffer.from(encodeSparkplug(timestampMs, 0, metrics));
+}
+
+/** One for all tests of a worker, because it takes seconds to create. It ends with the worker, which holds its input. */
+let postgresServer: Promise<PostgresServer> | undefined;
+
+/** A database without tables, and a client that counts its rows. */
+async function postgresPeer(): Promise<ContractPeer & { readonly arrived: () => number }> {
+  postgresServer ??= PostgresServer.start();
+  const server = await postgresServer;
+  await server.query('DROP SCHEMA IF EXISTS andon CASCADE');
+  const client = await server.connect();
+  let rows = 0;
+  const counting = setInterval(() => {
+    client.query('SELECT count(*) FROM andon.verdict_data').then(
+      (answer) => (rows = Number((answer.rows as readonly { readonly count: string }[])[0]?.count)),
+      // There is no table before the uplink has connected.
+      () => undefined,
+    );
+  }, EVERY_MS);
+  return {
+    port: server.port,
+    arrived: () => rows,
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(counting);
+      await client.end();
+    },
+  };
 }
 
 /** A stream, and a subscriber that counts what arrives for it. */

@@ -167,6 +167,16 @@ export class MqttConnection implements AsyncDisposable {
     if (this.connected) this.#subscribe([subscription]);
   }
 
+  /** Sends DISCONNECT and connects again, with a new will. The listeners get the reason, as after a loss. */
+  async reconnect(reason: OperatingError): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.close();
+    if (session === undefined || this.#phase !== 'started') return;
+    this.#backoff.reset();
+    this.#whenEnded(reason);
+  }
+
   /** Sends DISCONNECT, so that the broker publishes the will only with `willAtClose`. Publishes in flight fail with 'mqtt-not-connected'. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#phase = 'disposed';

@@ -62,6 +62,10 @@ export const mqttErrors = {
     'A message on a Sparkplug topic is not a Sparkplug B payload. It was dropped and counted.',
     'Check the edge node in the message: another version, or another program on its topic.',
   ),
+  'sparkplug-host-offline': retry(
+    'The primary host application of the Sparkplug edge node is offline, or has published no valid STATE. Nothing is published; changes are kept.',
+    'Start the host application. Compare `sparkplug.primaryHost` with its host id, also in upper and lower case.',
+  ),
   'mqtt-browser-busy': retry(
     'Another listing of the topics of this source is under way, or the source is stopping.',
     'Try again later. A listing takes at most 10 s.',

@@ -194,6 +194,8 @@ export type SparkplugMetricDraft = {
   readonly alias?: number;
   /** Property `Quality`: 192 is good, 0 bad. */
   readonly quality?: number;
+  /** True for a value of the past that is sent late. Default: false. */
+  readonly isHistorical?: boolean;
   readonly timestampMs: EpochMs;
   readonly dataType: number;
   /** Undefined is sent as null. */
@@ -227,6 +229,7 @@ function encodeMetric(
   if (alias !== undefined) writer.uint32(field(2, VARINT)).uint64(alias);
   writer.uint32(field(3, VARINT)).uint64(Math.round(timestampMs));
   if (types === 'written') writer.uint32(field(4, VARINT)).uint32(dataType);
+  if (metric.isHistorical === true) writer.uint32(field(5, VARINT)).bool(true);
   if (value === undefined) writer.uint32(field(7, VARINT)).bool(true);
   if (quality !== undefined) encodeQuality(writer.uint32(field(9, BYTES)).fork(), quality).ldelim();
   if (value === undefined) return writer;

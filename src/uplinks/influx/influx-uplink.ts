@@ -3,7 +3,7 @@ import type { RecordBatch } from '../../domain/record/record-batch.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import { answerError, type HttpAnswer } from '../http/http-answer.ts';
 import { type HttpEncoding, HttpTransport } from '../http/http-transport.ts';
-import { recordObjects } from '../record-object.ts';
+import { recordObjects } from '../../domain/record/record-object.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import { UplinkPump } from '../uplink-pump.ts';
 import type { InfluxUplinkConfig } from './influx-config.ts';

@@ -1,4 +1,4 @@
-import { type RecordObject, samplesOf } from '../record-object.ts';
+import { type RecordObject, samplesOf } from '../../domain/record/record-object.ts';
 import type { FieldValue, Point } from './line-protocol.ts';
 
 const NS_IN_MS = 1_000_000n;

@@ -1,9 +1,8 @@
 import type { ConnectionState, UplinkTransport } from '../../contracts/uplink.ts';
 import type { RecordBatch } from '../../domain/record/record-batch.ts';
-import { Backoff } from '../../platform/backoff.ts';
-import { sleep } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
-import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorCode } from '../../platform/errors.ts';
+import { ConnectionLoop, unlessAborted } from '../connection-loop.ts';
 import { batchPayload, COLUMNS_MESSAGE_BYTES } from '../message-json.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import { greetingServer } from './greeting-server.ts';
@@ -22,9 +21,8 @@ export type NatsTransportOptions = {
   readonly deps: Deps;
 };
 
-type State =
-  | { readonly type: 'disconnected'; readonly reason: string }
-  | { readonly type: 'connected'; readonly session: NatsSession; readonly bytesMax: number };
+/** `bytesMax`: largest message, headers included. */
+type Connection = { readonly session: NatsSession; readonly bytesMax: number };
 
 /**
  * Publishes each batch as one message, and each alarm again as a message of its own.
@@ -36,10 +34,7 @@ export class NatsTransport implements UplinkTransport {
   readonly #options: NatsTransportOptions;
   readonly #subject: string;
   readonly #alarmBase: string;
-  readonly #stopping = new AbortController();
-  #state: State = { type: 'disconnected', reason: 'Not connected yet' };
-  #listener: ((state: ConnectionState) => void) | undefined;
-  #running: Promise<void> | undefined;
+  readonly #loop: ConnectionLoop<Connection>;
   #rewindTo: number | undefined;
 
   constructor(options: NatsTransportOptions) {
@@ -47,20 +42,28 @@ export class NatsTransport implements UplinkTransport {
     const base = `andon.v1.${token(options.agentId)}`;
     this.#subject = options.config.subject ?? `${base}.records`;
     this.#alarmBase = `${base}.alarm`;
+    const { reconnectMinMs, reconnectMaxMs } = options.config;
+    this.#loop = new ConnectionLoop({
+      reconnectMinMs,
+      reconnectMaxMs,
+      connectOnce: (ready, signal) => this.#connectOnce(ready, signal),
+      deps: options.deps,
+    });
   }
 
   start(): void {
-    this.#running ??= this.#run();
+    this.#loop.start();
   }
 
   onConnection(listener: (state: ConnectionState) => void): void {
-    this.#listener = listener;
+    this.#loop.onConnection(listener);
   }
 
   bytesMax(): number | undefined {
-    if (this.#state.type === 'disconnected' || this.#state.bytesMax === Infinity) return undefined;
+    const { bytesMax = Infinity } = this.#loop.session ?? {};
+    if (bytesMax === Infinity) return undefined;
     const frame = this.#options.config.values === 'columns' ? COLUMNS_MESSAGE_BYTES : 0;
-    return this.#state.bytesMax - HEADER_BYTES_MAX - frame;
+    return bytesMax - HEADER_BYTES_MAX - frame;
   }
 
   rewindTo(): number | undefined {
@@ -72,10 +75,9 @@ export class NatsTransport implements UplinkTransport {
   }
 
   async send(batch: RecordBatch, signal: AbortSignal): Promise<void> {
-    if (this.#state.type === 'disconnected') throw new UplinkError('uplink-unreachable', this.#state.reason);
+    const { session } = this.#loop.connected();
     if (this.#rewindTo !== undefined)
       throw new UplinkError('uplink-stream-went-back', 'The stream lost acknowledged records, which are sent again');
-    const { session } = this.#state;
     const published = this.#publish(session, batch).catch((error: unknown) => {
       // A connection may be dead although it is open.
       if (errorCode(error) === 'uplink-timeout') void session.close();
@@ -84,9 +86,8 @@ export class NatsTransport implements UplinkTransport {
     await unlessAborted(published, signal);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#loop[Symbol.asyncDispose]();
   }
 
   async #publish(session: NatsSession, batch: RecordBatch): Promise<void> {
@@ -106,27 +107,12 @@ export class NatsTransport implements UplinkTransport {
     await Promise.all(messages.toReversed().map((message) => session.publish(message)));
   }
 
-  async #run(): Promise<void> {
-    const { config, deps } = this.#options;
-    const backoff = new Backoff({ firstMs: config.reconnectMinMs, maxMs: config.reconnectMaxMs, random: deps.random });
-    while (!this.#stopping.signal.aborted) {
-      const reason = await this.#connectOnce(backoff).catch((error: unknown) => {
-        if (error instanceof OperatingError) return error.message;
-        return `The connection failed unexpectedly: ${errorMessage(error)}`;
-      });
-      if (this.#stopping.signal.aborted) return;
-      this.#become({ type: 'disconnected', reason });
-      await sleep(deps.clock, backoff.nextMs(), this.#stopping.signal);
-    }
-  }
-
   /** @returns Why the connection ended. */
-  async #connectOnce(backoff: Backoff): Promise<string> {
+  async #connectOnce(ready: (connection: Connection) => void, signal: AbortSignal): Promise<string> {
     const { name, config, deps } = this.#options;
     // Loads the library, which most agents do not need.
     const { NatsSession } = await import('./nats-session.ts');
     const urls = [config.url, ...config.cluster];
-    const { signal } = this.#stopping;
     const server = await greetingServer(urls, config.connectTimeoutMs, deps.clock, signal);
     const opening = NatsSession.open(name, server, config);
     // The end of a connection ends its requests. The library cannot stop to connect, so a stop does not wait for it.
@@ -142,12 +128,10 @@ export class NatsTransport implements UplinkTransport {
       await this.#compare(state);
       if (signal.aborted) return 'The uplink stopped';
       const { max_msg_size: streamMax } = state.facts;
-      this.#become({
-        type: 'connected',
+      ready({
         session,
         bytesMax: Math.min(session.bytesMax, streamMax > 0 ? streamMax : Infinity),
       });
-      backoff.reset();
       return await session.ended();
     } finally {
       signal.removeEventListener('abort', onStop);
@@ -177,11 +161,6 @@ export class NatsTransport implements UplinkTransport {
       'The stream lost records that it had acknowledged. They are sent again',
     );
   }
-
-  #become(state: State): void {
-    this.#state = state;
-    this.#listener?.(state.type === 'connected' ? { connected: true } : { connected: false, reason: state.reason });
-  }
 }
 
 type AlarmJson = { readonly id: string; readonly kind: string; readonly watch?: string };
@@ -195,13 +174,4 @@ function alarmsIn({ json }: RecordBatch): readonly AlarmJson[] {
 /** Returns a name as one token of a subject. */
 function token(name: string): string {
   return name === '' ? '_' : name.replace(/[.*>\s$]/gu, '_');
-}
-
-function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(new UplinkError('uplink-stopped', 'The uplink stopped before the server answered'));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -1,6 +1,6 @@
 import type { BasicType } from 'hyparquet-writer';
 import type { RecordKind } from '../../domain/record/record.ts';
-import { type RecordObject, samplesOf } from '../record-object.ts';
+import { type RecordObject, samplesOf } from '../../domain/record/record-object.ts';
 
 /** A column of a file; null for no value. */
 type Column = {

@@ -2,7 +2,7 @@ import type { UplinkTransport } from '../../contracts/uplink.ts';
 import type { RecordBatch } from '../../domain/record/record-batch.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
-import { type RecordObject, recordObjects } from '../record-object.ts';
+import { type RecordObject, recordObjects } from '../../domain/record/record-object.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import { DayFolders, dayOf } from './day-folders.ts';
 import type { ParquetUplinkConfig } from './parquet-config.ts';

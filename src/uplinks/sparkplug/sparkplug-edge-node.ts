@@ -14,8 +14,11 @@ import {
   encodeSparkplug,
   type SparkplugMetricDraft,
 } from '../../protocols/sparkplug/sparkplug-payload.ts';
+import { mqttFailure } from '../../protocols/mqtt/mqtt-errors.ts';
 import { BD_SEQ, formatSparkplugTopic, REBIRTH } from '../../protocols/sparkplug/sparkplug-topic.ts';
-import { SparkplugDevices } from './sparkplug-devices.ts';
+import { MissedChanges, type MissedChange } from './missed-changes.ts';
+import { PrimaryHost } from './primary-host.ts';
+import { type DeviceMessage, SparkplugDevices } from './sparkplug-devices.ts';
 import { CLEAN, type SparkplugPublishConfig } from './sparkplug-publish-config.ts';
 import { sparkplugPublishMetrics } from './sparkplug-publish-metrics.ts';
 import { alarmMetrics, birthMetrics, verdictMetrics } from './watch-metrics.ts';
@@ -36,13 +39,16 @@ const BIRTH_INTERVAL_MS = 1000;
 const PUBLISH_TIMEOUT_MS = 10_000;
 /** Longest wait for the NDEATH at a stop. */
 const GOODBYE_TIMEOUT_MS = 2000;
+/** Changes in one historical message; about 20 kB. */
+const HISTORICAL_MAX = 500;
 
 /**
  * The agent as an edge node of Sparkplug B: each verdict and each alarm transition that changes a metric is an NDATA. The
  * NBIRTH contains every current value, and each DBIRTH those of the tags of a device. They are sent after each connect and at the request of a host.
  *
- * Data has QoS 0, as Sparkplug requires, and nothing is queued while disconnected: the records are in the outbox for
- * the uplinks. A birth follows a message that could not be sent.
+ * Data has QoS 0, as Sparkplug requires. A birth follows a message that could not be sent. Without a primary host nothing is kept while
+ * disconnected: the records are in the outbox for the uplinks. With a primary host changes are kept while it or the broker is away, and follow
+ * the next birth as historical.
  *
  * @see Sparkplug 3.0, sections 5.4 and 6.4.
  */
@@ -64,6 +70,9 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   /** Values that hosts have, by metric: data contains only what differs. */
   readonly #sent = new Map<string | undefined, SparkplugMetricDraft['value']>();
   readonly #devices: SparkplugDevices;
+  readonly #host: PrimaryHost | undefined;
+  readonly #missed: MissedChanges;
+  #isSendingMissed = false;
   #disposed: Promise<void> | undefined;
 
   constructor(options: SparkplugEdgeNodeOptions) {
@@ -72,6 +81,10 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     this.#devices = new SparkplugDevices(config.tags);
     this.#metrics = deps.metrics.of(sparkplugPublishMetrics);
     this.#health = deps.health.component('sparkplug');
+    this.#host = config.primaryHost === undefined ? undefined : new PrimaryHost(config.primaryHost);
+    this.#missed = new MissedChanges(config.keep, (count) =>
+      this.#metrics.andon_sparkplug_missed_dropped_total.inc(count),
+    );
     const clientId = randomClientId(deps.random, 'sparkplug');
     const who = { name: 'sparkplug', clientId, will: () => this.#nextWill(), willAtClose: true };
     this.#connection = new MqttConnection(mqttConnectionOptions({ ...config, ...CLEAN }, who), deps);
@@ -83,6 +96,8 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     this.#unsubscribe = this.#options.events.subscribe((event) => this.#take(event));
     this.#connection.onState((state) => this.#whenState(state));
     this.#connection.subscribe([this.#topic('NCMD')], (_topic, payload) => this.#takeCommand(payload), 1);
+    if (this.#host !== undefined)
+      this.#connection.subscribe([this.#host.topic], (_topic, payload) => this.#takeHostState(payload), 1);
     this.#connection.start();
   }
 
@@ -99,9 +114,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   async #dispose(): Promise<void> {
     this.#unsubscribe?.();
     this.#birth?.cancel();
-    // With MQTT 5 the DISCONNECT requests the will. With 3.1.1 the broker publishes no will after a DISCONNECT.
-    if (this.#isBorn && this.#connection.protocolVersion === 4)
-      await this.#publish('NDEATH', this.#death(), { qos: 1, timeoutMs: GOODBYE_TIMEOUT_MS });
+    if (this.#isBorn) await this.#sendDeath();
     await this.#connection[Symbol.asyncDispose]();
     this.#health.remove();
   }
@@ -110,6 +123,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     if (!state.connected) {
       this.#isReady = false;
       this.#isBorn = false;
+      this.#host?.forget();
       this.#birth?.cancel();
       this.#birth = undefined;
       return this.#health.report('degraded', state.reason, state.code);
@@ -119,7 +133,44 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     this.#refusal = state.reason;
     if (this.#isReady) return undefined;
     this.#isReady = true;
+    return this.#begin();
+  }
+
+  /** Sends the birth of a connection, if there is a host for it. */
+  #begin(): void {
+    if (this.#host?.online === false) return this.#reportHostOffline();
     return this.#sendBirth();
+  }
+
+  #takeHostState(payload: Buffer): void {
+    const host = this.#host;
+    if (host === undefined || this.#disposed !== undefined) return;
+    if (!host.take(payload)) return this.#metrics.andon_sparkplug_dropped_total.inc({ code: 'host-state-invalid' });
+    if (!this.#isReady) return;
+    if (host.online && !this.#isBorn) this.#begin();
+    else if (!host.online && this.#isBorn) void this.#endSession();
+    else if (!host.online) this.#reportHostOffline();
+  }
+
+  /** Ends the session of a host that went offline. The next connection waits for its STATE. */
+  async #endSession(): Promise<void> {
+    this.#isBorn = false;
+    this.#isReady = false;
+    this.#birth?.cancel();
+    this.#birth = undefined;
+    await this.#sendDeath();
+    if (this.#disposed === undefined) await this.#connection.reconnect(this.#hostOffline());
+  }
+
+  #hostOffline() {
+    const found = `no STATE, or 'offline', on ${this.#host?.topic}`;
+    const text = `The primary host is not online: ${found}. Changes are kept until it is online`;
+    return mqttFailure('sparkplug-host-offline', text);
+  }
+
+  #reportHostOffline(): void {
+    const { message, code } = this.#hostOffline();
+    this.#health.report('degraded', message, code);
   }
 
   #take(event: LiveEvent): void {
@@ -140,19 +191,60 @@ export class SparkplugEdgeNode implements AsyncDisposable {
 
   #sendData(metrics: readonly SparkplugMetricDraft[]): void {
     // The birth contains the values before it. After a request for a birth no data may be sent until that birth.
-    if (!this.#isBorn || this.#birth !== undefined) return;
+    if (this.#birth !== undefined || (!this.#isBorn && this.#host === undefined)) return;
     const changed = metrics.filter(({ name, value }) => !this.#sent.has(name) || this.#sent.get(name) !== value);
     if (changed.length === 0) return;
     for (const { name, value } of changed) this.#sent.set(name, value);
-    void this.#send('NDATA', changed);
+    if (this.#isBorn) void this.#send('NDATA', changed);
+    else this.#keep(() => this.#missed.addMetrics(changed));
   }
 
   #takeTags(readings: readonly TagReading[]): void {
-    if (!this.#isBorn || this.#birth !== undefined) return;
+    if (this.#birth !== undefined) return;
+    if (!this.#isBorn) {
+      if (this.#host !== undefined)
+        this.#keep(() => this.#missed.addTags(readings.filter(({ tag }) => this.#devices.has(tag))));
+      return;
+    }
     const changed = this.#devices.changed(readings);
     // A pattern found a tag that is in no birth.
     if (changed === 'unknown-tag') return this.#sendBirthSoon();
-    for (const { device, metrics } of changed) void this.#send('DDATA', metrics, device);
+    for (const message of changed) void this.#sendDevice(message);
+  }
+
+  #keep(add: () => void): void {
+    add();
+    this.#metrics.andon_sparkplug_missed_changes.set(this.#missed.size);
+  }
+
+  /** Sends the kept changes after a birth, one message after the other. Current data may be sent between them. */
+  async #sendMissed(): Promise<void> {
+    if (this.#isSendingMissed) return;
+    this.#isSendingMissed = true;
+    while (this.#isBorn && this.#birth === undefined && this.#missed.size > 0 && this.#disposed === undefined) {
+      const changes = this.#missed.take(HISTORICAL_MAX);
+      if (!(await this.#sendHistorical(changes))) this.#missed.putBack(changes);
+      this.#metrics.andon_sparkplug_missed_changes.set(this.#missed.size);
+    }
+    this.#isSendingMissed = false;
+  }
+
+  async #sendHistorical(changes: readonly MissedChange[]): Promise<boolean> {
+    const own = changes.flatMap((change) =>
+      change.kind === 'metric' ? [{ ...change.metric, isHistorical: true }] : [],
+    );
+    const devices = this.#devices.historical(
+      changes.flatMap((change) => (change.kind === 'tag' ? [change.reading] : [])),
+    );
+    const sent = [
+      ...(own.length === 0 ? [] : [this.#send('NDATA', own)]),
+      ...devices.map((message) => this.#sendDevice(message)),
+    ];
+    if (!(await Promise.all(sent)).every((isSent) => isSent)) return false;
+    // Of devices that are dead or have lost the tag.
+    const left = changes.length - own.length - devices.reduce((sum, { metrics }) => sum + metrics.length, 0);
+    this.#metrics.andon_sparkplug_missed_dropped_total.inc(left);
+    return true;
   }
 
   /** Sends a birth at the request of a host. Other commands are ignored. */
@@ -170,7 +262,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   }
 
   #sendBirthSoon(): void {
-    if (this.#birth !== undefined || !this.#isReady) return;
+    if (this.#birth !== undefined || !this.#isReady || this.#host?.online === false) return;
     const { clock } = this.#options.deps;
     const waitMs = Math.max(0, this.#bornMs + BIRTH_INTERVAL_MS - clock.monotonicMs());
     this.#birth = clock.setTimer(() => this.#sendBirth(), waitMs, { background: true });
@@ -183,7 +275,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     this.#bornMs = deps.clock.monotonicMs();
     const { births, deaths } = this.#devices.born(board.tags());
     // After a lost connection the NDEATH has ended them.
-    if (this.#isBorn) for (const device of deaths) void this.#send('DDEATH', [], device);
+    if (this.#isBorn) for (const message of deaths) void this.#sendDevice(message);
     // The birth of the edge node has the sequence number 0.
     this.#sequence = 255;
     this.#isBorn = true;
@@ -195,36 +287,50 @@ export class SparkplugEdgeNode implements AsyncDisposable {
       { name: REBIRTH, timestampMs: nowMs, dataType: dataTypes.Boolean, value: false },
       ...own,
     ]);
-    for (const { device, metrics } of births) void this.#send('DBIRTH', metrics, device);
+    for (const message of births) void this.#sendDevice(message);
+    void this.#sendMissed();
   }
 
+  #sendDevice({ type, metrics, device }: DeviceMessage): Promise<boolean> {
+    return this.#send(type, metrics, device);
+  }
+
+  /** With MQTT 5 the DISCONNECT requests the will. With 3.1.1 the broker publishes no will after a DISCONNECT. */
+  async #sendDeath(): Promise<void> {
+    if (this.#connection.protocolVersion === 4)
+      await this.#publish('NDEATH', this.#death(), { qos: 1, timeoutMs: GOODBYE_TIMEOUT_MS });
+  }
+
+  /** @returns False if the message was not sent. */
   async #send(
-    type: 'NBIRTH' | 'NDATA' | 'DBIRTH' | 'DDATA' | 'DDEATH',
+    type: 'NBIRTH' | 'NDATA' | DeviceMessage['type'],
     metrics: readonly SparkplugMetricDraft[],
     device?: string,
-  ): Promise<void> {
+  ): Promise<boolean> {
     this.#sequence = (this.#sequence + 1) % 256;
     const types = type.endsWith('BIRTH') ? 'written' : 'omitted';
     const payload = encodeSparkplug(this.#options.deps.clock.nowMs(), this.#sequence, metrics, types);
-    await this.#publish(type, payload, { qos: 0, timeoutMs: PUBLISH_TIMEOUT_MS, device });
+    return this.#publish(type, payload, { qos: 0, timeoutMs: PUBLISH_TIMEOUT_MS, device });
   }
 
   async #publish(
     type: MessageType,
     payload: Uint8Array,
     { device, ...how }: { readonly qos: 0 | 1; readonly timeoutMs: number; readonly device?: string | undefined },
-  ): Promise<void> {
+  ): Promise<boolean> {
     try {
       await this.#connection.publish(this.#topic(type, device), Buffer.from(payload), { ...how, retain: false });
       this.#metrics.andon_sparkplug_sent_total.inc({ type });
       if (type === 'NBIRTH' && this.#isReady)
         this.#health.report(this.#refusal === undefined ? 'ok' : 'degraded', this.#refusal);
+      return true;
     } catch (error) {
       this.#metrics.andon_sparkplug_dropped_total.inc({ code: errorCode(error) });
       // A lost connection is reported by its state. Otherwise hosts would see a gap in the sequence.
-      if (!this.#isReady || this.#disposed !== undefined) return;
+      if (!this.#isReady || this.#disposed !== undefined) return false;
       this.#health.report('degraded', errorMessage(error), errorCode(error));
       this.#sendBirthSoon();
+      return false;
     }
   }
 

@@ -8,6 +8,19 @@ const { cleanSession: _notOfSparkplug, sessionExpiry: _norThis, ...sparkplugMqtt
 export const sparkplugPublishSchema = configObject({
   ...sparkplugMqttFields,
   group: topicLevel.describe('Group id'),
+  primaryHost: topicLevel
+    .describe(
+      'Id of the primary host application. Without it, andon publishes to any host. With it, andon publishes only while `spBv1.0/STATE/<id>` is online, and keeps changes meanwhile',
+    )
+    .optional(),
+  keep: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(100_000)
+    .describe(
+      'Number of changes of metrics that are kept in memory while the primary host or the broker is away (100 B to 200 B each). They are sent later as historical. If more are waiting, the oldest are dropped. Only with primaryHost',
+    ),
   edgeNode: topicLevel.describe('Edge node id. Default: agent.id').optional(),
   tags: z
     .union([z.boolean(), z.array(z.string().min(1))], { error: 'expected true, false or a list of tags' })

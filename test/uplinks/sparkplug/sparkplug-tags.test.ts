@@ -142,6 +142,51 @@ test('a new tag causes new births, and a device without tags gets its death befo
   ]);
 });
 
+test('a device whose tags all cannot be read gets its death, and its birth when one is read again', async () => {
+  await using agent = await bench(plant);
+  await agent.heard.count(4);
+  const down = (tag: string) => ({ ...reading(tag, undefined, 'bad'), reason: 'link-down' as const });
+  agent.change(down('pump-1.pressure'));
+  agent.change(down('pump-1.flow.mean'), down('ambient'));
+  await agent.heard.count(7);
+  agent.change(reading('ambient', 20), reading('press.force', 13));
+  await agent.heard.count(9);
+  const after = agent.heard.items.slice(4);
+  expect(after.map(({ type, device, payload }) => [type, device, payload.sequence])).toEqual([
+    ['DDATA', 'pump-1', 4],
+    ['DDEATH', 'pump-1', 5],
+    ['DDEATH', 'tags', 6],
+    ['DBIRTH', 'tags', 7],
+    ['DDATA', 'press', 8],
+  ]);
+  expect(after.slice(1, 4).map(content)).toEqual([[], [], [['ambient', 20, 192]]]);
+});
+
+test('a device that cannot be read at the birth of the edge node is born when it is read', async () => {
+  const down = { ...reading('oven.heat', undefined, 'bad'), reason: 'timeout' as const };
+  await using agent = await bench([down, reading('ambient', 21)]);
+  await agent.heard.count(2);
+  agent.change(reading('oven.heat', 180));
+  await agent.heard.count(3);
+  expect(agent.heard.items.map(({ type, device }) => [type, device])).toEqual([
+    ['NBIRTH', '-'],
+    ['DBIRTH', 'tags'],
+    ['DBIRTH', 'oven'],
+  ]);
+});
+
+test('a tag without a point and one of an asset with the name of its device have different metrics', async () => {
+  await using agent = await bench([reading('a', 1), reading('tags.a', 2), reading('tags.a.b', 3)]);
+  await agent.heard.count(2);
+  expect(agent.heard.items.slice(1).map(content)).toEqual([
+    [
+      ['a', 1, 192],
+      ['tags.a', 2, 192],
+      ['tags.a.b', 3, 192],
+    ],
+  ]);
+});
+
 const python = pythonWith('pysparkplug', 'pysparkplug');
 describeWith([python], 'pysparkplug', () => {
   test('reads births of devices, and data by alias', async () => {

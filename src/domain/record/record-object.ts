@@ -1,5 +1,5 @@
-import type { RecordBatch } from '../domain/record/record-batch.ts';
-import type { RecordKind } from '../domain/record/record.ts';
+import type { RecordBatch } from './record-batch.ts';
+import type { RecordKind } from './record.ts';
 
 /** A record as it is sent: docs/uplinks.md has its fields. */
 export type RecordObject = {
