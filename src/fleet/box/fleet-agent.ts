@@ -20,6 +20,8 @@ import { type Progress, Reconciler } from './reconciler.ts';
 const SOON_MS = 5_000;
 /** Interval of the next attempt of a desired state that cannot be carried out now. */
 const RETRY_MS = 30_000;
+/** Interval at which health and alarms of the box are looked at for a report. */
+const FACTS_MS = 10_000;
 /** Shortest interval, as a part of `fleet.interval`. */
 const JITTER_MIN = 0.8;
 
@@ -55,8 +57,9 @@ export class FleetAgent implements AsyncDisposable {
   readonly #wake: WakeSignal;
   readonly #reconciler: Reconciler;
   #session: FleetSession | undefined;
+  #isNudged = false;
   #running: Promise<void> | undefined;
-  #reported: { readonly key: string; readonly atMs: number } | undefined;
+  #reported: { readonly key: string; readonly stateKey: string; readonly atMs: number } | undefined;
 
   constructor(options: FleetAgentOptions) {
     const { deps, outboxPath } = options;
@@ -103,6 +106,7 @@ export class FleetAgent implements AsyncDisposable {
 
   /** @returns Why the connection ended. */
   async #connectOnce(backoff: Backoff): Promise<{ readonly reason: string; readonly code: string }> {
+    const { clock } = this.#options.deps;
     const session = await this.#open();
     this.#session = session;
     this.#reported = undefined;
@@ -113,10 +117,16 @@ export class FleetAgent implements AsyncDisposable {
         this.#wake.set();
       });
       backoff.reset();
+      let looked: Looked = { generation: 0, state: 'none', reason: '' };
+      let nextLookMs = -Infinity;
       while (!ended.signal.aborted && !this.#stopping.signal.aborted) {
-        const looked = await unlessAborted(this.#look(session), this.#stopping.signal);
+        if (this.#isNudged || clock.monotonicMs() >= nextLookMs) {
+          this.#isNudged = false;
+          looked = await unlessAborted(this.#look(session), this.#stopping.signal);
+          nextLookMs = clock.monotonicMs() + this.#waitMs(looked);
+        }
         await this.#report(session, looked);
-        await this.#wake.wait(this.#waitMs(looked));
+        await this.#wake.wait(Math.min(FACTS_MS, Math.max(0, nextLookMs - clock.monotonicMs())));
       }
       await session[Symbol.asyncDispose]();
       return { reason: `The connection to the fleet ended: ${await lost}`, code: 'fleet-unreachable' };
@@ -134,7 +144,11 @@ export class FleetAgent implements AsyncDisposable {
     const server = await greetingServer(urls, config.connectTimeoutMs, deps.clock, signal).catch((error: unknown) => {
       throw fleetFailure('fleet-unreachable', errorMessage(error), { cause: error });
     });
-    const opening = FleetSession.open(box, server, config, () => this.#wake.set());
+    const onNudge = () => {
+      this.#isNudged = true;
+      this.#wake.set();
+    };
+    const opening = FleetSession.open(box, server, config, onNudge);
     try {
       return await unlessAborted(opening, signal);
     } catch (error) {
@@ -178,15 +192,20 @@ export class FleetAgent implements AsyncDisposable {
     }
   }
 
+  /** Reports at each interval, and before if the state, the health or the alarms changed. */
   async #report(session: FleetSession, { generation, state, reason, code }: Looked): Promise<void> {
     const { box, facts, config, deps } = this.#options;
-    const key = JSON.stringify([generation, state, reason]);
     const before = this.#reported;
-    if (key !== before?.key) {
+    const stateKey = JSON.stringify([generation, state, reason]);
+    if (stateKey !== before?.stateKey) {
       const isBad = state === 'failed' || state === 'waiting' || state === 'deviates';
       this.#health.report(isBad ? 'degraded' : 'ok', isBad ? reason : '', isBad ? code : undefined);
       deps.log[isBad ? 'warn' : 'info']({ generation, state, reason }, 'State of the fleet on this box.');
-    } else if (deps.clock.monotonicMs() - before.atMs < config.intervalMs * JITTER_MIN) return;
+    }
+    const present = await facts();
+    const key = JSON.stringify([stateKey, present.health.status, present.alarms]);
+    const isDue = before === undefined || deps.clock.monotonicMs() - before.atMs >= config.intervalMs * JITTER_MIN;
+    if (key === before?.key && !isDue) return;
     await session.report({
       box,
       time_ms: Math.round(deps.clock.nowMs()),
@@ -194,9 +213,9 @@ export class FleetAgent implements AsyncDisposable {
       state,
       reason,
       reason_code: code ?? null,
-      ...(await facts()),
+      ...present,
     });
-    this.#reported = { key, atMs: deps.clock.monotonicMs() };
+    this.#reported = { key, stateKey, atMs: deps.clock.monotonicMs() };
   }
 
   #waitMs({ state }: Looked): number {

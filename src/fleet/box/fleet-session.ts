@@ -3,14 +3,13 @@ import { Objm } from '@nats-io/obj';
 import {
   AuthorizationError,
   connect,
-  credsAuthenticator,
   type NatsConnection,
   PermissionViolationError,
   UserAuthenticationExpiredError,
 } from '@nats-io/transport-node';
-import { readSecret } from '../../platform/config-fields.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { readTlsFiles } from '../../platform/tls-files.ts';
+import { credentialsLogin } from '../../uplinks/nats/nats-credentials.ts';
 import type { FleetConfig } from '../fleet-config.ts';
 import { fleetFailure } from '../fleet-errors.ts';
 import {
@@ -61,9 +60,7 @@ export class FleetSession implements AsyncDisposable {
         timeout,
         inboxPrefix: inboxPrefix(box),
         ...(isEncrypted ? { tls: Object.fromEntries(files) } : {}),
-        ...(credentials === undefined
-          ? {}
-          : { authenticator: credsAuthenticator(new TextEncoder().encode(readSecret(credentials))) }),
+        ...(credentials === undefined ? {} : { authenticator: credentialsLogin(credentials) }),
       });
       const options = { checkAPI: false, timeout };
       const manager = await jetstreamManager(connection, options);

@@ -50,11 +50,6 @@ export function newFleetKeys(): FleetKeys {
   };
 }
 
-/** Returns the keys with another signing key. Boxes with credentials of the former one must be enrolled again. */
-export function withNewSigningKey(keys: FleetKeys): FleetKeys {
-  return { ...keys, signing: newFleetKeys().signing };
-}
-
 /** Returns the token of the account of the fleet, which also says whose credentials no longer count. */
 export function accountToken(keys: FleetKeys, revocations: Revocations): Promise<string> {
   const revoked = [...revocations].map(([key, atMs]) => [key, Math.ceil(atMs / 1000)]);
