@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { connectAsync } from 'mqtt';
 import { draftJson } from '../test/support/draft-body.ts';
 import { recordJson } from '../src/domain/record/record.ts';
@@ -42,6 +44,7 @@ async function drain({ folder, brokerUrl }: PartOptions, backlog: number): Promi
   await using outbox = await startOutbox(folder, [{ id: UPLINK, kinds: ['verdict'] }], deps);
   const drafts = verdictDrafts(DRAFTS_PER_APPEND);
   for (let stored = 0; stored < backlog; stored += drafts.length) await outbox.append(drafts);
+  await indexed(join(folder, 'outbox.db'));
   const config = uplinkConfig(brokerUrl);
   const drained = afterAcknowledged(outbox.readers, backlog);
   await using uplink = createMqttUplink({ id: UPLINK, agentId: AGENT_ID, config, records: outbox.readers, deps });
@@ -81,6 +84,16 @@ async function publish({ brokerUrl }: PartOptions, backlog: number): Promise<num
     }),
   );
   return (backlog * 1000) / (machineMs() - fromMs);
+}
+
+/** Resolves when the index for the API has the backlog. It is work of the appends, which go on for hours in an outage. */
+async function indexed(path: string): Promise<void> {
+  const database = new Database(path, { readonly: true });
+  const left = database
+    .prepare('SELECT count(*) FROM bucket WHERE bucket NOT IN (SELECT bucket FROM history_index)')
+    .pluck();
+  while (Number(left.get()) > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+  database.close();
 }
 
 function uplinkConfig(url: string) {

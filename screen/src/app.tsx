@@ -6,6 +6,7 @@ import { LoginDialog } from './parts/login-dialog.tsx';
 import { type Route, route } from './parts/router.ts';
 import { Shell } from './parts/shell.tsx';
 import { t } from './texts/language.ts';
+import { messageOf } from './agent/message-of.ts';
 
 /** Pages that are loaded when they are opened, so that the start page is small. */
 const later: Readonly<Record<string, () => Promise<ComponentType>>> = {
@@ -39,18 +40,19 @@ export function App(): JSX.Element {
 
 function Page({ page }: { readonly page: Route['page'] }): JSX.Element {
   const loaded = useSignal<{ readonly page: string; readonly component: ComponentType } | undefined>(undefined);
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   useEffect(() => {
     const load = later[page];
     if (load === undefined) return;
     load().then(
       (component) => (loaded.value = { page, component }),
-      (error: unknown) => (problem.value = error instanceof Error ? error.message : String(error)),
+      (error: unknown) => (problem.value = messageOf(error)),
     );
   }, [page, loaded, problem]);
   if (page === 'line') return <LinePage />;
   if (later[page] === undefined) return <p class="empty">{t('page.unknown')}</p>;
-  if (loaded.value?.page !== page) return <p class="empty">{problem.value === '' ? t('page.loading') : problem}</p>;
+  if (loaded.value?.page !== page)
+    return <p class="empty">{problem.value === undefined ? t('page.loading') : problem}</p>;
   const Loaded = loaded.value.component;
   return <Loaded />;
 }

@@ -3,7 +3,7 @@ import type { OutboxStats, ReadRequest, UplinkRecords } from '../contracts/recor
 import { RecordBatch } from '../domain/record/record-batch.ts';
 import type { Deps } from '../platform/deps.ts';
 import { OperatingError } from '../platform/errors.ts';
-import type { StorageProtocol, StorageReport, UplinkInterest } from './file/storage-protocol.ts';
+import type { SequenceSpans, StorageProtocol, StorageReport, UplinkInterest } from './file/storage-protocol.ts';
 import type { RecordReaderProtocol, RecordReaderReport } from './records/record-reader.ts';
 import type { WorkerLink } from './worker-link.ts';
 
@@ -23,9 +23,11 @@ export class OutboxReaders implements UplinkRecords {
   /** True until the storage worker has `#uplinks`. */
   #isChanged = false;
   /** Buffers of acknowledged batches. The next read writes into them. */
-  #spare: Uint8Array[] = [];
+  #spare: Uint8Array<ArrayBuffer>[] = [];
   /** Most records that the next read of an uplink may need, by those of the last one. */
   readonly #recordsMax = new Map<string, number>();
+  /** Claimed records of each uplink that its last read has left. */
+  readonly #left = new Map<string, SequenceSpans & { readonly after: number }>();
 
   constructor(options: OutboxReadersOptions) {
     this.#options = options;
@@ -62,21 +64,43 @@ export class OutboxReaders implements UplinkRecords {
 
   async read(request: ReadRequest): Promise<readonly RecordBatch[]> {
     const { uplink, kinds, limits, batchesMax, values } = request;
-    const { storage, reader, deps } = this.#options;
-    // Messages are mostly full by their bytes, and records that are claimed but not read cost as much as the read ones.
-    const recordsMax = Math.min(limits.recordsMax * batchesMax, this.#recordsMax.get(uplink) ?? Infinity);
-    const claim = await storage.call('claim', { ...request, recordsMax, nowMs: deps.clock.nowMs() });
+    const { storage, reader } = this.#options;
+    const claim = await this.#claim(request);
     if (claim.spans.length === 0) return [];
     const spare = this.#spare;
     this.#spare = [];
     const wanted = { ...claim, uplink, kinds, limits, batchesMax, values, spare };
-    const { batches, damaged } = await reader.call('read', wanted);
-    const found = batches.reduce((sum, { ends }) => sum + ends.length, 0);
-    const growth = found < recordsMax ? 1.25 : 2;
-    this.#recordsMax.set(uplink, Math.max(limits.recordsMax, Math.ceil(growth * found)));
+    const moved = spare.map(({ buffer }) => buffer);
+    const { batches, damaged } = await reader.call('read', wanted, moved);
+    const after = batches.at(-1)?.sequences.at(-1);
+    if (after !== undefined) {
+      const spans = claim.spans.filter(({ through }) => through > after);
+      this.#left.set(uplink, { file: claim.file, after, spans });
+      const found = batches.reduce((sum, { ends }) => sum + ends.length, 0);
+      this.#recordsMax.set(uplink, Math.max(limits.recordsMax, 2 * found));
+    }
     if (damaged.length > 0) await storage.call('damaged', { sequences: damaged });
     if (batches.length === 0 && damaged.length > 0) return await this.read(request);
     return batches.map((batch) => new RecordBatch(batch));
+  }
+
+  /** Claims the next records, unless the last claim of the uplink has some that follow those of its last read. */
+  async #claim(request: ReadRequest): Promise<SequenceSpans> {
+    const { uplink, limits, batchesMax, after } = request;
+    const left = this.#left.get(uplink);
+    this.#left.delete(uplink);
+    if (left !== undefined && after === left.after && left.spans.length > 0) {
+      const { file, spans } = left;
+      return { file, spans: spans.map((span) => ({ ...span, after: Math.max(span.after, after) })) };
+    }
+    const readMax = limits.recordsMax * batchesMax;
+    // Messages are mostly full by their bytes. What a read from the cursor leaves is claimed again.
+    const recordsMax = after === undefined ? Math.min(readMax, this.#recordsMax.get(uplink) ?? Infinity) : readMax;
+    return await this.#options.storage.call('claim', {
+      ...request,
+      recordsMax,
+      nowMs: this.#options.deps.clock.nowMs(),
+    });
   }
 
   async acknowledge(uplink: string, batches: readonly RecordBatch[]): Promise<void> {

@@ -103,13 +103,20 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
     await this.#connected.promise;
   }
 
-  /** @throws {OperatingError} `lostCode` (retry) while no worker runs or if it ends, or the worker's own error. */
-  async call<M extends keyof P & string>(method: M, params: P[M]['params']): Promise<P[M]['result']> {
+  /**
+   * @param moved Memory in `params` to transfer. It cannot be used here afterwards.
+   * @throws {OperatingError} `lostCode` (retry) while no worker runs or if it ends, or the worker's own error.
+   */
+  async call<M extends keyof P & string>(
+    method: M,
+    params: P[M]['params'],
+    moved?: readonly ArrayBuffer[],
+  ): Promise<P[M]['result']> {
     const connection = this.#connection;
     if (connection === undefined) throw this.#workerLost('is not running');
     this.#busy = true;
     // The worker serves P, which includes the methods of every worker.
-    const result = await (connection.rpc as unknown as RpcClient<P>).call(method, params);
+    const result = await (connection.rpc as unknown as RpcClient<P>).call(method, params, undefined, moved);
     this.#lastTickMs = this.#options.deps.clock.monotonicMs();
     return result;
   }

@@ -33,9 +33,9 @@ export class AckWriter {
     this.#options = options;
   }
 
-  /** Starts to write what is settled. */
+  /** Starts to write what is settled, if enough is or nothing else is in flight. */
   write(batches: InFlightBatches): void {
-    if (!this.#isWorking) this.#working = this.#work(batches);
+    if (!this.#isWorking && batches.isStoringDue) this.#working = this.#work(batches);
   }
 
   /** Resolves when every result is written or dropped. */
@@ -51,7 +51,8 @@ export class AckWriter {
 
   async #work(batches: InFlightBatches): Promise<void> {
     this.#isWorking = true;
-    for (let next = batches.takeSettled(); next !== undefined; next = batches.takeSettled())
+    const take = () => (batches.isStoringDue ? batches.takeSettled() : undefined);
+    for (let next = take(); next !== undefined; next = take())
       // The cursor must not move past an unwritten result, so the results after it are dropped too.
       if (!(await this.#isStored(next))) batches.dropSettled();
     this.#isWorking = false;

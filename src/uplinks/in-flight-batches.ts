@@ -10,6 +10,9 @@ export type Settlement =
       readonly reason: string;
     };
 
+/** Results that are stored together while other batches are in flight. */
+const STORED_TOGETHER = 8;
+
 type Outcome = 'waiting' | 'in-flight' | Settlement;
 
 /**
@@ -42,6 +45,16 @@ export class InFlightBatches {
   /** True once a result could not be stored. Later results are dropped, and their records are read again. */
   get isDropped(): boolean {
     return this.#isDropped;
+  }
+
+  /**
+   * True if results are to be stored now: some have collected, or no other is on the way that could be stored with them.
+   * Each call of the outbox wakes two threads, which costs more than to send a batch.
+   */
+  get isStoringDue(): boolean {
+    const pending = this.#batches.findIndex(({ outcome }) => typeof outcome === 'string');
+    const settled = pending === -1 ? this.#batches.length : pending;
+    return settled >= STORED_TOGETHER || this.#batches.every(({ outcome }) => outcome !== 'in-flight');
   }
 
   /** The batch was not acknowledged: it waits again, at its position. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { RecordBatch, RecordBatchWriter } from '../../src/domain/record/record-batch.ts';
 
-function batchesOf(texts: readonly string[], spare?: Uint8Array[]): readonly RecordBatch[] {
+function batchesOf(texts: readonly string[], spare?: Uint8Array<ArrayBuffer>[]): readonly RecordBatch[] {
   const writer = new RecordBatchWriter({ recordsMax: 2, bytesMax: 1e6 }, spare);
   for (const [index, text] of texts.entries())
     writer.add({ id: `a/1/${index}`, sequence: index }, (to) => {
@@ -29,7 +29,7 @@ it('writes the next records into the buffers of acknowledged batches', () => {
 
 it('replaces a buffer that is too small, and never writes two batches into one', () => {
   const long = 'x'.repeat(100_000);
-  const batches = batchesOf([long, 'b', 'c'], [new Uint8Array(new SharedArrayBuffer(8))]);
+  const batches = batchesOf([long, 'b', 'c'], [new Uint8Array(8)]);
   expect(textsOf(batches)).toEqual([long, 'b', 'c']);
   expect(new Set(batches.map(({ json }) => json.buffer)).size).toBe(2);
 });

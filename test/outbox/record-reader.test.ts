@@ -2,6 +2,7 @@ import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { sizeBudget } from '../../src/outbox/file/size-budget.ts';
+import { recordsIn } from '../support/batch-records.ts';
 import { allKinds, draft, drain, numberOf, openOutbox, openStorage, testFolder } from './outbox-fixture.ts';
 
 test('the reader checkpoints the WAL, so that it stays near its limit while records are stored without end', () => {
@@ -75,4 +76,23 @@ test('an uplink that has no more records keeps the memory of its last read for t
   expect(await outbox.readers.read(request)).toEqual([]);
   await outbox.append([draft('verdict', 2)]);
   expect(memory(await outbox.readers.read(request))[mark]).toBe(77);
+});
+
+test('reads that follow each other get every record once and in order from the ranges of fewer claims', async () => {
+  const outbox = await openOutbox({ folder: testFolder() });
+  await outbox.append(Array.from({ length: 120 }, (_, index) => draft('verdict', index)));
+  const found: number[] = [];
+  let after: number | undefined;
+  for (;;) {
+    const limits = { recordsMax: 50, bytesMax: 700 };
+    const request = { uplink: 'cloud', lane: 'backlog', kinds: allKinds, limits, batchesMax: 2, after } as const;
+    const batches = await outbox.readers.read(request);
+    if (batches.length === 0) break;
+    expect(batches.length).toBeLessThanOrEqual(2);
+    found.push(...recordsIn(batches).map(numberOf));
+    after = batches.at(-1)?.last.sequence;
+    await outbox.readers.acknowledge('cloud', batches);
+  }
+  expect(found).toEqual(Array.from({ length: 120 }, (_, index) => index));
+  expect((await outbox.stats()).uplinks.find(({ uplink }) => uplink === 'cloud')?.waiting).toBe(0);
 });

@@ -28,6 +28,7 @@ export class V2Server implements AsyncDisposable {
     models: ClientInference,
     settings: Readonly<Record<string, unknown>> = {},
     deps = testDeps(),
+    { keepAliveMs }: { readonly keepAliveMs?: number } = {},
   ): Promise<V2Server> {
     const config = configSchema.parse({ agent: { id: 'edge' }, serving: { listen: '127.0.0.1:0', ...settings } });
     const serving = modelServerConfig(config);
@@ -43,8 +44,9 @@ export class V2Server implements AsyncDisposable {
     };
     const server = stack.use(servingEndpoint(common));
     await server.start();
+    const ping = keepAliveMs === undefined ? {} : { keepAliveMs };
     const grpc =
-      serving.grpc === undefined ? undefined : stack.use(new GrpcServer({ ...common, listen: serving.grpc }));
+      serving.grpc === undefined ? undefined : stack.use(new GrpcServer({ ...common, ...ping, listen: serving.grpc }));
     await grpc?.start();
     return new V2Server(server, grpc, deps, stack.move());
   }

@@ -133,4 +133,21 @@ describe('batches are reported to the outbox', () => {
     expect(settlements(batches).map((settlement) => recordsOfSettlement(settlement).length)).toEqual([2, 1]);
     expect(batches.open).toBe(true);
   });
+
+  test('in groups while others are in flight, and immediately when none is', () => {
+    const batches = inFlight(recordsOf(Array.from({ length: 12 }, () => 0)), 1);
+    const sent = Array.from({ length: 10 }, () => batches.next()).filter((batch) => batch !== undefined);
+    const due = sent.map((batch) => {
+      batches.acknowledge(batch);
+      return batches.isStoringDue;
+    });
+    expect(due.indexOf(true), 'eight results are a group').toBe(7);
+    settlements(batches);
+    const [eleventh, last] = [batches.next(), batches.next()];
+    if (eleventh === undefined || last === undefined) throw new Error('twelve were planned');
+    batches.acknowledge(eleventh);
+    expect(batches.isStoringDue).toBe(false);
+    batches.giveBack(last);
+    expect(batches.isStoringDue, 'the last one waits to be sent again').toBe(true);
+  });
 });

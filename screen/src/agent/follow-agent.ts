@@ -16,6 +16,7 @@ import {
 import type { AgentEvent, Alarm, Flood, Health, Watch } from './api-types.ts';
 import { openStream } from './live-stream.ts';
 import { readSession } from './session.ts';
+import { messageOf } from './message-of.ts';
 
 const RECONNECT_MS = 1000;
 const HEALTH_REFRESH_MS = 3000;
@@ -35,7 +36,7 @@ export async function followAgent(): Promise<never> {
       await follow();
       connection.value = { state: 'lost', reason: 'the agent ended the connection' };
     } catch (error) {
-      connection.value = { state: 'lost', reason: error instanceof Error ? error.message : String(error) };
+      connection.value = { state: 'lost', reason: messageOf(error) };
     }
     await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
   }

@@ -1,8 +1,8 @@
 import { signal } from '@preact/signals';
 
 type LoginRequest = {
-  /** Why a login is needed; '' if a person asked for it. */
-  readonly reason: string;
+  /** Why a login is needed; undefined if a person asked for it. */
+  readonly reason: string | undefined;
   readonly settle: (isLoggedIn: boolean) => void;
 };
 
@@ -15,7 +15,7 @@ let pending: Promise<void> | undefined;
  *
  * @throws {Error} if the person gives none.
  */
-export function askLogin(reason: string): Promise<void> {
+export function askLogin(reason?: string): Promise<void> {
   pending ??= new Promise<void>((resolve, reject) => {
     loginRequest.value = {
       reason,

@@ -3,6 +3,7 @@ import { sendJson } from '../agent/agent-api.ts';
 import { alarms, takeAlarm } from '../agent/agent-state.ts';
 import type { Alarm } from '../agent/api-types.ts';
 import { isUnacknowledged } from '../agent/watch-look.ts';
+import { messageOf } from '../agent/message-of.ts';
 
 /** Times for which an alarm can be shelved, as the API takes them. */
 export const shelvings = ['15m', '30m', '1h', '2h', '4h', '8h', '24h'] as const;
@@ -11,8 +12,8 @@ export type AlarmAction = 'acknowledge' | 'shelve' | 'unshelve';
 
 /** Ids of the selected alarms. */
 export const selected = signal<ReadonlySet<string>>(new Set());
-/** What the agent refused last; '' for nothing. */
-export const problem = signal('');
+/** What the agent refused last; undefined for nothing. */
+export const problem = signal<string | undefined>(undefined);
 /** True while actions are sent. */
 export const isActing = signal(false);
 
@@ -51,7 +52,7 @@ export function possible(action: AlarmAction, ids: Iterable<string>): readonly s
  */
 export async function act(action: AlarmAction, ids: readonly string[], body: object): Promise<void> {
   isActing.value = true;
-  problem.value = '';
+  problem.value = undefined;
   try {
     for (const id of ids) await actOn(action, id, body);
   } finally {
@@ -67,6 +68,6 @@ async function actOn(action: AlarmAction, id: string, body: object): Promise<voi
     next.delete(id);
     selected.value = next;
   } catch (error) {
-    problem.value = `${id}: ${error instanceof Error ? error.message : String(error)}`;
+    problem.value = `${id}: ${messageOf(error)}`;
   }
 }

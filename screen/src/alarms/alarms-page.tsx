@@ -129,7 +129,7 @@ async function start(action: AlarmAction): Promise<void> {
   const said = text === '' ? {} : { comment: text };
   const body = { acknowledge: said, shelve: { duration: shelveFor.value, ...said }, unshelve: {} }[action];
   await act(action, possible(action, selected.value), body);
-  if (problem.value === '') comment.value = '';
+  if (problem.value === undefined) comment.value = '';
 }
 
 function spanMs(duration: string): number {

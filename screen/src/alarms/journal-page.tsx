@@ -12,6 +12,8 @@ import { t, word } from '../texts/language.ts';
 import { AlarmTabs } from './alarm-tabs.tsx';
 import { alarmName, alarmText } from '../parts/alarm-text.ts';
 import { alarmOf, type Journal, journalCsv, readJournalPart, withNewest, withOlder } from './journal.ts';
+import { Problem } from '../parts/problem.tsx';
+import { messageOf } from '../agent/message-of.ts';
 
 const REFRESH_MS = 10_000;
 const ROWS_STEP = 200;
@@ -68,7 +70,7 @@ export function JournalPage(): JSX.Element {
           CSV
         </button>
       </AlarmTabs>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       <p class="hint" role="status">
         {journal === undefined ? t('page.loading') : t('journal.count', { count: shown.length })}{' '}
         {journal?.complete === false && t('journal.more.loaded', { time: formatDateTime(oldestMs(journal)) })}
@@ -88,7 +90,7 @@ type Loaded = { readonly key: string; readonly journal: Journal };
 
 async function loadOlder(
   data: Signal<Loaded | undefined>,
-  problem: Signal<string>,
+  problem: Signal<string | undefined>,
   isLoading: Signal<boolean>,
 ): Promise<void> {
   const earlier = data.peek();
@@ -97,7 +99,7 @@ async function loadOlder(
   try {
     data.value = { key: earlier.key, journal: await withOlder(earlier.journal) };
   } catch (error) {
-    problem.value = error instanceof Error ? error.message : String(error);
+    problem.value = messageOf(error);
   } finally {
     isLoading.value = false;
   }

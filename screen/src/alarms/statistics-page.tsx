@@ -10,6 +10,7 @@ import { t, word } from '../texts/language.ts';
 import { type AlarmStatistics, alarmStatistics } from './alarm-statistics.ts';
 import { AlarmTabs } from './alarm-tabs.tsx';
 import { readJournal } from './journal.ts';
+import { Problem } from '../parts/problem.tsx';
 
 const REFRESH_MS = 60_000;
 /** An alarm that is open for longer stands: nothing is done about it. */
@@ -35,7 +36,7 @@ export function StatisticsPage(): JSX.Element {
       <AlarmTabs>
         <RangeChoice names={['1d', '7d', '30d']} present={range} />
       </AlarmTabs>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       {data.value === undefined ? (
         <p class="empty">{t('page.loading')}</p>
       ) : (

@@ -29,7 +29,7 @@ export function ApplyDialog({ onClose }: { readonly onClose: () => void }): JSX.
           </button>
         </p>
       )}
-      {problem.value !== '' && !isOutdated.value && (
+      {problem.value !== undefined && !isOutdated.value && (
         <p class="problem" role="alert">
           {problem}
         </p>

@@ -92,7 +92,7 @@ export function ConfigurationPage(): JSX.Element {
 function FileState(): JSX.Element {
   const { value } = configuration;
   if (value === undefined)
-    return <p class={problem.value === '' ? 'empty' : 'problem'}>{problem.value || t('page.loading')}</p>;
+    return <p class={problem.value === undefined ? 'empty' : 'problem'}>{problem.value || t('page.loading')}</p>;
   const { file, version, generation, is_in_use: isInUse, read_only: readOnly, last_apply: last } = value;
   const mayConfigure = session.value.permissions.includes('configure');
   return (

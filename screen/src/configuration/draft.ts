@@ -2,6 +2,7 @@ import { computed, effect, signal } from '@preact/signals';
 import { api, readJson, sendJson } from '../agent/agent-api.ts';
 import type { Configuration, ConfigurationProblem } from '../agent/api-types.ts';
 import { session } from '../agent/session.ts';
+import { messageOf } from '../agent/message-of.ts';
 
 const PATH = '/api/v1/configuration';
 const FOLLOW_MS = 500;
@@ -15,8 +16,8 @@ export const configuration = signal<Configuration | undefined>(undefined);
 const draft = signal<string | undefined>(undefined);
 /** The file that the draft started from. */
 const base = signal<Pick<Configuration, 'text' | 'version'> | undefined>(undefined);
-/** Why the last request failed; '' if it did not. */
-export const problem = signal('');
+/** Why the last request failed; undefined if it did not. */
+export const problem = signal<string | undefined>(undefined);
 
 /** Problems of a text, once the agent has checked it. */
 const checked = signal<{ readonly text: string; readonly problems: readonly ConfigurationProblem[] } | undefined>(
@@ -85,7 +86,7 @@ async function follow(): Promise<void> {
   do {
     await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
     await readConfiguration();
-  } while (isApplying.value || problem.value !== '');
+  } while (isApplying.value || problem.value !== undefined);
 }
 
 /** Checks the text shortly after it was changed, and again if there is no answer. Returns a function that ends this. */
@@ -120,10 +121,10 @@ async function check(present: string): Promise<boolean> {
 async function attempt<Answer>(request: () => Promise<Answer>): Promise<Answer | undefined> {
   try {
     const answer = await request();
-    problem.value = '';
+    problem.value = undefined;
     return answer;
   } catch (error) {
-    problem.value = error instanceof Error ? error.message : String(error);
+    problem.value = messageOf(error);
     return undefined;
   }
 }

@@ -7,6 +7,8 @@ import { useAnswer } from '../parts/use-answer.ts';
 import { t } from '../texts/language.ts';
 import { isEditable } from './draft.ts';
 import { ValueTable } from './value-table.tsx';
+import { Problem } from '../parts/problem.tsx';
+import { messageOf } from '../agent/message-of.ts';
 
 const REFRESH_MS = 1000;
 
@@ -29,7 +31,7 @@ export function NodesTab(): JSX.Element {
   const opened = useSignal<Opened | undefined>(undefined);
   const root = useSignal<NodeListing | undefined>(undefined);
   const listings: Listings = useSignal<ReadonlyMap<string, NodeListing>>(new Map());
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   useEffect(() => follow(opened.value, { root, listings, problem }), [opened.value, root, listings, problem]);
   if (!isEditable.value) return <p class="note">{t('configuration.needsRole')}</p>;
   const sources = (data.value?.sources ?? []).filter(({ type }) => type === 'opcua');
@@ -51,11 +53,7 @@ export function NodesTab(): JSX.Element {
     <>
       <SourceForm sources={sources} onBrowse={browse} />
       <p class="hint">{t('configuration.browseHint')}</p>
-      {problem.value !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       {root.value !== undefined && (
         <div class="columns registers">
           <div id="nodes" class="scroll" tabIndex={0} role="group" aria-label={t('configuration.nodes')}>
@@ -80,7 +78,7 @@ function follow(
   }: {
     readonly root: Signal<NodeListing | undefined>;
     readonly listings: Listings;
-    readonly problem: Signal<string>;
+    readonly problem: Signal<string | undefined>;
   },
 ): (() => void) | undefined {
   // The root is read once: it is also opened when a node is closed.
@@ -95,10 +93,10 @@ function follow(
       if (isOver) return;
       if (node === undefined) root.value = listing;
       else listings.value = new Map([...listings.value, [node, listing]]);
-      problem.value = '';
+      problem.value = undefined;
       if (listing.node.is_variable) timer = setTimeout(() => void read(), REFRESH_MS);
     } catch (error) {
-      if (!isOver) problem.value = error instanceof Error ? error.message : String(error);
+      if (!isOver) problem.value = messageOf(error);
     }
   };
   void read();

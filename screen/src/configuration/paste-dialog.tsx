@@ -4,6 +4,8 @@ import { sendJson } from '../agent/agent-api.ts';
 import type { TagTable } from '../agent/api-types.ts';
 import { useModal } from '../parts/use-modal.ts';
 import { t } from '../texts/language.ts';
+import { Problem } from '../parts/problem.tsx';
+import { messageOf } from '../agent/message-of.ts';
 
 /** Takes a table of tags from a spreadsheet or a tag file. The agent reads it as it reads a tag file. */
 export function PasteDialog({
@@ -21,13 +23,13 @@ export function PasteDialog({
 }): JSX.Element {
   const dialog = useModal();
   const table = useSignal<TagTable | undefined>(undefined);
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   const read = async (text: string): Promise<void> => {
     try {
       table.value = await sendJson<TagTable>('/api/v1/configuration/tags', { type, text });
-      problem.value = '';
+      problem.value = undefined;
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
     }
   };
   const submit = (event: TargetedSubmitEvent<HTMLFormElement>): void => {
@@ -47,11 +49,7 @@ export function PasteDialog({
           {t('configuration.cells')}
           <textarea rows={12} spellcheck={false} required onInput={() => (table.value = undefined)} />
         </label>
-        {problem.value !== '' && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
+        <Problem text={problem} />
         {problems.length > 0 && (
           <ul class="problems" id="paste-problems" aria-label={t('configuration.problems')}>
             {problems.map(({ line, message }, index) => (

@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals';
+import { type Signal, useSignal } from '@preact/signals';
 import type { JSX, TargetedSubmitEvent } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { readJson, sendJson } from '../agent/agent-api.ts';
@@ -9,6 +9,8 @@ import { formatNumber } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
 import { withEntry } from './document-edit.ts';
 import { edit, isEditable, text } from './draft.ts';
+import { Problem } from '../parts/problem.tsx';
+import { messageOf } from '../agent/message-of.ts';
 
 const REFRESH_MS = 1000;
 const kinds = ['holding', 'input', 'coil', 'discrete'] as const;
@@ -24,7 +26,7 @@ export function RegistersTab(): JSX.Element {
   const block = useSignal<Block | undefined>(undefined);
   const registers = useSignal<readonly RegisterReading[]>([]);
   const chosen = useSignal(0);
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   useEffect(() => follow(block.value, registers, problem), [block.value, registers, problem]);
   if (!isEditable.value) return <p class="note">{t('configuration.needsRole')}</p>;
   const sources = (data.value?.sources ?? []).filter(({ type }) => type === 'modbus');
@@ -37,11 +39,7 @@ export function RegistersTab(): JSX.Element {
   return (
     <>
       <RegisterForm sources={sources} onRead={read} />
-      {problem.value !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       {block.value !== undefined && registers.value.length > 0 && (
         <div class="columns registers">
           <RegisterTable
@@ -108,7 +106,7 @@ function RegisterForm({
 function follow(
   block: Block | undefined,
   registers: { value: readonly RegisterReading[] },
-  problem: { value: string },
+  problem: Signal<string | undefined>,
 ): (() => void) | undefined {
   if (block === undefined) return undefined;
   let isOver = false;
@@ -120,11 +118,11 @@ function follow(
       const answer = await sendJson<{ readonly registers: readonly RegisterReading[] }>(path, body);
       if (isOver) return;
       registers.value = answer.registers;
-      problem.value = '';
+      problem.value = undefined;
       timer = setTimeout(() => void read(), REFRESH_MS);
     } catch (error) {
       // A device that refuses or is silent is not asked again.
-      if (!isOver) problem.value = error instanceof Error ? error.message : String(error);
+      if (!isOver) problem.value = messageOf(error);
     }
   };
   void read();
@@ -178,7 +176,7 @@ function RegisterTable({
 /** Every value that the register could be the start of, each with a button that makes it a tag. */
 function Candidates({ block, reading }: { readonly block: Block; readonly reading: RegisterReading }): JSX.Element {
   const name = useSignal('');
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   const isBit = reading.interpretations.length === 0;
   const candidates = isBit ? [{ type: 'bool', byte_order: '', value: reading.raw }] : reading.interpretations;
   const add = ({ address, type, byteOrder }: Choice): void => {
@@ -189,7 +187,7 @@ function Candidates({ block, reading }: { readonly block: Block; readonly readin
       edit(withEntry(text.value, ['sources', block.source, 'tags', tag], definition, 'line'));
       setQuery({ tab: 'file' });
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
     }
   };
   return (
@@ -199,11 +197,7 @@ function Candidates({ block, reading }: { readonly block: Block; readonly readin
         {t('configuration.tagName')}
         <input value={name} onInput={(event) => (name.value = event.currentTarget.value)} maxLength={128} />
       </label>
-      {problem.value !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       <CandidateTable
         address={reading.address}
         candidates={candidates}

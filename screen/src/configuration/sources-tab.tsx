@@ -9,6 +9,7 @@ import { formatMoment, formatNumber } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { isEditable } from './draft.ts';
 import { WatchForm } from './watch-form.tsx';
+import { Problem } from '../parts/problem.tsx';
 
 const REFRESH_MS = 2000;
 /** Rows of a source until a person wants all. */
@@ -29,7 +30,7 @@ export function SourcesTab(): JSX.Element {
   const sources = data.value?.sources;
   return (
     <>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       {isEditable.value && <WatchForm tags={chosen.value} onDone={() => (chosen.value = [])} />}
       {sources?.length === 0 && <p class="empty">{t('configuration.noSources')}</p>}
       {sources?.some(({ tags }) => tags.length > ROWS_MAX) === true && (

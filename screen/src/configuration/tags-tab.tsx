@@ -13,6 +13,8 @@ import type { SchemaNode } from './schema-completion.ts';
 import { shownColumns, type TagColumn, tagColumns } from './tag-cells.ts';
 import { type TagChange, withTags } from './tag-edit.ts';
 import { TagTable } from './tag-table.tsx';
+import { Problem } from '../parts/problem.tsx';
+import { messageOf } from '../agent/message-of.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 type SourceTags = {
@@ -36,11 +38,11 @@ const sources = computed((): ReadonlyMap<string, SourceTags> | undefined => {
 /** Tags of a source as a table. Each change goes into the text, which a person then compares and applies. */
 export function TagsTab(): JSX.Element {
   const schema = useSignal<SchemaNode | undefined>(undefined);
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   useEffect(() => {
     readJson<SchemaNode>('/api/v1/configuration/schema').then(
       (answer) => (schema.value = answer),
-      (error: unknown) => (problem.value = error instanceof Error ? error.message : String(error)),
+      (error: unknown) => (problem.value = messageOf(error)),
     );
   }, [schema, problem]);
   if (!isEditable.value) return <p class="note">{t('configuration.needsRole')}</p>;
@@ -52,20 +54,16 @@ export function TagsTab(): JSX.Element {
   const change = (...changes: readonly TagChange[]): boolean => {
     try {
       edit(withTags(text.value, id, changes));
-      problem.value = '';
+      problem.value = undefined;
       return true;
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
       return false;
     }
   };
   return (
     <>
-      {problem.value !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       {schema.value !== undefined && (
         <SourceTable
           key={id}

@@ -7,6 +7,8 @@ import { useAnswer } from '../parts/use-answer.ts';
 import { t } from '../texts/language.ts';
 import { isEditable } from './draft.ts';
 import { TopicValues } from './topic-values.tsx';
+import { Problem } from '../parts/problem.tsx';
+import { messageOf } from '../agent/message-of.ts';
 
 /** A listing ends after this time, and the next one begins. The first one is short: retained messages arrive immediately. */
 const FIRST_ROUND_SECONDS = 1;
@@ -27,7 +29,7 @@ export function TopicsTab(): JSX.Element {
   const isComplete = useSignal(true);
   const chosen = useSignal('');
   const search = useSignal('');
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   useEffect(
     () => listen(listening, { topics, isComplete, problem }),
     [listening.value, listening, topics, isComplete, problem],
@@ -56,11 +58,7 @@ export function TopicsTab(): JSX.Element {
           : t('configuration.listening', { count: topics.value.size })}{' '}
         {!isComplete.value && t('configuration.moreTopics')}
       </p>
-      {problem.value !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       {topics.value.size > 0 && (
         <div class="columns registers">
           <TopicTable topics={[...topics.value.values()]} search={search} chosen={chosen} />
@@ -81,12 +79,12 @@ function listen(
   }: {
     readonly topics: Signal<ReadonlyMap<string, TopicReading>>;
     readonly isComplete: Signal<boolean>;
-    readonly problem: Signal<string>;
+    readonly problem: Signal<string | undefined>;
   },
 ): (() => void) | undefined {
   const { value } = listening;
   if (value === undefined) return undefined;
-  problem.value = '';
+  problem.value = undefined;
   const { source, filter } = value;
   const path = `/api/v1/sources/${encodeURIComponent(source)}/topics`;
   const round = async (seconds: number): Promise<void> => {
@@ -98,7 +96,7 @@ function listen(
       void round(ROUND_SECONDS);
     } catch (error) {
       if (listening.value !== value) return;
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
       listening.value = undefined;
     }
   };

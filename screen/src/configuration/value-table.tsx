@@ -4,6 +4,8 @@ import { formatNumber } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
 import { entryOf, withEntry } from './document-edit.ts';
 import { edit, text } from './draft.ts';
+import { Problem } from '../parts/problem.tsx';
+import { messageOf } from '../agent/message-of.ts';
 
 /** A value that could become a tag. */
 export type TagCandidate = {
@@ -24,22 +26,18 @@ export function ValueTable({
   readonly source: string;
   readonly values: readonly TagCandidate[];
 }): JSX.Element {
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   const add = (name: string, tag: TagCandidate['tag']): void => {
     try {
       edit(withEntry(text.value, ['sources', source, 'tags', name], tag, 'line'));
-      problem.value = '';
+      problem.value = undefined;
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
     }
   };
   return (
     <>
-      {problem.value !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       {values.length > 0 && (
         <table id="candidates">
           <thead>

@@ -4,6 +4,8 @@ import { setQuery } from '../parts/router.ts';
 import { t } from '../texts/language.ts';
 import { entryOf, withEntry } from './document-edit.ts';
 import { edit, text } from './draft.ts';
+import { Problem } from '../parts/problem.tsx';
+import { messageOf } from '../agent/message-of.ts';
 
 const learnTimes = ['1h', '8h', '24h', '3d', '7d'] as const;
 
@@ -15,7 +17,7 @@ export function WatchForm({
   readonly tags: readonly string[];
   readonly onDone: () => void;
 }): JSX.Element {
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   const submit = (event: TargetedSubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const { currentTarget } = event;
@@ -27,11 +29,11 @@ export function WatchForm({
         return;
       }
       edit(withEntry(text.value, ['watches', name], { tags, learn: { for: field('for') } }));
-      problem.value = '';
+      problem.value = undefined;
       onDone();
       setQuery({ tab: 'file' });
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
     }
   };
   return (
@@ -55,11 +57,7 @@ export function WatchForm({
       <button type="submit" disabled={tags.length === 0}>
         {t('configuration.addWatch')}
       </button>
-      {problem.value !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
     </form>
   );
 }

@@ -8,6 +8,7 @@ import { localTimeText } from '../parts/local-time.ts';
 import { rangeOfQuery } from '../parts/time-range.tsx';
 import { formatMoment } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
+import { messageOf } from '../agent/message-of.ts';
 
 const labels = ['note', 'fault', 'normal'] as const;
 
@@ -19,16 +20,16 @@ type AnnotationPanelProps = {
 
 /** Notes on the machine, and periods that are labelled as fault or normal. */
 export function AnnotationPanel({ watch, annotations }: AnnotationPanelProps): JSX.Element {
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   const act = async (change: () => Promise<unknown>): Promise<boolean> => {
     try {
       await change();
       const { fromMs, toMs } = rangeOfQuery('1h');
       annotations.value = await readAnnotations(watch, fromMs, toMs);
-      problem.value = '';
+      problem.value = undefined;
       return true;
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
       return false;
     }
   };

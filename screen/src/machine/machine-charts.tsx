@@ -54,7 +54,7 @@ export function MachineCharts({ watch }: { readonly watch: Signal<WatchView> }):
     },
     ANNOTATIONS_REFRESH_MS,
   ).data;
-  if (problem.value !== '' && data.value === undefined) return <p class="problem">{problem}</p>;
+  if (problem.value !== undefined && data.value === undefined) return <p class="problem">{problem}</p>;
   if (data.value === undefined) return <p class="empty">{t('page.loading')}</p>;
   const notes = annotationMarks(annotations.value ?? []);
   return (

@@ -6,6 +6,7 @@ import { formatDateTime } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
 import { readActs } from './act-log.ts';
 import { changes } from './model-acts.ts';
+import { Problem } from '../parts/problem.tsx';
 
 const REFRESH_MS = 5000;
 const PAGE = 50;
@@ -22,7 +23,7 @@ export function ActLog({ model }: { readonly model: string }): JSX.Element {
   return (
     <section class="panel" aria-labelledby="log-title">
       <h2 id="log-title">{t('models.section.log')}</h2>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       {log !== undefined && (
         <>
           {log.broken === null ? (

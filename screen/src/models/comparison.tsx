@@ -7,6 +7,7 @@ import { useAnswer } from '../parts/use-answer.ts';
 import { formatDateTime, formatMs, formatNumber, formatPercent } from '../texts/format.ts';
 import { t, word } from '../texts/language.ts';
 import { pathOf } from './model-directory.ts';
+import { Problem } from '../parts/problem.tsx';
 
 const REFRESH_MS = 3000;
 const CHART_HEIGHT = 260;
@@ -17,7 +18,7 @@ export function Comparison({ model }: { readonly model: string }): JSX.Element {
   const { rollouts = [], obstacles = [] } = data.value ?? {};
   return (
     <>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       {data.value !== undefined && rollouts.length === 0 && <p class="empty">{t('models.compare.none')}</p>}
       {obstacles.map(({ watch, reason }) => (
         <p key={watch} class="problem reason">

@@ -5,6 +5,7 @@ import { useAnswer } from '../parts/use-answer.ts';
 import { t } from '../texts/language.ts';
 import { Markdown } from './markdown.tsx';
 import { readDocument } from './model-directory.ts';
+import { Problem } from '../parts/problem.tsx';
 
 const REPORT = 'report.md';
 
@@ -24,7 +25,7 @@ export function Documents({ detail }: { readonly detail: VersionDetail }): JSX.E
 function Report({ model, version }: Pick<VersionDetail, 'model' | 'version'>): JSX.Element {
   const read = (file: string) => readDocument(model, version, file);
   const { data, problem } = useAnswer(`${model}@${version}`, () => read(REPORT));
-  if (problem.value !== '') return <p class="problem">{problem}</p>;
+  if (problem.value !== undefined) return <Problem text={problem} />;
   if (data.value === undefined) return <p class="empty">{t('page.loading')}</p>;
   return <Markdown text={data.value} readFile={read} />;
 }

@@ -7,6 +7,8 @@ import { formatPercent } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
 import { carryOut, sendLong } from './model-acts.ts';
 import { upload } from './upload.ts';
+import { Problem } from '../parts/problem.tsx';
+import { messageOf } from '../agent/message-of.ts';
 
 type Installed = {
   readonly model: string;
@@ -18,7 +20,7 @@ type Installed = {
 /** Installs a package from a file of this device, or from a URL that the agent fetches. */
 export function InstallDialog({ onClose }: { readonly onClose: () => void }): JSX.Element {
   const dialog = useModal();
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   const progress = useSignal<{ readonly text: string; readonly share: number | undefined } | undefined>(undefined);
   const cancelling = useRef(new AbortController());
   useEffect(() => {
@@ -39,8 +41,8 @@ export function InstallDialog({ onClose }: { readonly onClose: () => void }): JS
     const sha256 = formText(form, 'sha256').trim();
     const query = new URLSearchParams({ activate: String(form.get('activate') === 'on') });
     const isFile = file instanceof File && file.size > 0;
-    problem.value = isFile || url !== '' ? '' : t('models.install.nothing');
-    if (problem.value !== '') return;
+    problem.value = isFile || url !== '' ? undefined : t('models.install.nothing');
+    if (problem.value !== undefined) return;
     if (isFile && sha256 !== '') query.set('sha256', sha256);
     const path = `/api/v1/models/install?${query.toString()}`;
     progress.value = { text: t('models.install.fetching'), share: undefined };
@@ -51,7 +53,7 @@ export function InstallDialog({ onClose }: { readonly onClose: () => void }): JS
       onClose();
       await carryOut('', async () => resultText(JSON.parse(text) as Installed));
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
     } finally {
       progress.value = undefined;
     }
@@ -67,7 +69,7 @@ export function InstallDialog({ onClose }: { readonly onClose: () => void }): JS
               <progress value={progress.value.share} /> {progress.value.text}
             </p>
           )}
-          {problem.value !== '' && <p class="problem reason">{problem}</p>}
+          <Problem text={problem} />
         </div>
         <div class="buttons">
           <button type="submit" class="main" disabled={progress.value !== undefined}>

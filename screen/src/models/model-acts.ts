@@ -1,16 +1,17 @@
 import { signal } from '@preact/signals';
 import { api } from '../agent/agent-api.ts';
 import { pathOf } from './model-directory.ts';
+import { messageOf } from '../agent/message-of.ts';
 
 /** Longest wait for an act: a large version on a busy box is proved for minutes. */
 const ACT_MS_MAX = 900_000;
 
-/** The act in progress; '' for none. */
-export const working = signal('');
-/** Why the agent refused the last act; '' if it did not. */
-export const problem = signal('');
-/** Result of the last act; '' for none. */
-export const done = signal('');
+/** The act in progress; undefined for none. */
+export const working = signal<string | undefined>(undefined);
+/** Why the agent refused the last act; undefined if it did not. */
+export const problem = signal<string | undefined>(undefined);
+/** Result of the last act; undefined for none. */
+export const done = signal<string | undefined>(undefined);
 /** Counts acts that changed something, so that lists are read again. */
 export const changes = signal(0);
 
@@ -23,24 +24,24 @@ export const changes = signal(0);
  */
 export async function carryOut(text: string, run: () => Promise<string>): Promise<boolean> {
   working.value = text;
-  problem.value = '';
-  done.value = '';
+  problem.value = undefined;
+  done.value = undefined;
   try {
     done.value = await run();
     changes.value += 1;
     return true;
   } catch (error) {
-    problem.value = error instanceof Error ? error.message : String(error);
+    problem.value = messageOf(error);
     return false;
   } finally {
-    working.value = '';
+    working.value = undefined;
   }
 }
 
 /** Forgets the results of acts, for another model. */
 export function forgetResults(): void {
-  problem.value = '';
-  done.value = '';
+  problem.value = undefined;
+  done.value = undefined;
 }
 
 /** Sends an act on a model, such as `activate`. */

@@ -17,6 +17,7 @@ import { VersionActs } from './version-acts.tsx';
 import { VersionFacts } from './version-facts.tsx';
 import { VersionTable } from './version-table.tsx';
 import { watchesOf } from './watches-of.ts';
+import { Problem } from '../parts/problem.tsx';
 
 const REFRESH_MS = 3000;
 const PAGE = 50;
@@ -127,7 +128,7 @@ function Versions({ model, shown, onChoose }: VersionsProps): JSX.Element {
   return (
     <section class="panel" aria-labelledby="versions-title">
       <h2 id="versions-title">{t('models.section.versions')}</h2>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       <VersionTable model={model} versions={data.value?.versions ?? []} shown={shown} onChoose={onChoose} />
       {data.value?.more === true && (
         <button type="button" onClick={() => (count.value += PAGE)}>
@@ -145,7 +146,7 @@ function Version({ model, version }: { readonly model: ListedModel; readonly ver
       <h2 id="version-title">
         {model.name}@{version}
       </h2>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       {data.value !== undefined && <VersionFacts detail={data.value} />}
     </section>
   );

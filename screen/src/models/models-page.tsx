@@ -15,6 +15,7 @@ import { TrainingList } from './training-list.tsx';
 import { Results } from './version-acts.tsx';
 import { watchesOf } from './watches-of.ts';
 import { ModelView } from './model-view.tsx';
+import { Problem } from '../parts/problem.tsx';
 
 const REFRESH_MS = 3000;
 const PAGE = 100;
@@ -26,10 +27,10 @@ export function ModelsPage(): JSX.Element {
   const loaded = useAnswer(String(changes.value), () => readJson<LoadedModels>('/api/v1/models'), REFRESH_MS);
   const list = data.value;
   const { value: path } = route;
-  const chosen = path.page === 'models' ? path.model : '';
+  const chosen = path.page === 'models' ? path.model : undefined;
   return (
     <>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       <DirectoryActs model={chosen} />
       <TrainingList />
       <div class="models">
@@ -62,7 +63,7 @@ export function ModelsPage(): JSX.Element {
 }
 
 /** Acts that bring new versions: installation and training; none for a role that may not. */
-function DirectoryActs({ model }: { readonly model: string }): JSX.Element | null {
+function DirectoryActs({ model }: { readonly model: string | undefined }): JSX.Element | null {
   const shown = useSignal<'install' | 'train' | undefined>(undefined);
   if (!mayManageModels.value) return null;
   const close = (): void => {
@@ -78,7 +79,7 @@ function DirectoryActs({ model }: { readonly model: string }): JSX.Element | nul
           {t('models.train')}
         </button>
       )}
-      {model === '' && <Results />}
+      {model === undefined && <Results />}
       {shown.value === 'install' && <InstallDialog onClose={close} />}
       {shown.value === 'train' && <TrainDialog watch={watchesOf(model)[0]?.watch ?? ''} onClose={close} />}
     </div>
@@ -113,7 +114,7 @@ function ModelLink({ model, isChosen, loaded }: ModelLinkProps): JSX.Element {
 }
 
 type ChosenModelProps = {
-  readonly name: string;
+  readonly name: string | undefined;
   readonly model: ListedModel | undefined;
   readonly isRead: boolean;
   readonly loaded: LoadedModels | undefined;
@@ -123,14 +124,14 @@ function ChosenModel({ name, model, isRead, loaded }: ChosenModelProps): JSX.Ele
   if (model === undefined)
     return (
       <div class="model">
-        <h1>{name === '' ? t('models.list') : name}</h1>
+        <h1>{name ?? t('models.list')}</h1>
         <p class="empty">{missingText(name, isRead)}</p>
       </div>
     );
   return <ModelView model={model} loaded={loaded} />;
 }
 
-function missingText(name: string, isRead: boolean): string {
+function missingText(name: string | undefined, isRead: boolean): string {
   if (!isRead) return t('page.loading');
-  return name === '' ? t('models.choose') : t('models.unknown', { model: name });
+  return name === undefined ? t('models.choose') : t('models.unknown', { model: name });
 }

@@ -1,6 +1,7 @@
 import { h, type JSX, type VNode } from 'preact';
 import { useAnswer } from '../parts/use-answer.ts';
 import { t } from '../texts/language.ts';
+import { Problem } from '../parts/problem.tsx';
 
 const elements: ReadonlySet<string> = new Set(['svg', 'g', 'path', 'line', 'rect', 'circle', 'text', 'tspan', 'title']);
 const attributes: ReadonlySet<string> = new Set(
@@ -22,7 +23,7 @@ type SafeSvgProps = {
  */
 export function SafeSvg({ label, file, readFile }: SafeSvgProps): JSX.Element {
   const { data, problem } = useAnswer(file, () => readFile(file));
-  if (problem.value !== '') return <p class="problem">{problem}</p>;
+  if (problem.value !== undefined) return <Problem text={problem} />;
   if (data.value === undefined) return <p class="empty">{t('page.loading')}</p>;
   const root = new DOMParser().parseFromString(data.value, 'image/svg+xml').documentElement;
   if (root.tagName !== 'svg') return <p>{label}</p>;

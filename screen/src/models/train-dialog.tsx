@@ -6,6 +6,7 @@ import { formatSpan } from '../texts/format.ts';
 import { useModal } from '../parts/use-modal.ts';
 import { t } from '../texts/language.ts';
 import { changes } from './model-acts.ts';
+import { messageOf } from '../agent/message-of.ts';
 
 const HOUR_MS = 3_600_000;
 const ranges = [1, 8, 24, 7 * 24, 30 * 24] as const;
@@ -13,7 +14,7 @@ const ranges = [1, 8, 24, 7 * 24, 30 * 24] as const;
 /** Starts the training of the model of a watch. */
 export function TrainDialog({ watch, onClose }: { readonly watch: string; readonly onClose: () => void }): JSX.Element {
   const dialog = useModal();
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   const submit = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
@@ -24,7 +25,7 @@ export function TrainDialog({ watch, onClose }: { readonly watch: string; readon
       changes.value += 1;
       onClose();
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
     }
   };
   return (

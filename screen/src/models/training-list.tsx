@@ -9,6 +9,8 @@ import { useAnswer } from '../parts/use-answer.ts';
 import { formatMoment, formatNumber } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
 import { changes } from './model-acts.ts';
+import { Problem } from '../parts/problem.tsx';
+import { messageOf } from '../agent/message-of.ts';
 
 const REFRESH_MS = 1000;
 /** Trainings that are shown. */
@@ -36,7 +38,7 @@ export function TrainingList(): JSX.Element | null {
 }
 
 function TrainingItem({ training }: { readonly training: Training }): JSX.Element {
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   const { id, model, watch, by, started_ms, state } = training;
   const isPresent = state === 'waiting' || state === 'running';
   const cancel = async (): Promise<void> => {
@@ -44,7 +46,7 @@ function TrainingItem({ training }: { readonly training: Training }): JSX.Elemen
       await sendJson(`/api/v1/models/trainings/${id}/cancel`, {});
       changes.value += 1;
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
     }
   };
   return (
@@ -71,7 +73,7 @@ function TrainingItem({ training }: { readonly training: Training }): JSX.Elemen
           {t('models.cancel')}
         </button>
       )}
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
     </li>
   );
 }

@@ -11,6 +11,8 @@ import { sendAct } from './model-acts.ts';
 import { readVersion } from './model-directory.ts';
 import { columnTexts, exampleInputs, inputsOfColumns, type TryOutInputs, windowTexts } from './try-out-inputs.ts';
 import { watchesOf } from './watches-of.ts';
+import { Problem } from '../parts/problem.tsx';
+import { messageOf } from '../agent/message-of.ts';
 
 /** Name of the field that has all inputs as JSON. */
 const JSON_FIELD = 'inputs';
@@ -24,7 +26,7 @@ export function TryOut({ model, version }: { readonly model: string; readonly ve
         {t('models.try.title')}: {model}@{version}
       </h2>
       <p>{t('models.try.note')}</p>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       {data.value !== undefined && <Form detail={data.value} />}
     </section>
   );
@@ -32,12 +34,12 @@ export function TryOut({ model, version }: { readonly model: string; readonly ve
 
 function Form({ detail }: { readonly detail: VersionDetail }): JSX.Element {
   const form = useRef<HTMLFormElement>(null);
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   const isRunning = useSignal(false);
   const result = useSignal<TryOutResult | undefined>(undefined);
   const submit = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
-    problem.value = '';
+    problem.value = undefined;
     result.value = undefined;
     isRunning.value = true;
     try {
@@ -45,7 +47,7 @@ function Form({ detail }: { readonly detail: VersionDetail }): JSX.Element {
       const answer = await sendAct(detail.model, 'infer', { version: detail.version, inputs });
       result.value = (await answer.json()) as TryOutResult;
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
     } finally {
       isRunning.value = false;
     }
@@ -61,7 +63,7 @@ function Form({ detail }: { readonly detail: VersionDetail }): JSX.Element {
         </div>
       </form>
       <div id="try-result" role="status">
-        {problem.value !== '' && <p class="problem reason">{problem}</p>}
+        <Problem text={problem} />
         {result.value !== undefined && <Result result={result.value} />}
       </div>
     </>
@@ -91,14 +93,14 @@ function TagFields({ detail, form }: TagFieldsProps): JSX.Element {
       if (field instanceof HTMLInputElement) field.value = text;
     }
   };
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   const [watch] = watchesOf(detail.model);
   const fillLast = async (from: Watch): Promise<void> => {
     try {
       fill(await lastWindow(from, window?.steps ?? 1));
-      problem.value = '';
+      problem.value = undefined;
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
     }
   };
   return (
@@ -114,7 +116,7 @@ function TagFields({ detail, form }: TagFieldsProps): JSX.Element {
           </label>
         ))}
       </div>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       <div class="buttons">
         {watch !== undefined && (
           <button type="button" onClick={() => void fillLast(watch)}>

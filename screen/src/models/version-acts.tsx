@@ -7,6 +7,7 @@ import { t } from '../texts/language.ts';
 import { ConfirmDialog } from './confirm-dialog.tsx';
 import { carryOut, done, problem, removeVersion, sendAct, working } from './model-acts.ts';
 import { watchesOf } from './watches-of.ts';
+import { Problem } from '../parts/problem.tsx';
 
 type Act = { readonly kind: 'activate' | 'rollback' | 'pin' | 'remove'; readonly version: number };
 
@@ -21,7 +22,7 @@ export function VersionActs({
   const asked = useSignal<Act | undefined>(undefined);
   const ask = (kind: Act['kind'], of: number) => () => (asked.value = { kind, version: of });
   const { name, active, previous, pinned } = model;
-  const isIdle = isLive.value && working.value === '';
+  const isIdle = isLive.value && working.value === undefined;
   return (
     <>
       {mayManageModels.value && (
@@ -73,13 +74,13 @@ export function VersionActs({
 export function Results(): JSX.Element {
   return (
     <div class="results" role="status">
-      {working.value !== '' && (
+      {working.value !== undefined && (
         <p>
           <progress /> {working}
         </p>
       )}
-      {done.value !== '' && <p>{done}</p>}
-      {problem.value !== '' && <p class="problem reason">{problem}</p>}
+      {done.value !== undefined && <p>{done}</p>}
+      <Problem text={problem} />
     </div>
   );
 }

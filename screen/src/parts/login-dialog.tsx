@@ -5,14 +5,15 @@ import { loginRequest } from '../agent/login-request.ts';
 import { logIn, logInWithToken, session } from '../agent/session.ts';
 import { formText } from './form-text.ts';
 import { t } from '../texts/language.ts';
+import { messageOf } from '../agent/message-of.ts';
 
 /** The login, while a request needs it or a person asks for it. */
 export function LoginDialog(): JSX.Element | null {
   const request = loginRequest.value;
   const dialog = useRef<HTMLDialogElement>(null);
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   useLayoutEffect(() => {
-    problem.value = request === undefined || request.reason === '' ? '' : t('login.needed');
+    problem.value = request?.reason === undefined ? undefined : t('login.needed');
     if (request !== undefined) dialog.current?.showModal();
   }, [request, problem]);
   if (request === undefined) return null;
@@ -26,7 +27,7 @@ export function LoginDialog(): JSX.Element | null {
       if (why === undefined) request.settle(true);
       else problem.value = why;
     } catch (error) {
-      problem.value = error instanceof Error ? error.message : String(error);
+      problem.value = messageOf(error);
     }
   };
   return (

@@ -19,8 +19,8 @@ export type Route =
         | 'unknown';
     }
   | { readonly page: 'machine'; readonly watch: string }
-  /** `model` is '' for the list alone. */
-  | { readonly page: 'models'; readonly model: string };
+  /** `model` is undefined for the list alone. */
+  | { readonly page: 'models'; readonly model: string | undefined };
 
 export const route = computed((): Route => routeOf(new URL(path.value, location.origin).pathname));
 export const query = computed(() => new URL(path.value, location.origin).searchParams);
@@ -42,7 +42,7 @@ function routeOf(pathname: string): Route {
     case '/kiosk':
       return { page: pathname.slice(1) as 'trends' | 'configuration' | 'system' | 'kiosk' };
     case '/models':
-      return { page: 'models', model: '' };
+      return { page: 'models', model: undefined };
     default: {
       const model = /^\/models\/([^/]+)$/.exec(pathname)?.[1];
       if (model !== undefined) return { page: 'models', model: decodeURIComponent(model) };

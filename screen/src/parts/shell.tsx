@@ -135,7 +135,7 @@ function Preferences(): JSX.Element {
       </label>
       {user === null ? (
         (login || !permissions.includes('operate')) && (
-          <button type="button" onClick={() => void askLogin('').catch(() => undefined)}>
+          <button type="button" onClick={() => void askLogin().catch(() => undefined)}>
             {t('login.title')}
           </button>
         )

@@ -1,12 +1,13 @@
 import { type Signal, useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { isLive } from '../agent/agent-state.ts';
+import { messageOf } from '../agent/message-of.ts';
 
 type Answer<Data> = {
   /** Undefined until the first answer. */
   readonly data: Signal<Data | undefined>;
-  /** Why the last request failed; '' if it did not. */
-  readonly problem: Signal<string>;
+  /** Why the last request failed; undefined if it did not. */
+  readonly problem: Signal<string | undefined>;
 };
 
 /**
@@ -16,7 +17,7 @@ type Answer<Data> = {
  */
 export function useAnswer<Data>(key: string, read: () => Promise<Data>, everyMs?: number): Answer<Data> {
   const data = useSignal<Data | undefined>(undefined);
-  const problem = useSignal('');
+  const problem = useSignal<string | undefined>(undefined);
   useEffect(() => {
     let isOld = false;
     const take = async (): Promise<void> => {
@@ -24,11 +25,11 @@ export function useAnswer<Data>(key: string, read: () => Promise<Data>, everyMs?
         const answer = await read();
         if (isOld) return;
         data.value = answer;
-        problem.value = '';
+        problem.value = undefined;
       } catch (error) {
         // The header reports a lost connection, and the next read may succeed.
         const isRepeated = everyMs !== undefined && !isLive.peek();
-        if (!isOld && !isRepeated) problem.value = error instanceof Error ? error.message : String(error);
+        if (!isOld && !isRepeated) problem.value = messageOf(error);
       }
     };
     void take();

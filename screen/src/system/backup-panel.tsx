@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { api } from '../agent/agent-api.ts';
 import { downloadBlob } from '../parts/csv.ts';
 import { t } from '../texts/language.ts';
+import { messageOf } from '../agent/message-of.ts';
 
 const PASSPHRASE_LENGTH_MIN = 12;
 /** A large history takes minutes to copy and to pack. */
@@ -31,7 +32,7 @@ export function BackupPanel(): JSX.Element {
       result.value = t('system.backupDone', { name });
       passphrase.value = '';
     } catch (error) {
-      result.value = error instanceof Error ? error.message : String(error);
+      result.value = messageOf(error);
     } finally {
       isRunning.value = false;
     }

@@ -5,6 +5,7 @@ import { nowMs } from '../agent/agent-state.ts';
 import { useAnswer } from '../parts/use-answer.ts';
 import { formatMoment } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
+import { Problem } from '../parts/problem.tsx';
 
 const REFRESH_MS = 5000;
 const levels = ['debug', 'info', 'warn', 'error'] as const;
@@ -52,7 +53,7 @@ export function LogPanel(): JSX.Element {
         />
         <span role="status">{t('system.logCount', { count: shown.length })}</span>
       </div>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       <div class="scroll log" tabIndex={0} role="group" aria-labelledby="log-title">
         <table id="log">
           <thead>

@@ -5,6 +5,7 @@ import { nowMs } from '../agent/agent-state.ts';
 import { localTimeText } from '../parts/local-time.ts';
 import { formatDateTime, formatNumber } from '../texts/format.ts';
 import { t } from '../texts/language.ts';
+import { messageOf } from '../agent/message-of.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -25,7 +26,7 @@ export function RewindForm({ uplink }: { readonly uplink: string }): JSX.Element
       const count = formatNumber(waiting - waited_before);
       result.value = t('system.rewound', { count, time: formatDateTime(from_ms) });
     } catch (error) {
-      result.value = error instanceof Error ? error.message : String(error);
+      result.value = messageOf(error);
     } finally {
       isSending.value = false;
       isAsking.value = false;

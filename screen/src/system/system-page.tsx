@@ -10,6 +10,7 @@ import { t, word } from '../texts/language.ts';
 import { BackupPanel } from './backup-panel.tsx';
 import { LogPanel } from './log-panel.tsx';
 import { RewindForm } from './rewind-form.tsx';
+import { Problem } from '../parts/problem.tsx';
 
 const REFRESH_MS = 5000;
 /** More components without a remark are a closed list. */
@@ -94,7 +95,7 @@ function OutboxPanel(): JSX.Element {
   return (
     <section class="panel" aria-labelledby="outbox-title">
       <h2 id="outbox-title">{t('system.outbox')}</h2>
-      {problem.value !== '' && <p class="problem">{problem}</p>}
+      <Problem text={problem} />
       {outbox.value !== undefined && <OutboxFacts outbox={outbox.value} />}
       <dl class="facts">
         <Versions />

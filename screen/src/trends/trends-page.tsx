@@ -13,6 +13,7 @@ import { chartColumns } from '../parts/series-columns.ts';
 import { canFollow, RangeChoice, rangeOfQuery, zoomTo } from '../parts/time-range.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import { t } from '../texts/language.ts';
+import { Problem } from '../parts/problem.tsx';
 
 const TAGS_MAX = 8;
 const SAMPLES_REFRESH_MS = 2000;
@@ -32,7 +33,7 @@ export function TrendsPage(): JSX.Element {
         <TagChoice known={known.data.value?.tags ?? []} />
         <RangeChoice names={['15m', '1h', '8h', '1d', '7d', '30d']} present={range} />
       </div>
-      {known.problem.value !== '' && <p class="problem">{known.problem}</p>}
+      <Problem text={known.problem} />
       {chosen.value.length === 0 ? (
         <p class="empty">{t('trends.choose')}</p>
       ) : (
@@ -142,7 +143,7 @@ function TrendChart({ units }: { readonly units: ReadonlyMap<string, string> }):
     },
     ROLLUPS_REFRESH_MS,
   ).data;
-  if (problem.value !== '') return <p class="problem">{problem}</p>;
+  if (problem.value !== undefined) return <Problem text={problem} />;
   if (data.value === undefined) return <p class="empty">{t('page.loading')}</p>;
   const shown = data.value;
   const isRollup = shown.tags.some((series) => !isSamples(series));

@@ -4,6 +4,9 @@ import { shortestFloat32 } from '../alarm/verdict-rule.ts';
 const POWERS = Float64Array.from({ length: 23 }, (_, exponent) => 10 ** exponent);
 /** Half of the distance between a float32 and the next, by the bits of its exponent. */
 const HALF_STEPS = Float64Array.from({ length: 256 }, (_, exponent) => 2 ** (exponent - 151));
+/** By the bits of the exponent of a float32: decimals with which most of these numbers have six digits, and the size from which one less. */
+const DECIMALS = new Int8Array(256);
+const FEWER_FROM = new Float64Array(256);
 /** Numbers outside this range are rare, and are written by V8. Inside it, nine digits are an int32 without an exponent. */
 const [SIZE_MIN, SIZE_MAX] = [1e-5, 1e6];
 /** Most bytes of a number, and of those that are written behind it. */
@@ -44,7 +47,7 @@ export class JsonKeys {
  * decimal of a float64, which would be most of the cost of a record.
  */
 export class JsonWriter {
-  #buffer: Uint8Array;
+  #buffer: Uint8Array<ArrayBuffer>;
   #view: DataView;
   #length = 0;
 
@@ -71,15 +74,15 @@ export class JsonWriter {
     return taken;
   }
 
-  /** Begins again, in this buffer. A larger one of the same kind replaces it if it is too small. */
-  writeInto(buffer: Uint8Array): void {
+  /** Begins again, in this buffer. A larger one replaces it if it is too small. */
+  writeInto(buffer: Uint8Array<ArrayBuffer>): void {
     this.#buffer = buffer;
     this.#view = viewOf(buffer);
     this.#length = 0;
   }
 
   /** Returns what was written, without a copy. `writeInto` must follow. */
-  handOver(): Uint8Array {
+  handOver(): Uint8Array<ArrayBuffer> {
     return this.#buffer.subarray(0, this.#length);
   }
 
@@ -140,8 +143,7 @@ export class JsonWriter {
     const needed = this.#length + more;
     if (needed <= this.#buffer.length) return;
     const bytes = Math.max(needed, 2 * this.#buffer.length);
-    const isShared = this.#buffer.buffer instanceof SharedArrayBuffer;
-    const grown = isShared ? new Uint8Array(new SharedArrayBuffer(bytes)) : new Uint8Array(bytes);
+    const grown = new Uint8Array(bytes);
     grown.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = grown;
     this.#view = viewOf(grown);
@@ -169,8 +171,10 @@ function wordsOf(texts: readonly string[]): Int32Array {
 function putFloat32(view: DataView, at: number, value: number, bits: number): number {
   const size = Math.abs(value);
   if (!(size >= SIZE_MIN && size < SIZE_MAX)) return putRare(view, at, value);
-  let decimals = decimalsOfSix(size);
-  const above = HALF_STEPS[(bits >>> 23) & 0xff] as number;
+  const exponent = (bits >>> 23) & 0xff;
+  let decimals = DECIMALS[exponent] as number;
+  if (size >= (FEWER_FROM[exponent] as number)) decimals -= 1;
+  const above = HALF_STEPS[exponent] as number;
   const below = (bits & 0x7f_ffff) === 0 ? above / 2 : above;
   const start = value < 0 ? putMinus(view, at) : at;
   // Six digits are not always enough; nine are. No decimal of up to nine digits is in the middle between two float32.
@@ -203,6 +207,12 @@ function decimalsOfSix(size: number): number {
   for (let limit = 10; size >= limit; limit *= 10) decimals -= 1;
   for (let limit = 1; size < limit; limit /= 10) decimals += 1;
   return decimals;
+}
+
+for (let exponent = 0; exponent < DECIMALS.length; exponent += 1) {
+  const least = Math.min(Math.max(2 ** (exponent - 127), SIZE_MIN), SIZE_MAX);
+  DECIMALS[exponent] = decimalsOfSix(least);
+  FEWER_FROM[exponent] = 10 ** (6 - decimalsOfSix(least));
 }
 
 function putMinus(view: DataView, at: number): number {
@@ -259,8 +269,16 @@ function putDecimal(view: DataView, at: number, size: number, scaled: number, de
     putNine(view, from, first);
     fraction -= first * unit;
   }
-  putNine(view, from, (fraction * (POWERS[9 - places] as number)) | 0);
+  if (places <= 6) putSix(view, from, (fraction * (POWERS[6 - places] as number)) | 0);
+  else putNine(view, from, (fraction * (POWERS[9 - places] as number)) | 0);
   return from + places;
+}
+
+/** Writes six digits. */
+function putSix(view: DataView, at: number, value: number): void {
+  const thousands = (value / 1000) | 0;
+  view.setInt32(at, GROUPS[thousands] as number, true);
+  view.setInt32(at + 3, GROUPS[value - 1000 * thousands] as number, true);
 }
 
 /** Writes nine digits. */

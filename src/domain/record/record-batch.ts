@@ -4,10 +4,10 @@ import { JsonWriter } from './json-writer.ts';
 /** A record by its id, and by its position in the outbox. */
 export type RecordRef = { readonly id: string; readonly sequence: number };
 
-/** Content of a `RecordBatch`, as it crosses a thread boundary: the JSON is shared, the rest is moved. */
+/** Content of a `RecordBatch`, as it crosses a thread boundary: the buffers are moved. */
 export type RecordBatchData = {
-  /** JSON array of the records, UTF-8, at the start of a buffer that threads share. */
-  readonly json: Uint8Array;
+  /** JSON array of the records, UTF-8, at the start of its buffer. */
+  readonly json: Uint8Array<ArrayBuffer>;
   /** End of each record in `json`. */
   readonly ends: Uint32Array<ArrayBuffer>;
   readonly sequences: Float64Array<ArrayBuffer>;
@@ -40,7 +40,7 @@ export class RecordBatch {
   }
 
   /** JSON array of the records, UTF-8. */
-  get json(): Uint8Array {
+  get json(): Uint8Array<ArrayBuffer> {
     return this.#data.json;
   }
 
@@ -126,7 +126,7 @@ export class RecordBatch {
 /** Writes records into batches, in order. */
 export class RecordBatchWriter {
   readonly #limits: BatchLimits;
-  readonly #spare: Uint8Array[];
+  readonly #spare: Uint8Array<ArrayBuffer>[];
   readonly #json = new JsonWriter(0);
   readonly #batches: RecordBatchData[] = [];
   #first: RecordRef | undefined;
@@ -139,7 +139,7 @@ export class RecordBatchWriter {
    * @param spare Buffers of acknowledged batches, which the writer takes before it allocates: to collect a buffer of each
    *   message as garbage costs as much as to send the message.
    */
-  constructor(limits: BatchLimits, spare: Uint8Array[] = []) {
+  constructor(limits: BatchLimits, spare: Uint8Array<ArrayBuffer>[] = []) {
     this.#limits = limits;
     this.#spare = spare;
   }
@@ -192,7 +192,7 @@ export class RecordBatchWriter {
   }
 
   #begin(): void {
-    this.#json.writeInto(this.#spare.pop() ?? new Uint8Array(new SharedArrayBuffer(FIRST_BUFFER_BYTES)));
+    this.#json.writeInto(this.#spare.pop() ?? new Uint8Array(FIRST_BUFFER_BYTES));
     this.#json.text(OPEN);
   }
 

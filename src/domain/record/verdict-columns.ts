@@ -136,9 +136,12 @@ export class VerdictJson {
    * @returns False if the bytes do not fit the names; then a part may be written.
    */
   write(bytes: Uint8Array, to: JsonWriter, columns?: number): boolean {
-    const view = viewOf(bytes.buffer);
-    const start = bytes.byteOffset;
-    const end = start + bytes.length;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    return this.writeFrom(view, 0, bytes.length, to, columns);
+  }
+
+  /** As `write`, for the bytes from `start` to `end`: many records share a view. */
+  writeFrom(view: DataView, start: number, end: number, to: JsonWriter, columns?: number): boolean {
     const qualitiesAt = start + VALUES_AT + 4 * this.#keys.length;
     if (end < qualitiesAt) return false;
     const contributionsAt = qualitiesAt + QUALITY_BYTES * view.getUint16(start, true);
@@ -152,7 +155,8 @@ export class VerdictJson {
     else to.number(score);
     if (columns === undefined && end === contributionsAt) to.bytes(between);
     else {
-      const reason = reasonAt === end ? '""' : jsonText(bytes.subarray(reasonAt - start));
+      const reason =
+        reasonAt === end ? '""' : jsonText(new Uint8Array(view.buffer, view.byteOffset + reasonAt, end - reasonAt));
       to.bytes(this.#beforeVerdict);
       to.text(`${verdicts[verdict]}","reason":${reason}`);
       to.bytes(this.#afterReason);
@@ -190,14 +194,6 @@ export class VerdictJson {
     }
     return found;
   }
-}
-
-let lastView: DataView = new DataView(new ArrayBuffer(0));
-
-/** Returns a view of the whole buffer. The records of a read share one, so most calls get the last view again. */
-function viewOf(buffer: ArrayBufferLike): DataView {
-  if (lastView.buffer !== buffer) lastView = new DataView(buffer);
-  return lastView;
 }
 
 const ALL_GOOD: ReadonlyMap<number, Quality> = new Map();

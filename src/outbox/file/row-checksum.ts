@@ -30,6 +30,23 @@ export function rowChecksum(epoch: string, row: CheckedRow): number {
   return crc32(body, ~crc >>> 0) | 0;
 }
 
+/**
+ * Computes the checksum of a verdict with columns, without an object for the row.
+ * @param columns Has the columns of the row from `start` to `end`.
+ */
+export function plainChecksum(
+  epoch: string,
+  row: { readonly sequence: number; readonly timestamp: number; readonly names: number },
+  columns: DataView,
+  start: number,
+  end: number,
+): number {
+  if (epoch !== begun.epoch) begun = { epoch, crc: addText(-1, epoch) };
+  let crc = addText(addField(begun.crc, row.sequence), '/verdict');
+  crc = addText(addField(crc, row.timestamp), '//');
+  return ~addBytes(addField(crc, row.names), columns, start, end);
+}
+
 /** True if the row is what was stored. Damage may turn a text into a number or a blob, in spite of the column's type. */
 export function isIntact(epoch: string | undefined, row: CheckedRow & { readonly checksum: number }): boolean {
   const isBody = row.names === null ? isText(row.body) : row.body instanceof Uint8Array;
@@ -51,6 +68,38 @@ const [SLASH, MINUS, ZERO] = [47, 45, 48];
 const digits = new Uint8Array(10);
 /** Inverse of the CRC-32 of the last epoch: most rows in a row have the same. */
 let begun = { epoch: '', crc: -1 };
+
+/** Remainders of a byte that is followed by 0 to 7 others, 256 for each. */
+const FURTHER = new Int32Array(8 * 256);
+for (let index = 0; index < FURTHER.length; index += 1) {
+  const before = FURTHER[index - 256] ?? 0;
+  FURTHER[index] = index < 256 ? (REMAINDERS[index] as number) : (before >>> 8) ^ (REMAINDERS[before & 0xff] as number);
+}
+
+/** Adds bytes eight at a time: for a short row in half of the time of a call of zlib. */
+function addBytes(before: number, bytes: DataView, start: number, end: number): number {
+  let crc = before;
+  let at = start;
+  for (; at + 8 <= end; at += 8) {
+    const low = bytes.getInt32(at, true) ^ crc;
+    const high = bytes.getInt32(at + 4, true);
+    crc =
+      further(7, low) ^
+      further(6, low >>> 8) ^
+      further(5, low >>> 16) ^
+      further(4, low >>> 24) ^
+      further(3, high) ^
+      further(2, high >>> 8) ^
+      further(1, high >>> 16) ^
+      further(0, high >>> 24);
+  }
+  for (; at < end; at += 1) crc = addByte(crc, bytes.getUint8(at));
+  return crc;
+}
+
+function further(count: number, byte: number): number {
+  return FURTHER[256 * count + (byte & 0xff)] as number;
+}
 
 function addByte(crc: number, byte: number): number {
   return (crc >>> 8) ^ (REMAINDERS[(crc ^ byte) & 0xff] as number);

@@ -178,7 +178,9 @@ export type PlainRows = {
   readonly rows: number;
   /** Number of the rows that are plain. The arrays have all rows. */
   readonly plain: number;
-  readonly sequences: string;
+  /** First and last sequence; null without rows. */
+  readonly first: number | null;
+  readonly last: number | null;
   readonly timestamps: string;
   readonly checksums: string;
   readonly names: string;
@@ -226,7 +228,7 @@ function preparePending(database: SqliteDatabase) {
      * JSON cannot have a blob, which damage may have made of a number.
      */
     plainRows: database.prepare(
-      `SELECT count(*) AS rows, count(*) FILTER (WHERE ${IS_PLAIN}) AS plain, json_group_array(sequence) AS sequences,
+      `SELECT count(*) AS rows, count(*) FILTER (WHERE ${IS_PLAIN}) AS plain, min(sequence) AS first, max(sequence) AS last,
        json_group_array(CAST(timestamp AS INTEGER)) AS timestamps,
        json_group_array(CAST(checksum AS INTEGER)) AS checksums, json_group_array(CAST(names AS INTEGER)) AS names,
        json_group_array(octet_length(body)) AS lengths,
@@ -238,6 +240,11 @@ function preparePending(database: SqliteDatabase) {
       `SELECT count(*) AS records, ifnull(sum(octet_length(body)), 0) AS bytes, min(sequence) AS first, max(sequence) AS last
        FROM (SELECT sequence, body FROM outbox WHERE sequence > ? AND sequence <= ?
        AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?)`,
+    ),
+    /** As `pendingSize`, of all records of a range: in half of the time. */
+    rangeSize: database.prepare(
+      `SELECT count(*) AS records, ifnull(sum(octet_length(body)), 0) AS bytes, min(sequence) AS first, max(sequence) AS last
+       FROM (SELECT sequence, body FROM outbox WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?)`,
     ),
     pendingBytes: database.prepare(
       `SELECT sequence, octet_length(body) AS bytes FROM outbox WHERE sequence > ? AND sequence <= ?

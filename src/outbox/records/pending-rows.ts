@@ -1,7 +1,7 @@
 import type { RecordRef } from '../../domain/record/record-batch.ts';
 import type { RecordKind } from '../../domain/record/record.ts';
 import type { Epochs } from './epochs.ts';
-import { NO_WATCH, type OutboxRow, type OutboxStatements, type PendingHead, type PlainRows } from './outbox-schema.ts';
+import type { OutboxRow, OutboxStatements, PendingHead, PlainRows } from './outbox-schema.ts';
 
 /** Rows of one SELECT, so that a read of a few records does not load many. */
 const ROWS_MAX = 200;
@@ -35,6 +35,43 @@ export class ReadRow implements OutboxRow, RecordRef {
   }
 }
 
+/** Verdicts with columns, one for each sequence of a range. */
+export type PlainRange = {
+  /** Sequence of the first one. */
+  readonly first: number;
+  readonly timestamps: readonly number[];
+  readonly checksums: readonly number[];
+  readonly names: readonly number[];
+  /** End of each one in `columns`. */
+  readonly ends: readonly number[];
+  readonly columns: DataView;
+};
+
+/** A verdict of a range. It has no fields of its own, because to fill them costs as much as to read the row. */
+export class PlainRow implements RecordRef {
+  readonly range: PlainRange;
+  readonly index: number;
+  readonly #epochs: Epochs;
+
+  constructor(range: PlainRange, index: number, epochs: Epochs) {
+    this.range = range;
+    this.index = index;
+    this.#epochs = epochs;
+  }
+
+  get sequence(): number {
+    return this.range.first + this.index;
+  }
+
+  get names(): number {
+    return this.range.names[this.index] ?? 0;
+  }
+
+  get id(): string {
+    return this.#epochs.idOf({ sequence: this.sequence, original_id: null });
+  }
+}
+
 /** Reads the rows that wait for an uplink, in the order of their sequences. */
 export class PendingRows {
   readonly #statements: OutboxStatements;
@@ -57,7 +94,7 @@ export class PendingRows {
   }
 
   /** Returns the next rows of the range (after, through], and the sequence up to which there are no others. */
-  next(after: number, through: number): { readonly rows: readonly ReadRow[]; readonly through: number } {
+  next(after: number, through: number): { readonly rows: readonly (ReadRow | PlainRow)[]; readonly through: number } {
     const end = Math.min(through, after + ROWS_MAX);
     const plain = this.#isPlain ? this.#plain(after, end) : undefined;
     if (plain !== undefined) return { rows: plain, through: end };
@@ -66,29 +103,21 @@ export class PendingRows {
     return { rows, through: rows.length < ROWS_MAX ? through : (rows.at(-1)?.sequence ?? through) };
   }
 
-  /** @returns Undefined if a row is not a plain verdict. */
-  #plain(after: number, through: number): readonly ReadRow[] | undefined {
-    const found = this.#statements.plainRows.get(after, through) as PlainRows;
-    if (found.plain !== found.rows) return undefined;
-    const [timestamps, checksums, names, lengths] = [found.timestamps, found.checksums, found.names, found.lengths].map(
-      (json) => JSON.parse(json) as readonly number[],
-    );
-    let at = 0;
-    return (JSON.parse(found.sequences) as readonly number[]).map((sequence, index) => {
-      const start = at;
-      at += lengths?.[index] ?? 0;
-      const row = {
-        sequence,
-        kind: 'verdict',
-        watch: NO_WATCH,
-        timestamp: timestamps?.[index] ?? 0,
-        checksum: checksums?.[index] ?? 0,
-        names: names?.[index] ?? 0,
-        original_id: null,
-        body: found.columns?.subarray(start, at) ?? '',
-      };
-      return new ReadRow(row, this.#epochs);
-    });
+  /** @returns Undefined if a row is not a plain verdict, or a sequence is missing. */
+  #plain(after: number, through: number): readonly PlainRow[] | undefined {
+    const { rows, plain, first, last, columns, ...json } = this.#statements.plainRows.get(after, through) as PlainRows;
+    if (first === null || last === null || columns === null) return [];
+    if (plain !== rows || last - first + 1 !== rows) return undefined;
+    let end = 0;
+    const range = {
+      first,
+      timestamps: numbers(json.timestamps),
+      checksums: numbers(json.checksums),
+      names: numbers(json.names),
+      ends: numbers(json.lengths).map((length) => (end += length)),
+      columns: new DataView(columns.buffer, columns.byteOffset, columns.length),
+    };
+    return Array.from({ length: rows }, (_, index) => new PlainRow(range, index, this.#epochs));
   }
 
   /** Reads rows, and the columns of all of them in one buffer. */
@@ -106,4 +135,8 @@ export class PendingRows {
       return new ReadRow({ ...head, body: joined?.subarray(start, at) ?? '' }, this.#epochs);
     });
   }
+}
+
+function numbers(json: string): readonly number[] {
+  return JSON.parse(json) as readonly number[];
 }

@@ -8,6 +8,15 @@ export function bucketOf(sequence: number): number {
   return Math.floor(sequence / BUCKET_SPAN);
 }
 
+/** A range (after, through] of sequences within one bucket. `pure` if the bucket has records of these kinds only. */
+type CountedSpan = {
+  readonly after: number;
+  readonly through: number;
+  readonly count: number;
+  readonly whole: boolean;
+  readonly pure: boolean;
+};
+
 /**
  * Number of records of each kind, in buckets of 4096 sequences. Counting the waiting records and finding the next record
  * of a kind needs no table scan. Takes about 50 bytes for every 4096 records.
@@ -84,11 +93,7 @@ export class RecordCounts {
    * Returns the ranges (after, through] of sequences with records of these kinds, oldest first. Each is within one
    * bucket and has a count: exact for a whole bucket, an upper bound for a part of one.
    */
-  *spans(
-    kinds: readonly RecordKind[],
-    after: number,
-    through: number,
-  ): Generator<{ readonly after: number; readonly through: number; readonly count: number; readonly whole: boolean }> {
+  *spans(kinds: readonly RecordKind[], after: number, through: number): Generator<CountedSpan> {
     const from = Math.max(this.#first, Math.floor((after + 1) / BUCKET_SPAN));
     const to = Math.min(this.#last, Math.floor(through / BUCKET_SPAN));
     for (let bucket = from; bucket <= to; bucket += 1) {
@@ -102,6 +107,7 @@ export class RecordCounts {
         through: Math.min(through, end),
         count,
         whole: after <= start && through >= end,
+        pure: counts !== undefined && sum(counts, recordKinds) === count,
       };
     }
   }

@@ -73,7 +73,13 @@ export class RecordLanes {
     if (range === undefined) return { spans, first, last };
     for (const span of counts.spans(kinds, Math.max(range.acknowledged, after), range.through ?? sequence)) {
       const wanted = [span.after, span.through, kindsJson, uplink, recordsMax - records] as const;
-      const all = statements.pendingSize.get(...wanted) as PendingRun;
+      // Losses may be of another uplink.
+      const isPlain = span.pure && counts.spans(['loss'], span.after, span.through).next().done === true;
+      const all = (
+        isPlain
+          ? statements.rangeSize.get(span.after, span.through, recordsMax - records)
+          : statements.pendingSize.get(...wanted)
+      ) as PendingRun;
       const isCut = bytes + all.bytes > readBytesMax;
       const found = isCut
         ? startOf(statements.pendingBytes.all(...wanted) as PendingBytes[], readBytesMax - bytes, records === 0)

@@ -12,7 +12,7 @@ import type { SequenceSpans } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
 import { HistoryIndex } from './history-index.ts';
 import { type OutboxRow, type OutboxStatements, prepareStatements } from './outbox-schema.ts';
-import { PendingRows, ReadRow } from './pending-rows.ts';
+import { PendingRows, PlainRow, ReadRow } from './pending-rows.ts';
 import { RecordRows } from './record-rows.ts';
 
 export type RecordReaderOptions = {
@@ -30,7 +30,7 @@ type RecordReadRequest = SequenceSpans & {
   readonly batchesMax: number;
   readonly values?: ReadRequest['values'];
   /** Buffers of acknowledged batches, to be written again. */
-  readonly spare?: readonly Uint8Array[];
+  readonly spare?: readonly Uint8Array<ArrayBuffer>[];
 };
 
 export type RecordReadResult = {
@@ -69,7 +69,7 @@ type OpenFile = {
 export class RecordReader {
   readonly #options: RecordReaderOptions;
   #open: OpenFile | undefined;
-  #spare: Uint8Array[] = [];
+  #spare: Uint8Array<ArrayBuffer>[] = [];
   #hasRead = false;
 
   constructor(options: RecordReaderOptions) {
@@ -152,13 +152,14 @@ export class RecordReader {
 function read(
   { statements, epochs, rows }: OpenFile,
   { spans, uplink, kinds, limits, batchesMax, values }: RecordReadRequest,
-  spare: Uint8Array[],
+  spare: Uint8Array<ArrayBuffer>[],
 ): Moved<RecordReadResult> {
   const writer = new RecordBatchWriter(limits, spare);
   const damaged: number[] = [];
   const pending = new PendingRows({ statements, epochs }, kinds, uplink);
-  const write = (to: JsonWriter, columns: number | undefined, row: ReadRow) => rows.write(row, to, columns);
-  const add = (row: ReadRow) => writer.add(row, write, values === 'columns' ? rows.listOf(row) : undefined);
+  const write = (to: JsonWriter, columns: number | undefined, row: ReadRow | PlainRow) =>
+    row instanceof PlainRow ? rows.writePlain(row, to, columns) : rows.write(row, to, columns);
+  const add = (row: ReadRow | PlainRow) => writer.add(row, write, values === 'columns' ? rows.listOf(row) : undefined);
   for (const span of spans) {
     for (let { after } = span; after < span.through && writer.complete < batchesMax;) {
       const found = pending.next(after, span.through);
@@ -175,7 +176,7 @@ function read(
   const batches = writer.end().slice(0, batchesMax);
   return new Moved(
     { batches, damaged },
-    batches.flatMap(({ ends, sequences }) => [ends.buffer, sequences.buffer]),
+    batches.flatMap(({ json, ends, sequences }) => [json.buffer, ends.buffer, sequences.buffer]),
   );
 }
 

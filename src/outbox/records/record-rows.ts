@@ -1,10 +1,13 @@
 import { recordHead, type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
 import type { NameList } from '../../domain/record/column-lists.ts';
 import { JsonWriter } from '../../domain/record/json-writer.ts';
-import { isIntact } from '../file/row-checksum.ts';
+import { isIntact, plainChecksum } from '../file/row-checksum.ts';
 import type { Epochs } from './epochs.ts';
 import type { OutboxRow, OutboxStatements } from './outbox-schema.ts';
+import type { PlainRow } from './pending-rows.ts';
 import { RecordNames } from './record-names.ts';
+
+const AFTER_PLAIN_ID = utf8('","kind":"verdict","timestamp_ms":');
 
 /** Verifies rows as read, and writes their JSON. */
 export class RecordRows {
@@ -46,6 +49,22 @@ export class RecordRows {
     return true;
   }
 
+  /** As `write`, for a verdict of a range. */
+  writePlain({ range, index, sequence, names }: PlainRow, to: JsonWriter, columns?: number): boolean {
+    const epoch = this.#epochs.at(sequence);
+    const timestamp = range.timestamps[index] ?? 0;
+    const [start, end] = [range.ends[index - 1] ?? 0, range.ends[index] ?? 0];
+    if (epoch === undefined || timestamp < 0) return false;
+    const checksum = plainChecksum(epoch, { sequence, timestamp, names }, range.columns, start, end);
+    if (checksum !== ((range.checksums[index] ?? 0) | 0)) return false;
+    to.bytes(this.#startOf(epoch, sequence));
+    to.integer(sequence);
+    to.bytes(AFTER_PLAIN_ID);
+    to.integer(timestamp);
+    to.text(',');
+    return this.names.reader(names)?.writeFrom(range.columns, start, end, to, columns) === true;
+  }
+
   /** Returns the list of tags of a row; undefined if its body has the names. */
   listOf({ names }: Pick<OutboxRow, 'names'>): NameList | undefined {
     const reader = names === null ? undefined : this.names.reader(names);
@@ -69,17 +88,20 @@ export class RecordRows {
     const { sequence, original_id, timestamp } = row;
     const timestampMs = Math.round(timestamp);
     if (original_id !== null || timestampMs < 0) return to.text(recordHead(this.#epochs.idOf(row), kind, timestamp));
-    const epoch = this.#epochs.at(sequence);
-    if (epoch !== this.#start.epoch) {
-      const json = JSON.stringify(this.#epochs.idOf(row));
-      this.#start = { epoch, json: new TextEncoder().encode(`{"id":${json.slice(0, json.lastIndexOf('/') + 1)}`) };
-    }
-    to.bytes(this.#start.json);
+    to.bytes(this.#startOf(this.#epochs.at(sequence), sequence));
     to.integer(sequence);
     to.text('","kind":"');
     to.text(kind);
     to.text('","timestamp_ms":');
     return to.integer(timestampMs);
+  }
+
+  #startOf(epoch: string | undefined, sequence: number): Uint8Array {
+    if (epoch !== this.#start.epoch) {
+      const json = JSON.stringify(this.#epochs.idOf({ sequence, original_id: null }));
+      this.#start = { epoch, json: utf8(`{"id":${json.slice(0, json.lastIndexOf('/') + 1)}`) };
+    }
+    return this.#start.json;
   }
 
   /** @param head Text before the first field. */
@@ -95,4 +117,8 @@ export class RecordRows {
 
 export function isRecordKind(kind: string): kind is RecordKind {
   return (recordKinds as readonly string[]).includes(kind);
+}
+
+function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }

@@ -1,7 +1,6 @@
 import {
   type Metadata,
   ResponderBuilder,
-  ServerInterceptingCall,
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
   ServerListenerBuilder,
@@ -10,15 +9,20 @@ import {
 import type { Deps } from '../../platform/deps.ts';
 import type { AccessControl } from '../../web/access/access-control.ts';
 import type { Connection, ConnectionBudget } from '../../web/connection-budget.ts';
-import { v2Failure } from '../v2/v2-errors.ts';
+import type { RequestResources } from '../v2/request-resources.ts';
 import { callOrigin, methodName, permissionOf } from './call-access.ts';
+import { CallProgress } from './call-progress.ts';
+import { ConnectionCalls } from './connection-calls.ts';
+import { type CallKind, GatedCall } from './gated-call.ts';
 import { grpcMetrics } from './grpc-metrics.ts';
 import { statusOf } from './grpc-status.ts';
 import { ReadingPlaces } from './reading-places.ts';
+import { StreamPlaces } from './stream-places.ts';
 
 export type CallGateOptions = {
   readonly access: AccessControl;
   readonly connections: ConnectionBudget;
+  readonly takeMemory: RequestResources['takeMemory'];
   /** Longest time for a request to arrive. */
   readonly requestTimeoutMs: number;
   readonly deps: Deps;
@@ -32,17 +36,19 @@ const STREAMS_MAX = 32;
 /** Longest time for a client to read a response. Then its connection is closed, as the response stays in memory. */
 const UNREAD_MS_MAX = 30_000;
 
+/** Status of an idle stream whose place another took. */
+const REPLACED = { code: status.UNAVAILABLE, details: 'The stream was idle, and another took its place' };
+
 /**
  * Gate of all calls. It refuses a call without the login that its method needs before its message is read, bounds the
- * messages that arrive together and the time that each may take, and measures the call.
+ * messages that arrive together, their memory and the time that each may take, and measures the call.
  */
 export class CallGate {
   readonly #options: CallGateOptions;
   readonly #places = new ReadingPlaces(READING_MAX);
+  readonly #streams = new StreamPlaces(STREAMS_MAX);
   readonly #durations;
-  /** Number of open calls by connection. */
-  readonly #calls = new WeakMap<Connection, number>();
-  #streams = 0;
+  readonly #calls = new WeakMap<Connection, ConnectionCalls>();
 
   constructor(options: CallGateOptions) {
     this.#options = options;
@@ -51,74 +57,94 @@ export class CallGate {
 
   /** Interceptor of the gRPC server. */
   readonly intercept: ServerInterceptor = (definition, call) => {
-    const { clock } = this.#options.deps;
+    const { deps, takeMemory } = this.#options;
     const method = methodName(definition.path);
-    const isStream = definition.requestStream;
-    const startedMs = clock.monotonicMs();
+    const kind = kindOf(method, definition.requestStream);
+    const startedMs = deps.clock.monotonicMs();
+    const progress = new CallProgress(deps.clock);
     const cleanUp = new DisposableStack();
     let code = status.CANCELLED;
+    const stream = { isBusy: () => gated.isBusy, end: () => gated.sendStatus(REPLACED) };
+    /** Continues with `next`, or refuses the call. */
+    const guarded = (admit: () => void, next: () => void): void => {
+      try {
+        admit();
+      } catch (error) {
+        return gated.sendStatus(statusOf(error));
+      }
+      next();
+    };
     const listener = new ServerListenerBuilder()
-      .withOnReceiveMetadata((metadata, next) => {
-        try {
-          this.#admit(method, isStream, metadata, call, cleanUp);
-        } catch (error) {
-          return gated.sendStatus(statusOf(error));
-        }
-        next(metadata);
-      })
-      .withOnReceiveMessage((message, next) => {
-        gated.arrived();
+      .withOnReceiveMetadata((metadata, next) =>
+        guarded(
+          () => {
+            this.#admit(method, metadata, call, progress, cleanUp);
+            if (kind === 'stream') cleanUp.defer(this.#streams.enter(stream));
+          },
+          () => next(metadata),
+        ),
+      )
+      .withOnReceiveMessage((message: Uint8Array, next) => {
+        // The handler of a stream takes the memory, as its refusal does not end the stream.
+        if (kind === 'unary')
+          return guarded(
+            () => progress.received(takeMemory(message.length)),
+            () => next(message),
+          );
+        gated.begin();
+        progress.arrived();
+        this.#streams.use(stream);
         next(message);
+      })
+      .withOnReceiveHalfClose((next) => {
+        if (kind === 'unary') progress.arrived();
+        next();
       })
       // Called at the end of every call.
       .withOnCancel(() => {
-        gated.arrived();
+        progress.end();
         cleanUp.dispose();
-        this.#durations.observe({ method, status: status[code] }, (clock.monotonicMs() - startedMs) / 1_000);
+        this.#durations.observe({ method, status: status[code] }, (deps.clock.monotonicMs() - startedMs) / 1_000);
       })
       .build();
+    const sending = () => progress.sending(() => this.#connectionOf(call)?.socket.destroy(), UNREAD_MS_MAX);
     const responder = new ResponderBuilder()
       .withStart((next) => next(listener))
       .withSendStatus((given, next) => {
         code = given.code ?? status.UNKNOWN;
-        if (!cleanUp.disposed) {
-          const unread = clock.setTimer(() => this.#connectionOf(call)?.socket.destroy(), UNREAD_MS_MAX);
-          cleanUp.defer(() => unread.cancel());
-        }
+        sending();
         next(given);
       })
       .build();
-    // A stream may be silent between its messages.
-    const gated = new GatedCall(call, responder, isStream ? enterStream : (begin) => this.#enter(gated, begin));
+    const gated = new GatedCall(call, responder, {
+      kind,
+      enter: (begin) => this.#enter(gated, begin, progress),
+      sending,
+      sent: () => progress.answered(),
+    });
     return gated;
   };
 
-  /** @throws {OperatingError} The caller may not use the method, or too many streams are open. */
+  /** @throws {OperatingError} The caller may not use the method. */
   #admit(
     method: string,
-    isStream: boolean,
     metadata: Metadata,
     call: ServerInterceptingCallInterface,
+    progress: CallProgress,
     cleanUp: DisposableStack,
   ): void {
     const caller = this.#options.access.admitCall(callOrigin(metadata, call), permissionOf(method));
-    if (isStream) {
-      if (this.#streams >= STREAMS_MAX)
-        throw v2Failure('infer-busy', `${this.#streams} streams are open already; that is the most`);
-      this.#streams += 1;
-      cleanUp.defer(() => (this.#streams -= 1));
-    }
     const connection = this.#connectionOf(call);
     if (connection === undefined) return;
-    this.#count(connection, 1);
-    this.#options.connections.use(connection, { complete: true }, caller !== undefined && caller.kind !== 'anonymous');
-    cleanUp.defer(() => {
-      if (this.#count(connection, -1) === 0) connection.request = undefined;
-    });
+    const calls = this.#callsOf(connection);
+    calls.opened();
+    cleanUp.defer(() => calls.closed(connection));
+    this.#options.connections.use(connection, calls, caller !== undefined && caller.kind !== 'anonymous');
+    progress.admitted(calls);
   }
 
-  #count(connection: Connection, change: number): number {
-    const calls = (this.#calls.get(connection) ?? 0) + change;
+  #callsOf(connection: Connection): ConnectionCalls {
+    const calls = this.#calls.get(connection) ?? new ConnectionCalls();
     this.#calls.set(connection, calls);
     return calls;
   }
@@ -128,54 +154,16 @@ export class CallGate {
     return this.#options.connections.connectionOf({ remoteAddress, remotePort });
   }
 
-  /** Waits for a place to read the message of a call, and refuses the call if the message does not arrive in time. */
-  #enter(call: ServerInterceptingCall, begin: () => void): () => void {
-    const { requestTimeoutMs, deps } = this.#options;
-    const late = deps.clock.setTimer(() => {
-      call.sendStatus({
-        code: status.DEADLINE_EXCEEDED,
-        details: `The request did not arrive within ${requestTimeoutMs} ms (serving.requestTimeout)`,
-      });
-    }, requestTimeoutMs);
-    const leave = this.#places.enter(begin);
-    return () => {
-      late.cancel();
-      leave();
-    };
+  /** Waits for a place to read the message of a call, and refuses the call if its request does not arrive in time. */
+  #enter(call: GatedCall, begin: () => void, progress: CallProgress): void {
+    const { requestTimeoutMs } = this.#options;
+    const details = `The request did not arrive within ${requestTimeoutMs} ms (serving.requestTimeout)`;
+    const late = () => call.sendStatus({ code: status.DEADLINE_EXCEEDED, details });
+    progress.reading(this.#places.enter(begin), late, requestTimeoutMs);
   }
 }
 
-type Enter = (begin: () => void) => () => void;
-
-const enterStream: Enter = (begin) => {
-  begin();
-  return () => undefined;
-};
-
-/** A call whose first message is read when `enter` begins it. */
-class GatedCall extends ServerInterceptingCall {
-  readonly #enter: Enter;
-  #leave: (() => void) | undefined;
-  #hasArrived = false;
-
-  constructor(
-    call: ServerInterceptingCallInterface,
-    responder: ConstructorParameters<typeof ServerInterceptingCall>[1],
-    enter: Enter,
-  ) {
-    super(call, responder);
-    this.#enter = enter;
-  }
-
-  override startRead(): void {
-    if (this.#leave !== undefined) return super.startRead();
-    this.#leave = this.#enter(() => super.startRead());
-    if (this.#hasArrived) this.#leave();
-  }
-
-  /** The message has arrived, or the call has ended. */
-  arrived(): void {
-    this.#hasArrived = true;
-    this.#leave?.();
-  }
+function kindOf(method: string, isStream: boolean): CallKind {
+  if (isStream) return 'stream';
+  return permissionOf(method) === 'open' ? 'health' : 'unary';
 }

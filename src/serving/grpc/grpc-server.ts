@@ -27,6 +27,8 @@ export type GrpcServerOptions = {
   readonly listen: string;
   readonly models: ClientInference;
   readonly resources: RequestResources;
+  /** Time between the pings of a connection, and the time for their answers. */
+  readonly keepAliveMs?: number;
   readonly deps: Deps;
 };
 
@@ -35,6 +37,8 @@ const COMPONENT = 'serving/grpc';
 const CALLS_PER_CONNECTION_MAX = 128;
 /** A connection without a call ends after this time; clients connect again at their next call. */
 const IDLE_MS_MAX = 300_000;
+/** A client that lost its power or its network is detected after twice this time. */
+const KEEP_ALIVE_MS = 30_000;
 /** Calls in progress may end within this time when the server stops. */
 const DRAIN_MS = 1_500;
 
@@ -57,7 +61,7 @@ export class GrpcServer implements AsyncDisposable {
   #stopped = false;
 
   constructor(options: GrpcServerOptions) {
-    const { settings, listen, models, resources, deps } = options;
+    const { settings, listen, models, resources, keepAliveMs = KEEP_ALIVE_MS, deps } = options;
     const { serving, version } = settings;
     const address = listenAddress(listen);
     invariant(address !== undefined, `the address '${listen}' passed the schema`);
@@ -81,11 +85,14 @@ export class GrpcServer implements AsyncDisposable {
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': CALLS_PER_CONNECTION_MAX,
       'grpc.max_connection_idle_ms': IDLE_MS_MAX,
+      'grpc.keepalive_time_ms': keepAliveMs,
+      'grpc.keepalive_timeout_ms': keepAliveMs,
       'grpc.enable_channelz': 0,
       interceptors: [
         new CallGate({
           access: this.#access,
           connections: this.#connections,
+          takeMemory: resources.takeMemory,
           requestTimeoutMs: serving.requestTimeoutMs,
           deps,
         }).intercept,

@@ -37,7 +37,8 @@ export type InferenceCallsOptions = {
 };
 
 type NamedModel = { readonly name: string; readonly version: string };
-type LoadRequest = { readonly model_name: string; readonly parameters: object };
+/** Fields of the requests without tensors. Each method has some of them. */
+type SmallRequest = NamedModel & { readonly model_name: string; readonly parameters: object; readonly ready: boolean };
 
 /** Requests a last response that marks the end, from models that answer several times. */
 const FINAL_REQUEST = 'triton_enable_empty_final_response';
@@ -45,30 +46,28 @@ const FINAL_RESPONSE = 'triton_final_response';
 
 const asBytes = (bytes: Buffer): Buffer => bytes;
 
-/** Methods of the service. The messages of an inference stay bytes: reading a large one may be the work of the codec thread. */
+/** Methods of the service. Requests stay bytes: the gate measures them, and a large one may be the work of the codec thread. */
 export function serviceDefinition(): ServiceDefinition {
   return Object.fromEntries(
     methodNames.map((name) => {
-      const method = methodOf(name);
-      if (name === 'ModelStreamInfer') return [name, { ...method, requestDeserialize: asBytes }];
+      const method = { ...methodOf(name), requestDeserialize: asBytes };
       if (name !== 'ModelInfer') return [name, method];
       return [
         name,
         {
           ...method,
-          requestDeserialize: asBytes,
           responseSerialize: (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
         },
       ];
     }),
-  ) as ServiceDefinition;
+  );
 }
 
 /** Handlers of all methods. */
 export function inferenceCalls(options: InferenceCallsOptions): UntypedServiceImplementation {
   const handlers: Readonly<Record<MethodName, UntypedServiceImplementation[string]>> = {
     ...metadataCalls(options),
-    ModelInfer: unary(options, (message: Uint8Array) =>
+    ModelInfer: unary(options, (message) =>
       runMessage(options, message, (answer) => encodeAnswer(options.resources.codec, answer)),
     ),
     ModelStreamInfer: (call: ServerDuplexStream<Uint8Array, object>) => void answerStream(options, call),
@@ -84,17 +83,19 @@ function metadataCalls(options: InferenceCallsOptions) {
     ServerLive: unary(options, () => ({ live: true })),
     ServerReady: unary(options, async () => ({ ready: isReady(await models(), strictReadiness) })),
     ServerMetadata: unary(options, () => serverMetadata(version, [], access)),
-    ModelReady: unary(options, async (asked: NamedModel) => ({ ready: isModelReady(await models(), asked) })),
-    ModelMetadata: unary(options, async (asked: NamedModel) => {
+    ModelReady: parsed(options, 'ModelReady', async (asked) => ({
+      ready: isModelReady(await models(), asked),
+    })),
+    ModelMetadata: parsed(options, 'ModelMetadata', async (asked) => {
       const loaded = await models();
       const { served } = lookUpModel(loaded, asked.name, versionOf(asked.version));
       const versions = servedVersions(loaded, asked.name).map((each) => each.served.judgedBy.version);
       return metadataJson(asked.name, versions, served);
     }),
-    ModelConfig: unary(options, async (asked: NamedModel) => ({
+    ModelConfig: parsed(options, 'ModelConfig', async (asked) => ({
       config: configurationJson(asked.name, lookUpModel(await models(), asked.name, versionOf(asked.version)).served),
     })),
-    ModelStatistics: unary(options, async ({ name, version: asked }: NamedModel) => {
+    ModelStatistics: parsed(options, 'ModelStatistics', async ({ name, version: asked }) => {
       const loaded = await models();
       const found = name === '' ? loaded.statistics() : statisticsOf(loaded, modelParams(name, versionOf(asked)));
       return { model_stats: found.map(statisticsJson) };
@@ -105,51 +106,55 @@ function metadataCalls(options: InferenceCallsOptions) {
 function repositoryCalls(options: InferenceCallsOptions) {
   const { inference } = options;
   return {
-    RepositoryIndex: unary(options, async ({ ready }: { readonly ready: boolean }) => {
+    RepositoryIndex: parsed(options, 'RepositoryIndex', async ({ ready }) => {
       const entries = await inference.repository();
       return { models: entries.filter(({ state }) => !ready || state === 'ready').map(entryJson) };
     }),
-    RepositoryModelLoad: unary(options, async ({ model_name: name, parameters }: LoadRequest) => {
+    RepositoryModelLoad: parsed(options, 'RepositoryModelLoad', async ({ model_name: name, parameters }) => {
       checkLoadParameters(parameters);
       await inference.load(referenceOf(name));
       return {};
     }),
-    RepositoryModelUnload: unary(options, async ({ model_name: name }: LoadRequest) => {
+    RepositoryModelUnload: parsed(options, 'RepositoryModelUnload', async ({ model_name: name }) => {
       await inference.unload(referenceOf(name));
       return {};
     }),
   };
 }
 
+/** Returns the handler of a method with one small request. */
+function parsed(
+  options: InferenceCallsOptions,
+  name: MethodName,
+  answer: (request: SmallRequest) => object | Promise<object>,
+) {
+  return unary(options, (message) => answer(methodOf(name).requestDeserialize(Buffer.from(message)) as SmallRequest));
+}
+
 /** Returns the handler of a method with one answer. */
-function unary<Request>({ deps }: InferenceCallsOptions, answer: (request: Request) => object | Promise<object>) {
+function unary({ deps }: InferenceCallsOptions, answer: (message: Uint8Array) => object | Promise<object>) {
   const { andon_http_infer_refused_total: refused } = deps.metrics.of(v2Metrics);
-  const run = async (request: Request, respond: sendUnaryData<object>): Promise<void> => {
+  const run = async (message: Uint8Array, respond: sendUnaryData<object>): Promise<void> => {
     try {
-      respond(null, await answer(request));
+      respond(null, await answer(message));
     } catch (error) {
       refused.inc({ code: errorCode(error) });
       respond(statusOf(error));
     }
   };
-  return ({ request }: ServerUnaryCall<Request, object>, respond: sendUnaryData<object>): void =>
+  return ({ request }: ServerUnaryCall<Uint8Array, object>, respond: sendUnaryData<object>): void =>
     void run(request, respond);
 }
 
-/** Runs the model of a `ModelInferRequest`, within the memory that all requests share. */
+/** Runs the model of a `ModelInferRequest`. */
 async function runMessage<Result>(
-  { inference, resources: { codec, takeMemory } }: InferenceCallsOptions,
+  { inference, resources: { codec } }: InferenceCallsOptions,
   message: Uint8Array,
   write: (answer: InferAnswer, asked: InferRequest) => Result | Promise<Result>,
 ): Promise<Result> {
-  const release = takeMemory(message.length);
-  try {
-    const asked = await decodeRequest(codec, message);
-    const model = await findModel(inference, asked.model, asked.version);
-    return await write(await runRequest(inference, asked, model, asked.version), asked);
-  } finally {
-    release();
-  }
+  const asked = await decodeRequest(codec, message);
+  const model = await findModel(inference, asked.model, asked.version);
+  return await write(await runRequest(inference, asked, model, asked.version), asked);
 }
 
 /** Answers the requests of a stream in their order. A request that fails has an error message, and the stream continues. */
@@ -157,7 +162,7 @@ async function answerStream(
   options: InferenceCallsOptions,
   call: ServerDuplexStream<Uint8Array, object>,
 ): Promise<void> {
-  const { access, deps } = options;
+  const { access, deps, resources } = options;
   const { andon_http_infer_refused_total: refused } = deps.metrics.of(v2Metrics);
   const origin = callOrigin(call.metadata, {
     getConnectionInfo: () => ({ remoteAddress: peerAddress(call.getPeer()) }),
@@ -167,13 +172,16 @@ async function answerStream(
       // The token may have been revoked since the last message.
       access.admitCall(origin, 'infer');
       let response: object;
+      let release = () => {};
       try {
+        release = resources.takeMemory(message.length);
         response = { infer_response: await runMessage(options, message, streamedResponse) };
       } catch (error) {
         refused.inc({ code: errorCode(error) });
         response = { error_message: errorMessage(error) };
       }
       await new Promise<void>((resolve) => call.write(response, () => resolve()));
+      release();
     }
     call.end();
   } catch (error) {
