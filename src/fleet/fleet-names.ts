@@ -13,7 +13,7 @@ export const FILES_BUCKET = 'andon-files';
 /** Largest file in the object store. Larger packages come over HTTPS. */
 export const FILE_BYTES_MAX = 200e6;
 /** Stream with the records of all boxes. */
-export const RECORDS_STREAM = 'ANDON';
+const RECORDS_STREAM = 'ANDON';
 
 /** Names of boxes are keys of a bucket and tokens of subjects. */
 export const BOX_NAME = /^[A-Za-z0-9_-]{1,64}$/;

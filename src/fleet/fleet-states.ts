@@ -39,7 +39,7 @@ export type DesiredState = z.infer<typeof desiredStateSchema>;
  * version before judges in parallel. ok: in use, probation passed. failed: refused or rolled back. deviates: was ok, then
  * changed on the box.
  */
-export const fleetStates = ['none', 'waiting', 'applying', 'probation', 'ok', 'failed', 'deviates'] as const;
+const fleetStates = ['none', 'waiting', 'applying', 'probation', 'ok', 'failed', 'deviates'] as const;
 export type FleetState = (typeof fleetStates)[number];
 
 /** What a box says of itself. */

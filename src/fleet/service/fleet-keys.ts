@@ -100,11 +100,6 @@ export async function serviceCredentials(keys: FleetKeys, account: 'fleet' | 'sy
   return fmtCreds(token, user);
 }
 
-/** Public key of the account, by which the server knows it. */
-export function accountId(keys: FleetKeys): string {
-  return publicKey(keys.account);
-}
-
 export type ServerPlace = {
   /** host:port */
   readonly listen: string;
