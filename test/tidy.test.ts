@@ -80,6 +80,8 @@ const floors: readonly (readonly string[])[] = [
   ['http', 'serving/v2'],
   ['serving/text', 'serving/grpc'],
   ['serving'],
+  ['fleet'],
+  ['fleet/box', 'fleet/service'],
   ['config/files'],
   ['config'],
   ['tag-import', 'config-editing'],
@@ -88,7 +90,7 @@ const floors: readonly (readonly string[])[] = [
   ['hosts'],
   ['cli/output'],
   ['cli/access'],
-  ['cli/models', 'cli/demo', 'cli/setup', 'cli/opcua', 'cli/gpu'],
+  ['cli/models', 'cli/demo', 'cli/setup', 'cli/opcua', 'cli/gpu', 'cli/fleet'],
   ['cli/training'],
   ['cli'],
 ];

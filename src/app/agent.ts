@@ -45,6 +45,7 @@ import type { RecentLog } from '../platform/log.ts';
 import { packageVersion } from '../platform/package-files.ts';
 import type { ConfigChanges } from './config-changes.ts';
 import { AgentMaintenance } from './agent-maintenance.ts';
+import { fleetParts } from './fleet-parts.ts';
 import { modelServerParts } from './model-server-parts.ts';
 import { notifyParts } from './notify-parts.ts';
 import { outputParts } from './output-parts.ts';
@@ -333,6 +334,9 @@ export async function startAgent(
         }),
     }),
   );
+  const fleet = stack.use(
+    fleetParts(() => config, { editor, registry, ledger, ownModels, pipeline, alarms, outbox, audit, deps }),
+  );
   const clockMonitor = stack.use(
     new WallClockMonitor({
       clock: deps.clock,
@@ -351,6 +355,7 @@ export async function startAgent(
     publishers,
     edgeNodes,
     endpoints,
+    fleet,
     modelServers,
     sources,
     diagnostics,

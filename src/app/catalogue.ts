@@ -3,6 +3,7 @@ import { alarmErrors } from '../pipeline/alarm-errors.ts';
 import { alarmMetrics } from '../pipeline/alarm-metrics.ts';
 import { driftMetrics } from '../pipeline/drift-monitor.ts';
 import { pipelineMetrics } from '../pipeline/pipeline-metrics.ts';
+import { fleetErrors } from '../fleet/fleet-errors.ts';
 import { waveformErrors } from '../waveforms/waveform-errors.ts';
 import { waveformMetrics } from '../waveforms/waveform-metrics.ts';
 import { rolloutMetrics } from '../rollout/rollout-metrics.ts';
@@ -101,6 +102,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
     catalogue: { ...httpErrors, ...accessErrors, ...apiErrors, ...backupDownloadErrors, ...configurationErrors },
   },
   { title: 'Models as a service', catalogue: v2Errors },
+  { title: 'Fleet', catalogue: fleetErrors },
   { title: 'Training', catalogue: trainingErrors },
   { title: 'Simulated plant', catalogue: plantErrors },
   { title: 'Commands', catalogue: commandErrors },

@@ -1,6 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { secretsIn } from './named-secrets.ts';
 
 /** A component of the agent that a changed configuration replaces. */
 export type Part = { start(): void | Promise<void> } & (AsyncDisposable | Disposable);
@@ -85,5 +85,26 @@ export class Parts<C, P extends Part> implements AsyncDisposable {
     if (part === undefined) return;
     if (Symbol.asyncDispose in part) await part[Symbol.asyncDispose]();
     else part[Symbol.dispose]();
+  }
+}
+
+/**
+ * Returns the content of the secrets (`{ file: PATH }`) that settings name; undefined for a file that cannot be read.
+ * Certificates need no restart: they are read again for each connection.
+ */
+function secretsIn(settings: unknown): readonly (string | undefined)[] {
+  if (typeof settings !== 'object' || settings === null) return [];
+  const entries = Object.entries(settings);
+  return entries.flatMap(([key, value]) => {
+    const isSecret = key === 'file' && entries.length === 1 && typeof value === 'string';
+    return isSecret ? [contentOf(value)] : secretsIn(value);
+  });
+}
+
+function contentOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
   }
 }

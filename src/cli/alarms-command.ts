@@ -68,7 +68,7 @@ async function ask<Answer>(
   body?: object,
 ): Promise<Answer> {
   const agent = agentOf((await loadConfig(options.config, { checkModels: false })).config, options.url);
-  return queryAgent(agent, path, schema, body);
+  return queryAgent(agent, path, schema, body === undefined ? undefined : { method: 'POST', body });
 }
 
 const HEAD = ['alarm', 'state', 'priority', 'since (UTC)', 'message'];

@@ -98,6 +98,12 @@ const entries: readonly Entry[] = [
     'tokens of programs; a change applies without a restart',
     async () => (await import('./access/tokens-commands.ts')).defineTokens,
   ],
+  [
+    'fleet',
+    'many boxes: enrolment, models and configurations',
+    async () => (await import('./fleet/fleet-commands.ts')).defineFleet,
+  ],
+  ['agent', 'enrols this box in a fleet', async () => (await import('./fleet/agent-commands.ts')).defineAgent],
   ['tls', 'certificates of this box', async () => (await import('./access/tls-command.ts')).defineTls],
   [
     'audit',

@@ -115,7 +115,7 @@ export class ConfigurationFile implements ConfigurationEditor {
       reason: '',
     };
     this.#lastApply = started;
-    log.info({ file: this.#file, by }, 'The configuration file was changed over HTTP.');
+    log.info({ file: this.#file, by }, 'The configuration file was changed.');
     void this.#follow(started, text, reload);
     return started;
   }

@@ -17,6 +17,7 @@ const protectedKeys: readonly ConfigPath[] = [
   ['http'],
   ['serving'],
   ['audit'],
+  ['fleet'],
   ['outbox', 'path'],
 ];
 

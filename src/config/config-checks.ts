@@ -1,5 +1,6 @@
 import { type PositionedData, isPlainObject, valueAt } from '../platform/positioned-document.ts';
 import { type CheckContext, checkContext, error, type Finding, warning } from './config-finding.ts';
+import { BOX_NAME } from '../fleet/fleet-names.ts';
 import { auditFindings } from './config-audit-checks.ts';
 import { modelFindings, type ModelLookup } from './config-model-checks.ts';
 import { linkFindings } from './config-link-checks.ts';
@@ -37,8 +38,15 @@ export function checkConfig(
     ...outputFindings(context),
     ...notifyFindings(context),
     ...auditFindings(context),
+    ...fleetFindings(context),
     ...purposeFindings(context, file),
   ];
+}
+
+/** Checks that the name of the agent can be the name of a box. */
+function fleetFindings({ config: { agent, fleet } }: CheckContext): readonly Finding[] {
+  if (fleet === undefined || agent === undefined || BOX_NAME.test(agent.id)) return [];
+  return [error(['agent', 'id'], 'expected 1 to 64 letters, digits, - and _ with fleet: it is the name of the box')];
 }
 
 /** Checks that the configuration has a purpose: watches, served models, or both. */

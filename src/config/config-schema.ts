@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { httpFields } from '../http/http-config.ts';
+import { fleetConfigSchema } from '../fleet/fleet-config.ts';
 import { movedHttpKeys, servingConfigSchema } from '../serving/serving-config.ts';
 import { configObject, duration, locationField } from '../platform/config-fields.ts';
 import { logLevels } from '../domain/log-level.ts';
@@ -147,6 +148,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('HTTP endpoint of the agent: health, metrics, alarms, management of models and dashboard'),
   serving: servingConfigSchema.optional(),
+  fleet: fleetConfigSchema.optional(),
   audit: auditConfigSchema.prefault({}).describe('Audit logs of operators and models'),
   reload: reloadSchema.prefault({}),
   log: logSchema,

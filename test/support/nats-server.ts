@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { jetstreamManager, StorageType, type StreamConfig } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { type FleetKeys, natsServerConfig } from '../../src/fleet/service/fleet-keys.ts';
 import { freePort } from './free-port.ts';
 import { programPath } from './programs.ts';
 
@@ -14,6 +15,8 @@ export type NatsServerOptions = {
   readonly lines?: readonly string[];
   /** Lines of its section jetstream. Default: sync_interval: always. */
   readonly jetstream?: readonly string[];
+  /** Keys of a fleet: only its credentials are admitted. */
+  readonly fleet?: FleetKeys;
 };
 
 /** nats-server with JetStream as a real process, with its own folder. It can be killed and started again. */
@@ -33,7 +36,12 @@ export class NatsServer implements AsyncDisposable {
 
   static async start(options: NatsServerOptions = {}): Promise<NatsServer> {
     const server = new NatsServer(await freePort(), await freePort(), options);
+    if (options.fleet !== undefined) {
+      const place = { listen: `127.0.0.1:${server.port}`, folder: server.#folder };
+      writeFileSync(server.#config, await natsServerConfig(options.fleet, place));
+    }
     await server.begin();
+    if (options.fleet !== undefined) return server;
     // The server removes the folder of the streams with the last one, which may fail the creation of the next (2.15.1).
     await server.addStream({ name: 'KEEPER', subjects: ['keeper'] });
     return server;

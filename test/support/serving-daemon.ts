@@ -9,7 +9,12 @@ export const inferBody = JSON.stringify({
   inputs: [{ name: 'window', datatype: 'FP32', shape: [1, 1, 1], data: [7] }],
 });
 
-type Sections = { readonly models?: object; readonly http?: object; readonly serving?: object | undefined };
+type Sections = {
+  readonly models?: object;
+  readonly http?: object;
+  readonly serving?: object | undefined;
+  readonly fleet?: object;
+};
 
 /** An agent with one watch and a model server, and the queries that tests need. */
 export class Daemon implements AsyncDisposable {
@@ -42,6 +47,7 @@ export class Daemon implements AsyncDisposable {
       models: { ...models, deadline: '30s', ...sections.models },
       watches: { level: watch },
       http: { listen: '127.0.0.1:0', ...sections.http },
+      ...(sections.fleet === undefined ? {} : { fleet: sections.fleet }),
       ...(serving === undefined ? {} : { serving }),
     });
     daemon.#agent = await AgentProcess.start(daemon.folder.configFile, env);

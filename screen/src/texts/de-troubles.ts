@@ -87,4 +87,14 @@ export const deTroubles = {
   'certificate-expires': 'Das Zertifikat läuft ab oder ist abgelaufen',
   'audit-key-invalid': 'Handlungen werden nicht protokolliert: Der Schlüssel audit.key ist nicht lesbar',
   'configuration-reverted': 'Die Konfigurationsdatei ist nicht in Gebrauch, ihre Änderung wurde zurückgenommen',
+  'fleet-unreachable': 'Keine Verbindung zum NATS-Server der Flotte',
+  'fleet-not-admitted': 'Die Flotte lehnt die Zugangsdaten dieses Geräts ab',
+  'fleet-state-invalid': 'Der Sollzustand der Flotte ist ungültig; nichts wurde geändert',
+  'fleet-file-missing': 'Eine Datei des Sollzustands fehlt bei der Flotte oder ist beschädigt',
+  'fleet-file-too-large': 'Eine Datei ist zu groß für den Objektspeicher der Flotte',
+  'fleet-configuration-refused':
+    'Die Konfiguration der Flotte ist auf diesem Gerät nicht verwendbar; nichts wurde geändert',
+  'fleet-configuration-reverted':
+    'Mit der Konfiguration der Flotte arbeiteten Teile nicht mehr; der vorige Stand ist wieder in Gebrauch',
+  'fleet-version-rejected': 'Eine Modellversion der Flotte bestand ihre Bewährung nicht; die vorige ist wieder aktiv',
 } as const;

@@ -89,4 +89,12 @@ export const zhTroubles: Readonly<Record<keyof typeof deTroubles, string>> = {
   'certificate-expires': '证书即将过期或已过期',
   'audit-key-invalid': '操作未被审计：audit.key 的密钥无法读取',
   'configuration-reverted': '配置文件未被使用，其更改已撤销',
+  'fleet-unreachable': '无法连接机群的 NATS 服务器',
+  'fleet-not-admitted': '机群拒绝了本设备的凭据',
+  'fleet-state-invalid': '机群的目标状态无效；未作任何更改',
+  'fleet-file-missing': '目标状态所需的文件在机群中缺失或已损坏',
+  'fleet-file-too-large': '文件超过机群对象存储的上限',
+  'fleet-configuration-refused': '机群的配置无法在本设备上使用；未作任何更改',
+  'fleet-configuration-reverted': '使用机群的配置后部分组件停止工作；已恢复先前的状态',
+  'fleet-version-rejected': '机群的模型版本未通过试运行；先前的版本已重新激活',
 };

@@ -25,13 +25,30 @@ export type RunningAgentAddress = {
   readonly certificate: Buffer | undefined;
 };
 
+/** Sections that decide where an agent listens and where its token is. */
+type AddressConfig = {
+  readonly http: Pick<HttpConfig, 'listen' | 'tls' | 'token'>;
+  readonly outbox: Pick<AgentConfig['outbox'], 'path'>;
+};
+
+/** A request other than a GET. */
+export type AgentRequest = {
+  readonly method: 'POST' | 'PUT' | 'DELETE';
+  /** Sent as JSON. */
+  readonly body?: object;
+  /** Sent as they are. */
+  readonly bytes?: Uint8Array;
+  /** Deadline, the body included. Default: 5 s. */
+  readonly timeoutMs?: number;
+};
+
 /**
  * Returns the address and the token of the agent of a configuration. The token is the local one, or `http.token` if this
  * Unix user may not read that, or none.
  *
  * @param url Another address. It gets no token of this configuration.
  */
-export function agentOf({ http, outbox }: Pick<AgentConfig, 'http' | 'outbox'>, url?: string): RunningAgentAddress {
+export function agentOf({ http, outbox }: AddressConfig, url?: string): RunningAgentAddress {
   const own = agentUrl(http);
   if (url !== undefined && !isSameOrigin(url, own)) return { url, token: undefined, certificate: undefined };
   const certificate = http.tls === undefined ? undefined : readPem(http.tls.cert);
@@ -61,13 +78,9 @@ function secretOf(reference: SecretReference | undefined): string | undefined {
   }
 }
 
-/**
- * Sends a request to the running agent and returns the JSON.
- *
- * @param body Sent with POST; undefined sends a GET.
- */
-export async function askAgent(agent: RunningAgentAddress, path: string, body?: object): Promise<unknown> {
-  const { statusCode, statusText, body: answer } = await getFromAgent(agent, path, body);
+/** Sends a request to the running agent, a GET unless another is given, and returns the JSON. */
+export async function askAgent(agent: RunningAgentAddress, path: string, sent?: AgentRequest): Promise<unknown> {
+  const { statusCode, statusText, body: answer } = await getFromAgent(agent, path, sent);
   if (statusCode >= 200 && statusCode < 300) return answer.json();
   const { error = statusText } = errorJson
     .partial()
@@ -76,20 +89,22 @@ export async function askAgent(agent: RunningAgentAddress, path: string, body?: 
   throw new Error(`it answered ${statusCode} ${error}`.trimEnd());
 }
 
-/** Sends a request to an agent, as `askAgent`. The deadline of 5 s includes the body; redirects are not followed. */
+/** Sends a request to an agent, as `askAgent`. Redirects are not followed. */
 export function getFromAgent(
   { url, token, certificate }: RunningAgentAddress,
   path: string,
-  body?: object,
+  sent?: AgentRequest,
 ): Promise<Dispatcher.ResponseData> {
+  const { body, bytes, timeoutMs = ANSWER_TIMEOUT_MS } = sent ?? {};
   return request(new URL(path, url), {
-    method: body === undefined ? 'GET' : 'POST',
-    body: body === undefined ? null : JSON.stringify(body),
+    method: sent?.method ?? 'GET',
+    body: body === undefined ? (bytes ?? null) : JSON.stringify(body),
     headers: {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}`, [LOCAL_USER_HEADER]: commandUser() }),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(bytes === undefined ? {} : { 'content-type': 'application/octet-stream' }),
     },
-    signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+    signal: AbortSignal.timeout(timeoutMs),
     ...(certificate === undefined ? {} : { dispatcher: pinned(certificate) }),
   });
 }
@@ -133,17 +148,17 @@ export async function queryAgent<Answer>(
   agent: RunningAgentAddress,
   path: string,
   schema: z.ZodType<Answer>,
-  body?: object,
+  sent?: AgentRequest,
 ): Promise<Answer> {
   try {
-    return schema.parse(await askAgent(agent, path, body));
+    return schema.parse(await askAgent(agent, path, sent));
   } catch (error) {
     return agentNotReached(agent.url, error);
   }
 }
 
 /** The address of the agent of a configuration, for a client on this machine. */
-export function agentUrl(http: HttpConfig): string {
+export function agentUrl(http: AddressConfig['http']): string {
   const address = listenAddress(http.listen);
   const scheme = http.tls === undefined ? 'http' : 'https';
   if (address === undefined) return `${scheme}://${http.listen}`;

@@ -10,7 +10,6 @@ import {
   type Authenticator,
   AuthorizationError,
   connect,
-  credsAuthenticator,
   headers,
   type NatsConnection,
   nkeyAuthenticator,
@@ -25,6 +24,7 @@ import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import { readTlsFiles, TlsFileError } from '../../platform/tls-files.ts';
 import { UplinkError } from '../uplink-errors.ts';
+import { credentialsLogin } from './nats-credentials.ts';
 import type { NatsUplinkConfig } from './nats-config.ts';
 import type { StreamFacts } from './stream-problem.ts';
 
@@ -164,7 +164,7 @@ function authenticatorOf({
     return usernamePasswordAuthenticator(username, readSecret(password));
   if (token !== undefined) return tokenAuthenticator(readSecret(token));
   if (nkey !== undefined) return nkeyAuthenticator(bytes(readSecret(nkey).trim()));
-  return credentials === undefined ? undefined : credsAuthenticator(bytes(readSecret(credentials)));
+  return credentials === undefined ? undefined : credentialsLogin(credentials);
 }
 
 function natsError(error: unknown, subject: string): OperatingError {

@@ -29,6 +29,7 @@ const operatorActions = [
   'backup',
   'output',
   'output-test',
+  'fleet',
   'mend',
 ] as const;
 export type OperatorAction = (typeof operatorActions)[number];
