@@ -1,12 +1,17 @@
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { nkeys } from '@nats-io/transport-node';
-import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
+import { dirname, join } from 'node:path';
+import { fmtCreds } from '@nats-io/jwt';
+import { connect, credsAuthenticator, nkeys } from '@nats-io/transport-node';
+import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
 import { expect, test, vi } from 'vitest';
 import type { z } from 'zod';
 import type { Uplink } from '../../src/contracts/uplink.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { natsUplinkSchema } from '../../src/uplinks/nats/nats-config.ts';
 import { createNatsUplink } from '../../src/uplinks/nats/nats-uplink.ts';
+import { boxToken, natsServerConfig, newFleetKeys, serviceCredentials } from '../../src/fleet/service/fleet-keys.ts';
+import { TestCertificates } from '../support/broker-certificates.ts';
 import { MemoryRecordStore } from '../support/memory-record-store.ts';
 import { NatsServer, type NatsServerOptions } from '../support/nats-server.ts';
 import { describeWith } from '../support/programs.ts';
@@ -216,6 +221,48 @@ describeWith(['nats-server'], 'uplink to NATS JetStream', () => {
       start({ nkey: { env: 'ANDON_TEST_NKEY' } });
       await delivered();
       expect(store.deadLetters).toEqual([]);
+    });
+  });
+
+  test('a login with a credentials file over TLS, with the permissions of a box of a fleet', async () => {
+    await using certificates = TestCertificates.make();
+    const keys = newFleetKeys();
+    await withBench({}, async ({ server, store, start, delivered, reason }) => {
+      await server.kill();
+      const config = await natsServerConfig(keys, {
+        listen: '',
+        folder: dirname(certificates.ca),
+        tls: certificates.server,
+      });
+      // The server of the test has its own address and folder.
+      server.configure({ lines: config.split('\n').filter((line) => !/^(listen|jetstream)/.test(line)) });
+      await server.begin();
+      const servers = server.url;
+      const tls = { caFile: certificates.ca, host: '127.0.0.1' };
+      const authenticator = credsAuthenticator(await serviceCredentials(keys, 'fleet'));
+      const admin = await connect({ servers, authenticator, tls });
+      const manager = await jetstreamManager(admin);
+      await manager.streams.add({
+        name: 'ANDON',
+        subjects: ['andon.v1.>'],
+        storage: StorageType.File,
+        allow_direct: true,
+      });
+      const box = nkeys.createUser();
+      const token = await boxToken(keys, { name: 'edge-01', publicKey: box.getPublicKey() });
+      const file = join(dirname(certificates.ca), 'box.creds');
+      writeFileSync(file, fmtCreds(token, box));
+      await store.appendVerdicts(2);
+      const secure = { url: server.url.replace('nats:', 'tls:'), credentials: { file } };
+      const unknown = start(secure);
+      await reason('certificate');
+      await unknown[Symbol.asyncDispose]();
+      start({ ...secure, tls: { ca: certificates.ca } });
+      await delivered();
+      const message = await manager.streams.getMessage('ANDON', { last_by_subj: 'andon.v1.edge-01.records' });
+      expect(message?.header.get('Andon-Last-Record')).toBe('edge-01/e1/2');
+      expect(store.deadLetters).toEqual([]);
+      await admin.close();
     });
   });
 

@@ -66,19 +66,26 @@ export class NatsSession {
   }
 
   /**
+   * @param agent Id of the agent as a token of subjects.
    * @param server URL of a server that answers.
    * @throws {OperatingError} (retry) The server cannot be reached or refuses the login, or a file cannot be read.
    */
-  static async open(name: string, server: string, config: NatsUplinkConfig): Promise<NatsSession> {
+  static async open(
+    { name, agent }: { readonly name: string; readonly agent: string },
+    server: string,
+    config: NatsUplinkConfig,
+  ): Promise<NatsSession> {
     let connection: NatsConnection | undefined;
     try {
-      const tls = tlsOptions(config);
+      const tls = tlsOptions(server, config);
       const authenticator = authenticatorOf(config);
       connection = await connect({
         name,
         servers: server,
         ignoreClusterUpdates: true,
         timeout: config.connectTimeoutMs,
+        // A server can let an agent read its own answers only.
+        inboxPrefix: `_INBOX.${agent}`,
         reconnect: false,
         pingInterval: PING_MS,
         ...(tls === undefined ? {} : { tls }),
@@ -108,7 +115,11 @@ export class NatsSession {
     const { stream } = this.#config;
     try {
       const { config, state } = await this.#manager.streams.info(stream);
-      const last = await this.#manager.streams.getMessage(stream, { last_by_subj: subject });
+      const query = { last_by_subj: subject };
+      // A permission for direct reads can name the subject.
+      const last = config.allow_direct
+        ? await this.#manager.direct.getMessage(stream, query)
+        : await this.#manager.streams.getMessage(stream, query);
       const lastRecordId = last?.header.get(LAST_RECORD);
       return {
         facts: config,
@@ -146,10 +157,12 @@ export class NatsSession {
   }
 }
 
-function tlsOptions({ url, cluster, tls }: NatsUplinkConfig): Record<string, string> | undefined {
+function tlsOptions(server: string, { url, cluster, tls }: NatsUplinkConfig): Record<string, string> | undefined {
   const files = Object.entries(readTlsFiles(tls)).map(([name, pem]) => [name, pem.toString()]);
   const isRequired = [url, ...cluster].some((one) => one.startsWith('tls:'));
-  return files.length > 0 || isRequired ? Object.fromEntries(files) : undefined;
+  // nats.js 3.4 sets no name for an IP address, and Node would expect a certificate of localhost.
+  const host = new URL(server).hostname.replace(/^\[(.*)\]$/, '$1');
+  return files.length > 0 || isRequired ? { ...Object.fromEntries(files), host } : undefined;
 }
 
 function authenticatorOf({

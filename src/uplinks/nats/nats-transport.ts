@@ -109,12 +109,12 @@ export class NatsTransport implements UplinkTransport {
 
   /** @returns Why the connection ended. */
   async #connectOnce(ready: (connection: Connection) => void, signal: AbortSignal): Promise<string> {
-    const { name, config, deps } = this.#options;
+    const { name, agentId, config, deps } = this.#options;
     // Loads the library, which most agents do not need.
     const { NatsSession } = await import('./nats-session.ts');
     const urls = [config.url, ...config.cluster];
     const server = await greetingServer(urls, config.connectTimeoutMs, deps.clock, signal);
-    const opening = NatsSession.open(name, server, config);
+    const opening = NatsSession.open({ name, agent: token(agentId) }, server, config);
     // The end of a connection ends its requests. The library cannot stop to connect, so a stop does not wait for it.
     const close = () => opening.then((session) => session.close()).catch(() => undefined);
     const onStop = () => void close();
